@@ -1,0 +1,26 @@
+import { consumedBy, destroyed, received, seedFile, sent, stateSet } from '../program/index.js'
+import type { Backend } from './backend.js'
+
+/**
+ * Four tracepoints and the life cycle’s end, read with typed loads alone: works without kprobes, without ftrace and in lockdown.
+ * Linux 6.3 brought `sock_send_length` and `sock_recv_length` (commit 6e6eda44b939).
+ */
+export const tracepoint: Backend = {
+  name: 'tracepoint',
+  hooks: [
+    { program: 'tcptop_state', on: { tracepoint: 'inet_sock_set_state' }, code: stateSet },
+    { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
+    { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
+    { program: 'tcptop_tx', on: { tracepoint: 'sock_send_length' }, code: sent },
+    { program: 'tcptop_mptcp_rx', on: { tracepoint: 'sock_recv_length' }, code: received },
+    { program: 'tcptop_seed', on: { iterator: 'task_file' }, code: seedFile },
+  ],
+  needs: 'Linux 6.3 with BTF',
+  limits: [
+    'a send is counted when its call returns, not while it is blocked',
+    'kTLS is counted as ciphertext; the framing of what was sent when the connection ends',
+    'an MPTCP connection is counted at its MPTCP socket; its subflows are no rows',
+    'an urgent byte read ahead of the stream is counted when the stream passes it or the socket closes',
+    'connections that are in an accept queue when the tool starts are counted from the first receive that follows',
+  ],
+}

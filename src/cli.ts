@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+import { closeSync, constants, openSync, readFileSync, statfsSync, write } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openKernel } from '../syscall/index.js'
+import { main, type Output, type World } from './main.js'
+
+/** `CGROUP2_SUPER_MAGIC` (include/uapi/linux/magic.h) */
+const cgroup2 = 0x63677270
+
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  // The first asks for the last frame; the second does not wait for whoever does not read it.
+  process.on(signal, () => stop.signal.aborted ? process.exit(0) : stop.abort())
+}
+
+const world: World = {
+  openKernel,
+  readBtf: () => readFileSync('/sys/kernel/btf/vmlinux'),
+  clock: {
+    now: () => performance.now() / 1000,
+    date: () => new Date(),
+    loadavg: () => {
+      try {
+        return readFileSync('/proc/loadavg', 'utf8').trimEnd()
+      } catch {
+        return null
+      }
+    },
+    sleep: (seconds, signal) => sleep(Math.max(0, seconds) * 1000, undefined, { signal }).catch(() => undefined),
+    every: (seconds, callback) => {
+      const timer = setInterval(callback, seconds * 1000)
+      return () => clearInterval(timer)
+    },
+  },
+  out: output(),
+  tell: line => process.stderr.write(`${line}\n`),
+  openCgroup: path => {
+    try {
+      if (statfsSync(path).type !== cgroup2) return undefined
+      const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+      return { fd, close: () => closeSync(fd) }
+    } catch {
+      return undefined
+    }
+  },
+  usage: () => {
+    const { user, system } = process.cpuUsage()
+    return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }
+  },
+  stop: stop.signal,
+}
+
+/** Standard output, written without blocking the program: a slow reader of a pipe must not keep it from draining the kernel’s map. */
+function output(): Output {
+  const fd = 1
+  return {
+    isTerminal: process.stdout.isTTY === true,
+    height: () => process.stdout.rows || undefined,
+    write: async text => {
+      for (let rest = Buffer.from(text); rest.length > 0;) {
+        const written = await new Promise<number>((resolve, reject) =>
+          write(fd, rest, (error, count) => !error ? resolve(count) : error.code === 'EAGAIN' ? resolve(0) : reject(error)))
+        if (written === 0) await sleep(10)
+        rest = rest.subarray(written)
+      }
+    },
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2), world)

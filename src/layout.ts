@@ -1,0 +1,105 @@
+/**
+ * The bytes that the BPF program writes, WASM reads and rows decode. One file, compiled by both `tsc` and `asc`, so it
+ * imports nothing. All integers are in the machine's byte order, except that ports are big-endian as in a packet.
+ *
+ * ```
+ * flow key      0        8    12   16
+ *               | cookie | pid | 0 |      pid 0: the socket's own entry; otherwise what one further process moved
+ *
+ * flow value    0       4      8    16   24       32       40
+ *               | flags | isn  | tx | rx | txSeen | rxSeen |            counters, u64, never reset
+ *               40    44     48     64      80      96   98   100  102    104     108   112
+ *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | 0 |      identity
+ *
+ * row           0    8    16
+ *               | rx | tx | total |                                     u64, of one frame
+ *               24 …                                                    the identity above, masked by the grouping
+ * ```
+ */
+
+/** The key of a flow: a socket, or one further process that used it. */
+export const enum Key {
+  /** u64: the socket's cookie, unique for as long as the kernel runs. */
+  cookie = 0,
+  /** u32: 0 for the socket's own entry, the process for a share of it. */
+  pid = 8,
+  size = 16,
+}
+
+/** The value of a flow. */
+export const enum Value {
+  /** u32 of `Flag`. */
+  flags = 0,
+  /** u32: the sequence number of the first byte sent, so that `write_seq - isn` is what was ever queued. */
+  isn = 4,
+  /** u64: bytes that `pid` sent on this socket. */
+  tx = 8,
+  /** u64: bytes that `pid` received on this socket. */
+  rx = 16,
+  /** u64: the socket's absolute count of bytes queued, as far as it has been charged to somebody. */
+  txSeen = 24,
+  /** u64: the same of bytes consumed. */
+  rxSeen = 32,
+  /** u32: the process whose bytes `tx` and `rx` are; `Pid.kernel` for none, `Pid.nobody` until somebody moves bytes. */
+  pid = 40,
+  /** u32: the process that used the socket last: charged with what the kernel moves when no process is at work. */
+  last = 44,
+  /** char[16]: the name of `pid`'s thread group leader. */
+  comm = 48,
+  /** 16 bytes; IPv4 as ::ffff:a.b.c.d. */
+  laddr = 64,
+  raddr = 80,
+  /** u16, big-endian. */
+  lport = 96,
+  rport = 98,
+  /** u16, big-endian: the service's port: the local one of an accepted connection, the remote one of an opened one. */
+  service = 100,
+  /** u16: 4 or 6, as shown: IPv4-mapped IPv6 is 4. */
+  family = 102,
+  /** u32: inode of the network namespace. */
+  netns = 104,
+  size = 112,
+}
+
+/** Where the identity, the part of a value that a grouping masks, starts and ends. */
+export const enum Identity {
+  start = 40,
+  size = 72,
+}
+
+/** Bits of `Value.flags`. */
+export const enum Flag {
+  /** The socket is gone: this entry will not change any more. */
+  gone = 1,
+}
+
+/** Process ids that are no process. */
+export const enum Pid {
+  kernel = 0,
+  nobody = 0xffffffff,
+  /** A process that a filter leaves out. */
+  filtered = 0xfffffffe,
+}
+
+/** A row as WASM hands it out: counters of one frame, then the identity of the group. */
+export const enum Row {
+  rx = 0,
+  tx = 8,
+  /** rx + tx */
+  total = 16,
+  identity = 24,
+  size = 96,
+}
+
+/** The counters that the program keeps about itself: one value of an array map, u64 each. */
+export const enum Stat {
+  /** Times that bytes could not be attributed. */
+  lostEvents = 0,
+  lostTx = 8,
+  lostRx = 16,
+  /** Entries ever made in the flow map. */
+  entered = 24,
+  /** Entries whose socket is gone: room that a drain wins back. */
+  gone = 32,
+  size = 40,
+}

@@ -1,0 +1,180 @@
+import { parseBtf } from '../bpf-asm/index.js'
+import { type BpfMap, type Kernel, type Program, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
+import { loadAggregate } from './aggregate.js'
+import { backends } from './backend/index.js'
+import { dump } from './dump.js'
+import { factsOf } from './facts.js'
+import { Row } from './layout.js'
+import { type Options, parseOptions } from './options.js'
+import { makePlan, type Plan, PlanError } from './plan.js'
+import { mapName } from './program/index.js'
+import { startSession } from './session.js'
+import { cgroupSet, mistaken, mntnsSet, openSet } from './set.js'
+import { type Clock, trace } from './tracer.js'
+import { UsageError } from './usage-error.js'
+
+/** Everything that the program needs from outside. */
+export interface World {
+  openKernel(): Kernel
+  /** The running kernel's BTF; throws Node's ENOENT where it has none. */
+  readBtf(): Uint8Array
+  readonly clock: Clock
+  readonly out: Output
+  /** One line for the user, on stderr. */
+  tell(line: string): void
+  /** Opens a cgroup v2 directory; undefined when it is none. */
+  openCgroup(path: string): { readonly fd: number; close(): void } | undefined
+  /** CPU seconds used so far, and bytes of memory now. */
+  usage(): { readonly cpu: number; readonly rss: number }
+  /** Aborted when the user has seen enough. */
+  readonly stop: AbortSignal
+}
+
+export interface Output {
+  readonly isTerminal: boolean
+  /** Lines of the terminal now; undefined when it does not tell. */
+  height(): number | undefined
+  /** Resolves when all is written; rejects with EPIPE when nobody reads any more. */
+  write(text: string): Promise<void>
+}
+
+/** Runs the program and returns its exit status: 0, 1 when the kernel refuses, 2 for wrong usage. */
+export async function main(argv: readonly string[], world: World): Promise<number> {
+  let verbose = false
+  try {
+    const request = parseOptions(argv)
+    if ('text' in request) {
+      await world.out.write(request.text)
+      return 0
+    }
+    verbose = request.verbose
+    await run(request, world)
+    return 0
+  } catch (error) {
+    if (isClosedPipe(error)) return 0
+    world.tell(`tcptop: ${explain(error, verbose)}`)
+    return error instanceof UsageError ? 2 : 1
+  }
+}
+
+async function run(options: Options, world: World): Promise<void> {
+  const plan = makePlan(requestOf(options), factsOf(parseBtf(readBtf(world))))
+  if (options.dumpBpf) return world.out.write(dump(plan))
+
+  const opened: { close(): void }[] = []
+  const own = <T extends { close(): void }>(resource: T) => {
+    opened.push(resource)
+    return resource
+  }
+  try {
+    const cgroup = options.cgroup === undefined ? undefined : own(openCgroup(world, options.cgroup))
+    const kernel = world.openKernel()
+    const borrowed: Record<string, BpfMap> = {}
+    for (const [kind, path, name] of [
+      [cgroupSet, options.cgroupMap, mapName.cgroupIds],
+      [mntnsSet, options.mntnsMap, mapName.mntnsIds],
+    ] as const) {
+      if (path === undefined) continue
+      const set = own(openSet(kernel, kind, path))
+      borrowed[name] = set
+      const warning = mistaken(kind, set)
+      if (warning !== undefined) world.tell(`tcptop: ${warning}`)
+    }
+    const aggregate = await loadAggregate(options.grouping.mask())
+    const session = own(startSession(plan, kernel, borrowed, cgroup?.fd))
+    if (options.verbose) for (const line of describe(plan, session.programs)) world.tell(line)
+
+    const { format, grouping } = options
+    const clear = options.clear && world.out.isTerminal
+    const height = () => clear ? world.out.height() : undefined
+    const frames = trace(session, aggregate, plan.backend.name, world.clock, {
+      interval: options.interval,
+      count: options.count,
+      sort: options.sort,
+      byFamily: grouping.byFamily,
+      limit: () => Math.min(options.rows ?? Infinity, height() ?? Infinity),
+      decode: grouping.decode,
+    }, options.maxFlows, world.stop, Row.size)
+
+    await world.out.write(format.start(options))
+    let warned = false
+    for await (const frame of frames) {
+      if (frame.loadavg === null && options.summary && !warned) {
+        world.tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
+        warned = true
+      }
+      await world.out.write(format.frame(frame, { clear, rows: height(), summary: options.summary, grouping }))
+      if (options.verbose) world.tell(cost(world, aggregate.flows))
+    }
+  } finally {
+    for (const resource of opened.reverse()) resource.close()
+  }
+}
+
+function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap }: Options): Parameters<typeof makePlan>[0] {
+  return {
+    backend,
+    maxFlows,
+    filter: {
+      pids,
+      ...(family === undefined ? {} : { family }),
+      cgroup: cgroup !== undefined,
+      cgroupIds: cgroupMap !== undefined,
+      mntnsIds: mntnsMap !== undefined,
+    },
+  }
+}
+
+function readBtf(world: World): Uint8Array {
+  try {
+    return world.readBtf()
+  } catch (cause) {
+    throw new UnsupportedError('the tracepoint backend', 'Linux 6.3 with BTF (CONFIG_DEBUG_INFO_BTF)', { cause })
+  }
+}
+
+function openCgroup(world: World, path: string) {
+  const cgroup = world.openCgroup(path)
+  if (cgroup === undefined) throw new UsageError(`--cgroup must be a cgroup v2 directory, got "${path}"`)
+  return cgroup
+}
+
+function describe({ backend, passedOver }: Plan, programs: readonly Program[]): string[] {
+  return [
+    ...passedOver.map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
+    `backend ${backend.name}${backends.length > 1 ? ` of ${backends.map(({ name }) => name).join(', ')}` : ''}`,
+    ...programs.flatMap(program => program.log === undefined || program.log === '' ? [] : [`verifier log of ${program.name}:`, program.log]),
+    ...backend.limits.map(limit => `note: ${limit}`),
+  ]
+}
+
+function cost({ usage }: World, flows: number): string {
+  const { cpu, rss } = usage()
+  return `flows ${flows}, cpu ${cpu.toFixed(3)} s, memory ${(rss / 1024 / 1024).toFixed(1)} MiB`
+}
+
+function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE' && !(error instanceof SyscallError)
+}
+
+/** One line: what happened and, where there is something to do, what. */
+function explain(error: unknown, verbose: boolean): string {
+  if (error instanceof VerifierError) return verbose ? `${error.message}\n${error.log}` : `${error.message}${advice(error.code)}`
+  if (error instanceof SyscallError) return `${error.message}${advice(error.code)}`
+  if (error instanceof UsageError || error instanceof UnsupportedError || error instanceof PlanError) return error.message
+  return error instanceof Error ? (verbose ? error.stack ?? error.message : error.message) : String(error)
+}
+
+function advice(code: string | undefined): string {
+  switch (code) {
+    case 'EPERM':
+    case 'EACCES':
+      return ': run it as root, or with CAP_BPF and CAP_PERFMON'
+    case 'ENOSYS':
+      return ': this kernel was built without BPF (CONFIG_BPF_SYSCALL)'
+    case 'ENOMEM':
+      return ': the kernel has no memory for the maps; try a smaller --max-flows'
+    default:
+      return ''
+  }
+}

@@ -1,0 +1,145 @@
+import {
+  add, and, type Code, cmpxchg, jeq, jne, jne32, jsle, jle, jset, jsgt32, label, load, lsh, mov, note, r0, r1, r2, r3, r4, r5, store, sub,
+  sub32,
+} from '../../bpf-asm/index.js'
+import { Value } from '../layout.js'
+import { amount, type Context, flow, read, socket, state } from './context.js'
+
+/** `SOCK_DONE` of `enum sock_flags` (include/net/sock.h): the peer's FIN has arrived. */
+const sockDone = 1 << 1
+/** `TCP_URG_READ` (include/net/tcp.h): the urgent byte was delivered by recv(MSG_OOB). */
+const urgRead = 0x0400
+
+const bits = (...states: readonly number[]) => states.reduce((set, one) => set | (1 << one), 0)
+/** States in which a process may send. In SYN_SENT the first sequence number is not known yet. */
+const sending = bits(state.established, state.closeWait, state.synRecv)
+/** States in which the FIN that was sent last counts in `write_seq`. */
+const finSent = bits(state.finWait1, state.finWait2, state.timeWait, state.lastAck, state.closing)
+
+/**
+ * `r1 =` all bytes ever queued on `socket`, `r3 =` its state: `bytes_acked + (write_seq - snd_una)`, less the FIN.
+ *
+ * Both counters advance together with every ACK (tcp_snd_una_update), so `snd_una - bytes_acked` is the same all the
+ * connection's life: `isn`. With it there is one word to read that changes at both ends, and no lock is needed. `bytes_acked`
+ * is read first and only tells the upper half; the state last, for a FIN is counted only after the state has told of it.
+ */
+export function queued({ field }: Context): Code {
+  return [
+    read(r1, field.bytesAcked, socket),
+    read(r2, field.writeSeq, socket),
+    load(r3, 'u32', flow, Value.isn),
+    sub32(r2, r3),
+    sub32(r2, r1),
+    note('r1: every byte ever queued', add(r1, r2)),
+    read(r3, field.state, socket),
+  ]
+}
+
+/** Takes the FIN off r1, when r3 is a state in which one was sent. Clobbers r4. */
+export function lessFin(name: string): Code {
+  return [mov(r4, 1), lsh(r4, r3), and(r4, finSent), jeq(r4, 0, name), note('less the FIN', sub(r1, 1)), label(name)]
+}
+
+/**
+ * `amount =` what `socket` queued and nobody was charged with, at most what `amount` holds; it counts as charged from here on.
+ * Goes to `none` when there is nothing. Several processors may do this at once, outside the socket's lock.
+ */
+export function takeQueued(context: Context, none: string, name = 'tx'): Code {
+  return [
+    queued(context),
+    jeq(r3, state.established, `${name}_open`),
+    mov(r4, 1),
+    lsh(r4, r3),
+    jset(r4, sending, `${name}_open`),
+    and(r4, finSent),
+    jeq(r4, 0, none),
+    note('less the FIN', sub(r1, 1)),
+    label(`${name}_open`),
+    note('tries, should others be faster', mov(r5, 16)),
+    label(`${name}_again`),
+    load(r0, 'u64', flow, Value.txSeen),
+    mov(r2, r1),
+    sub(r2, r0),
+    jsle(r2, 0, none),
+    jle(r2, amount, `${name}_whole`),
+    note('others’ sends are under way: take our own part', mov(r2, amount)),
+    label(`${name}_whole`),
+    mov(r3, r0),
+    add(r3, r2),
+    mov(r4, r0),
+    cmpxchg('u64', flow, Value.txSeen, r3),
+    jeq(r0, r4, `${name}_taken`),
+    sub(r5, 1),
+    jne(r5, 0, `${name}_again`),
+    mov(r2, 0),
+    label(`${name}_taken`),
+    mov(amount, r2),
+    jeq(amount, 0, none),
+  ]
+}
+
+/**
+ * `r1 =` all bytes ever consumed from `socket`, whose lock is held: `bytes_received - (rcv_nxt - copied_seq)`, less the FIN
+ * once that is consumed too.
+ */
+export function consumed({ field }: Context, name = 'rx'): Code {
+  return [
+    read(r1, field.bytesReceived, socket),
+    read(r3, field.rcvNxt, socket),
+    read(r2, field.copiedSeq, socket),
+    sub32(r3, r2),
+    note('r1: every byte ever consumed', sub(r1, r3)),
+    jne(r3, 0, `${name}_known`),
+    read(r3, field.flags, socket),
+    and(r3, sockDone),
+    jeq(r3, 0, `${name}_known`),
+    note('less the FIN', sub(r1, 1)),
+    label(`${name}_known`),
+  ]
+}
+
+/**
+ * Adds to r1 the urgent byte that recv(MSG_OOB) delivered while the stream had not come to it yet (tcp_recv_urg); when the
+ * stream passes it, `copied_seq` counts it. r2 is `copied_seq`.
+ */
+export function consumedUrgent({ field }: Context): Code {
+  return [
+    read(r3, field.urgData, socket),
+    jne(r3, urgRead, 'urgent_none'),
+    read(r3, field.urgSeq, socket),
+    read(r2, field.copiedSeq, socket),
+    sub32(r2, r3),
+    jsgt32(r2, 0, 'urgent_none'),
+    add(r1, 1),
+    label('urgent_none'),
+  ]
+}
+
+/** `amount =` what r1 says was consumed and nobody was charged with, under the socket's lock; goes to `none` without any. */
+export function takeConsumed(none: string): Code {
+  return [
+    mov(amount, r1),
+    load(r2, 'u64', flow, Value.rxSeen),
+    sub(amount, r2),
+    jsle(amount, 0, none),
+    store('u64', flow, Value.rxSeen, r1),
+  ]
+}
+
+/** `r1 = snd_una - bytes_acked`: see `queued`. Under the lock, or read again until both are of one moment. */
+export function firstSequence({ field }: Context, name: string): Code {
+  return [
+    mov(r5, 16),
+    label(`${name}_isn`),
+    read(r2, field.bytesAcked, socket),
+    read(r1, field.sndUna, socket),
+    read(r3, field.bytesAcked, socket),
+    read(r4, field.sndUna, socket),
+    sub(r5, 1),
+    jeq(r5, 0, `${name}_isn_read`),
+    jne(r2, r3, `${name}_isn`),
+    jne32(r1, r4, `${name}_isn`),
+    label(`${name}_isn_read`),
+    sub32(r1, r2),
+  ]
+}

@@ -1,0 +1,209 @@
+import {
+  add, atomicAdd, be, call, type Code, ja, jeq, jne, jne32, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4,
+  store, sub,
+} from '../../bpf-asm/index.js'
+import { Flag, Key, Stat, Value } from '../layout.js'
+import { amount, type Context, family, flow, lookup, mapName, read, socket, stack, state, task } from './context.js'
+import { copyComm } from './charge.js'
+import { consumed, firstSequence, lessFin, queued } from './counter.js'
+import { choosesProcesses } from './filter.js'
+
+/** How a socket came to our notice, which decides from where its bytes are counted. */
+export type Origin =
+  /** It is leaving SYN_SENT: all its bytes count, but the SYN does not. */
+  | 'opened'
+  /** It is leaving SYN_RECV: all its bytes count. */
+  | 'accepted'
+  /** A process sent on it: what the call sent counts. */
+  | 'sending'
+  /** A process received from it: what comes later counts. */
+  | 'receiving'
+  /** It was there before us, `task` has it open: what comes later counts. */
+  | 'seeded'
+  /** An MPTCP socket, whose counters are the return values of its calls. */
+  | 'mptcp'
+
+/** `BPF_NOEXIST` and `BPF_SK_STORAGE_GET_F_CREATE` (include/uapi/linux/bpf.h). */
+const noExist = 1
+const create = 1
+
+/** ::ffff:0:0/96 seen as the second and third word of four, little-endian. */
+const mappedWord = 0xffff0000 | 0
+
+/**
+ * Makes the entry of `socket`: afterwards `flow` is the entry and the program goes to `found`; or, where the map has no room, the
+ * socket's own storage, from which only `lost` can be counted, and goes to `spilled`. Goes to `none` when the socket is not wanted.
+ */
+export function enter(context: Context, origin: Origin, to: { found: string; spilled: string; none: string }): Code {
+  const { found, spilled, none } = to
+  const known = `${origin}_known`
+  return [
+    note('the entry is made on the stack', mov(flow, r10)),
+    add(flow, stack.value),
+    fill(),
+    identify(context, origin, none),
+    baseline(context, origin),
+    mov(r1, socket),
+    call('get_socket_cookie'),
+    store('u64', r10, stack.key + Key.cookie, r0),
+    store('u64', r10, stack.key + Key.pid, 0),
+    origin === 'sending' || origin === 'receiving' ? [respill(), label('spill_read')] : [],
+    insert(known),
+    label(known),
+    lookup(mapName.flows, stack.key),
+    mov(flow, r0),
+    jne(r0, 0, found),
+    origin === 'mptcp' ? ja(spilled) : [storage(create), jeq(r0, 0, none), mov(flow, r0), ja(spilled)],
+  ]
+}
+
+/** Puts the value on the stack into the map under the key on the stack and counts it, or goes to `exists`. */
+export function insert(exists: string): Code {
+  return [
+    loadMap(r1, mapName.flows),
+    mov(r2, r10),
+    add(r2, stack.key),
+    mov(r3, r10),
+    add(r3, stack.value),
+    mov(r4, noExist),
+    call('map_update_elem'),
+    jne(r0, 0, exists),
+    loadMapValue(r1, mapName.stats, 0),
+    mov(r2, 1),
+    atomicAdd('u64', r1, Stat.entered, r2),
+  ]
+}
+
+/** `r0 =` the socket's storage, where a socket is counted that the map has no room for. */
+export function storage(flags: number): Code {
+  return [
+    loadMap(r1, mapName.overflow),
+    mov(r2, socket),
+    flags === 0 ? mov(r3, 0) : [mov(r3, r10), add(r3, stack.value)],
+    mov(r4, flags),
+    call('sk_storage_get'),
+  ]
+}
+
+/** Counters zero, nobody’s. */
+function fill(): Code {
+  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns]
+  return [zero.map(offset => store('u64', flow, offset, 0)), note('nobody’s yet', store('u64', flow, Value.pid, -1))]
+}
+
+/** Addresses, ports, service, family and namespace, from `socket` to `flow`. */
+export function identify({ field, filter }: Context, origin: Origin, none: string, prefix: string = origin): Code {
+  const name = (part: string) => `${prefix}_${part}`
+  const theirs = note('opened: the service is theirs', store('u16', flow, Value.service, r2))
+  const ours = [note('accepted: the service is ours', load(r1, 'u16', flow, Value.lport)), store('u16', flow, Value.service, r1)]
+  const service = origin === 'opened' ? theirs : origin === 'accepted' ? ours : [
+    note('a connection that was accepted has its listener’s backlog', read(r1, field.backlog, socket)),
+    jne(r1, 0, name('accepted')),
+    theirs,
+    ja(name('net')),
+    label(name('accepted')),
+    ours,
+    label(name('net')),
+  ]
+  return [
+    read(r1, field.family, socket),
+    jeq(r1, family.inet6, name('inet6')),
+    ([[Value.laddr, field.saddr], [Value.raddr, field.daddr]] as const).map(([offset, address]) => [
+      note('IPv4 is kept as ::ffff:a.b.c.d', store('u64', flow, offset, 0)),
+      store('u32', flow, offset + 8, mappedWord),
+      read(r1, address, socket),
+      store('u32', flow, offset + 12, r1),
+    ]),
+    ja(name('mapped')),
+    label(name('inet6')),
+    ([[Value.laddr, field.saddr6], [Value.raddr, field.daddr6]] as const).map(([offset, address]) => [0, 8].map(half => [
+      load(r1, 'u64', socket, address.offset + half),
+      store('u64', flow, offset + half, r1),
+    ])),
+    load(r1, 'u64', flow, Value.raddr),
+    jne(r1, 0, name('native')),
+    load(r1, 'u32', flow, Value.raddr + 8),
+    jne32(r1, mappedWord, name('native')),
+    label(name('mapped')),
+    filter.family === 6 ? ja(none) : [store('u16', flow, Value.family, 4), ja(name('ports'))],
+    label(name('native')),
+    filter.family === 4 ? ja(none) : store('u16', flow, Value.family, 6),
+    label(name('ports')),
+    read(r2, field.dport, socket),
+    store('u16', flow, Value.rport, r2),
+    origin === 'mptcp' ? [read(r1, field.num, socket), be(r1, 16)] : read(r1, field.sport, socket),
+    store('u16', flow, Value.lport, r1),
+    service,
+    read(r1, field.net, socket),
+    read(r1, field.netInum, r1),
+    store('u32', flow, Value.netns, r1),
+  ]
+}
+
+/** Sets from where the bytes of `socket` count. */
+function baseline(context: Context, origin: Origin): Code {
+  const { field } = context
+  const done = `${origin}_baseline`
+  const isn = [firstSequence(context, origin), note('isn', store('u32', flow, Value.isn, r1))]
+  const seen = [
+    queued(context),
+    lessFin(`${origin}_fin`),
+    origin === 'sending' ? [sub(r1, amount)] : [],
+    store('u64', flow, Value.txSeen, r1),
+    consumed(context, `${origin}_seen`),
+    store('u64', flow, Value.rxSeen, r1),
+  ]
+  switch (origin) {
+    case 'opened':
+      return [isn, note('the SYN', store('u64', flow, Value.txSeen, 1))]
+    case 'accepted':
+      return isn
+    case 'sending':
+      return [
+        read(r1, field.state, socket),
+        jne(r1, state.synSent, 'sending_connected'),
+        note('fast open: counted when the connection stands', store('u64', flow, Value.txSeen, 1)),
+        call('get_current_task_btf'),
+        mov(task, r0),
+        expect(context),
+        ja(done),
+        label('sending_connected'),
+        isn,
+        read(r1, field.state, socket),
+        note('fast open: all of it is new', jeq(r1, state.synRecv, done)),
+        seen,
+        label(done),
+      ]
+    case 'receiving':
+      return [isn, read(r1, field.state, socket), jeq(r1, state.synRecv, done), seen, label(done)]
+    case 'seeded':
+      return [isn, seen, expect(context)]
+    case 'mptcp':
+      return [
+        read(r1, field.state, socket),
+        jne(r1, state.close, done),
+        note('closed already: there will be no other sign', store('u32', flow, Value.flags, Flag.gone)),
+        label(done),
+      ]
+  }
+}
+
+/** Notes `task` as the process that will be charged if the kernel moves bytes before anybody else does. */
+function expect({ field, filter }: Context): Code {
+  if (choosesProcesses(filter)) return []
+  return [read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(field)]
+}
+
+/** Continues from where the socket's storage says that counting stood while the map had no room. */
+function respill(): Code {
+  return [
+    storage(0),
+    jeq(r0, 0, 'spill_read'),
+    load(r1, 'u32', r0, Value.isn),
+    store('u32', flow, Value.isn, r1),
+    load(r1, 'u64', r0, Value.txSeen),
+    store('u64', flow, Value.txSeen, r1),
+    load(r1, 'u64', r0, Value.rxSeen),
+    store('u64', flow, Value.rxSeen, r1),
+  ]
+}

@@ -1,0 +1,50 @@
+import type { Btf, Member } from '../../bpf-asm/index.js'
+
+/** Where the kernel keeps what the program reads: offsets into `struct tcp_sock` unless the name says otherwise. */
+export type Field = Readonly<Record<FieldName, Member>> & {
+  /** The bit of a TCP socket that is a subflow of an MPTCP one, `is_mptcp`; absent without CONFIG_MPTCP. */
+  readonly subflow?: Member
+}
+
+/** Structure and member path of every field, as `include/linux/tcp.h`, `include/net/sock.h` and `sched.h` call them. */
+const path = {
+  family: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_family'],
+  state: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_state'],
+  cookie: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter'],
+  flags: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_flags'],
+  net: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_net.net'],
+  saddr: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_rcv_saddr'],
+  daddr: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_daddr'],
+  saddr6: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_v6_rcv_saddr'],
+  daddr6: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_v6_daddr'],
+  dport: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_dport'],
+  num: ['tcp_sock', 'inet_conn.icsk_inet.sk.__sk_common.skc_num'],
+  sport: ['tcp_sock', 'inet_conn.icsk_inet.inet_sport'],
+  owned: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_lock.owned'],
+  backlog: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_max_ack_backlog'],
+  protocol: ['sock', 'sk_protocol'],
+  bytesReceived: ['tcp_sock', 'bytes_received'],
+  rcvNxt: ['tcp_sock', 'rcv_nxt'],
+  copiedSeq: ['tcp_sock', 'copied_seq'],
+  urgData: ['tcp_sock', 'urg_data'],
+  urgSeq: ['tcp_sock', 'urg_seq'],
+  bytesAcked: ['tcp_sock', 'bytes_acked'],
+  sndUna: ['tcp_sock', 'snd_una'],
+  writeSeq: ['tcp_sock', 'write_seq'],
+  netInum: ['net', 'ns.inum'],
+  socketSk: ['socket', 'sk'],
+  taskFlags: ['task_struct', 'flags'],
+  tgid: ['task_struct', 'tgid'],
+  leader: ['task_struct', 'group_leader'],
+  comm: ['task_struct', 'comm'],
+  nsproxy: ['task_struct', 'nsproxy'],
+  mntNs: ['nsproxy', 'mnt_ns'],
+  mntInum: ['mnt_namespace', 'ns.inum'],
+} as const satisfies Record<string, readonly [struct: string, member: string]>
+
+export type FieldName = keyof typeof path
+
+/** Looks every field up in the running kernel's BTF. Throws BtfError when one is missing. */
+export function fieldsOf(btf: Btf): Field {
+  return Object.fromEntries(Object.entries(path).map(([name, [struct, member]]) => [name, btf.member(struct, member)])) as Field
+}

@@ -1,0 +1,31 @@
+/** Who moved bytes between which ends: one group of flows in one frame. What a grouping leaves out is absent. */
+export interface Row {
+  readonly pid?: number
+  readonly comm?: string
+  readonly family?: 4 | 6
+  readonly laddr?: string
+  readonly lport?: number
+  readonly raddr?: string
+  readonly rport?: number
+  /** The service's port: local of an accepted connection, remote of an opened one. */
+  readonly port?: number
+  /** Bytes received and sent in this frame. */
+  readonly rx: number
+  readonly tx: number
+}
+
+/** One update: all that passes between the tracer and the formats. */
+export interface Frame {
+  readonly time: Date
+  /** Seconds measured since the previous frame. */
+  readonly interval: number
+  readonly backend: string
+  /** The line of /proc/loadavg without its newline; null when it cannot be read. */
+  readonly loadavg: string | null
+  /** Sorted, at most the number asked for of each family. */
+  readonly rows: readonly Row[]
+  /** All rows' bytes, shown or not. */
+  readonly total: { readonly rx: number; readonly tx: number }
+  /** What was counted but could not be attributed to a row. */
+  readonly lost: { readonly events: number; readonly rx: number; readonly tx: number }
+}

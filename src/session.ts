@@ -1,0 +1,103 @@
+import { encode, storageBtf } from '../bpf-asm/index.js'
+import type { BpfMap, Kernel, Program } from '../syscall/index.js'
+import { Stat } from './layout.js'
+import type { Plan, ProgramPlan } from './plan.js'
+import { mapName } from './program/index.js'
+
+/** A plan at work in the kernel. */
+export interface Session {
+  readonly flows: BpfMap
+  readonly programs: readonly Program[]
+  /** What the programs say about themselves, cumulative. */
+  stats(): Stats
+  /** Detaches and unloads everything; nothing stays in the kernel. */
+  close(): void
+}
+
+export interface Stats {
+  readonly lost: { readonly events: number; readonly tx: number; readonly rx: number }
+  /** Entries ever made in the flow map. */
+  readonly entered: number
+  /** Entries whose socket is gone. */
+  readonly gone: number
+}
+
+/**
+ * Creates the maps, loads the programs, attaches them and lets the iterators run once. `borrowed` are maps by name that the
+ * programs use and that somebody else closes. Throws SyscallError and VerifierError, with everything undone.
+ */
+export function startSession(plan: Plan, kernel: Kernel, borrowed: Readonly<Record<string, BpfMap>>, cgroup?: number): Session {
+  const opened: { close(): void }[] = []
+  const own = <T extends { close(): void }>(resource: T) => {
+    opened.push(resource)
+    return resource
+  }
+  const close = () => {
+    for (const resource of opened.splice(0).reverse()) resource.close()
+  }
+  try {
+    const maps: Record<string, BpfMap> = { ...borrowed }
+    for (const spec of plan.maps) {
+      maps[spec.name] = own(spec.type === 'sk_storage' ? createStorage(kernel, spec) : kernel.createMap(spec))
+    }
+    const map = (name: string) => {
+      const found = maps[name]
+      if (found === undefined) throw new Error(`the plan has no map ${name}`)
+      return found
+    }
+    if (cgroup !== undefined) map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup).buffer))
+    const fds = Object.fromEntries(Object.entries(maps).map(([name, { fd }]) => [name, fd]))
+    const loaded = plan.programs.map(program => ({ plan: program, program: own(load(kernel, program, fds)) }))
+    for (const { plan: { hook }, program } of loaded) if ('tracepoint' in hook) own(kernel.attachTracing(program))
+    for (const { plan: { hook }, program } of loaded) if ('iterator' in hook) run(kernel, program)
+    return { flows: map(mapName.flows), programs: loaded.map(({ program }) => program), stats: () => readStats(map(mapName.stats)), close }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+function load(kernel: Kernel, { name, hook, btfId, assembly }: ProgramPlan, fds: Readonly<Record<string, number>>): Program {
+  return kernel.loadProgram({
+    name,
+    type: 'tracing',
+    expectedAttachType: 'tracepoint' in hook ? 'trace_raw_tp' : 'trace_iter',
+    attachBtfId: btfId,
+    insns: encode(assembly, fds),
+    notes: assembly.notes,
+    // What the helpers that read kernel memory and tasks ask for: include/linux/license.h; see README, Licence.
+    license: 'GPL',
+  })
+}
+
+function run(kernel: Kernel, program: Program): void {
+  const iterator = kernel.attachIterator(program)
+  try {
+    iterator.read()
+  } finally {
+    iterator.close()
+  }
+}
+
+/** The kernel wants the types of a socket storage’s key and value described (sk_storage_map_check_btf). */
+function createStorage(kernel: Kernel, spec: Parameters<Kernel['createMap']>[0]): BpfMap {
+  const { bytes, keyTypeId, valueTypeId } = storageBtf(spec.valueSize)
+  const btf = kernel.loadBtf(bytes)
+  try {
+    return kernel.createMap({ ...spec, btf: { fd: btf.fd, keyTypeId, valueTypeId } })
+  } finally {
+    btf.close()
+  }
+}
+
+function readStats(map: BpfMap): Stats {
+  const value = map.lookup(new Uint8Array(4))
+  if (value === undefined) throw new Error('an array map lost its value')
+  const view = new DataView(value.buffer, value.byteOffset)
+  const at = (offset: number) => Number(view.getBigUint64(offset, true))
+  return {
+    lost: { events: at(Stat.lostEvents), tx: at(Stat.lostTx), rx: at(Stat.lostRx) },
+    entered: at(Stat.entered),
+    gone: at(Stat.gone),
+  }
+}

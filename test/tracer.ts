@@ -1,0 +1,127 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Aggregate } from '../src/aggregate.js'
+import type { Frame } from '../src/row.js'
+import type { Session, Stats } from '../src/session.js'
+import { type Clock, trace, type View } from '../src/tracer.js'
+
+/** A clock that only moves when somebody sleeps, or as a test says. */
+function fakeClock() {
+  let now = 100
+  const watchers = new Set<() => void>()
+  const clock: Clock = {
+    now: () => now,
+    date: () => new Date(now * 1000),
+    loadavg: () => '0.00 0.00 0.00 1/1 1',
+    sleep: async (seconds, signal) => {
+      if (!signal.aborted && seconds > 0) now += seconds
+    },
+    every: (_, callback) => {
+      watchers.add(callback)
+      return () => watchers.delete(callback)
+    },
+  }
+  return { clock, pass: (seconds: number) => (now += seconds), tick: () => watchers.forEach(watch => watch()), watchers }
+}
+
+function fakeSession(stats: Partial<Stats> = {}) {
+  const state: Stats = { lost: { events: 0, tx: 0, rx: 0 }, entered: 0, gone: 0, ...stats }
+  return { current: state, session: { flows: {}, programs: [], stats() { return { ...this.current } }, close: () => {}, current: state } as unknown as Session & { current: Stats } }
+}
+
+function fakeAggregate() {
+  let drains = 0
+  const aggregate = {
+    drain: () => ++drains,
+    take: () => ({ rows: new DataView(new ArrayBuffer(0)), count: 0, total: { rx: drains, tx: 2 * drains } }),
+    flows: 0,
+    deleted: 0,
+    bytes: 0,
+  }
+  return { aggregate: aggregate as unknown as Aggregate & { deleted: number }, drains: () => drains }
+}
+
+const view = (interval: number, count?: number): View => ({
+  interval, count, sort: { offset: 16, size: 8, order: 'descending' }, byFamily: true, limit: () => 1, decode: () => ({ rx: 0, tx: 0 }),
+})
+
+async function collect(frames: AsyncGenerator<Frame>, each: (frame: Frame, index: number) => void = () => {}): Promise<Frame[]> {
+  const all: Frame[] = []
+  for await (const frame of frames) {
+    each(frame, all.length)
+    all.push(frame)
+  }
+  return all
+}
+
+test('60 frames of a second take 60 seconds, however long each takes to show', async () => {
+  const { clock, pass } = fakeClock()
+  const { session } = fakeSession()
+  const frames = await collect(trace(session, fakeAggregate().aggregate, 'tracepoint', clock, view(1, 60), 100, new AbortController().signal, 96), () => pass(0.3))
+  assert.is(frames.length, 60)
+  assert.is(Math.round(clock.now() * 1000), 160_300)
+  for (const { interval } of frames.slice(1)) assert.ok(Math.abs(interval - 1) < 1e-9)
+})
+
+test('a slow reader makes one long frame, not many late ones', async () => {
+  const { clock, pass } = fakeClock()
+  const frames = await collect(
+    trace(fakeSession().session, fakeAggregate().aggregate, 'tracepoint', clock, view(1, 4), 100, new AbortController().signal, 96),
+    (_, index) => index === 1 && pass(5.5))
+  assert.equal(frames.map(({ interval }) => Math.round(interval * 1000)), [1000, 1000, 6000, 1000])
+})
+
+test('the last frame is of the time until the stop', async () => {
+  const { clock, pass } = fakeClock()
+  const stop = new AbortController()
+  const frames = await collect(trace(fakeSession().session, fakeAggregate().aggregate, 'tracepoint', clock, view(1), 100, stop.signal, 96), (_, index) => {
+    if (index === 2) {
+      pass(0.25)
+      stop.abort()
+    }
+  })
+  assert.equal(frames.map(({ interval }) => Math.round(interval * 1000)), [1000, 1000, 1000, 250])
+})
+
+test('what is lost is told once, in the frame in which it was lost', async () => {
+  const { clock } = fakeClock()
+  const { session } = fakeSession({ lost: { events: 7, tx: 70, rx: 700 } })
+  const frames = await collect(trace(session, fakeAggregate().aggregate, 'tracepoint', clock, view(1, 3), 100, new AbortController().signal, 96), (_, index) => {
+    if (index === 0) session.current = { ...session.current, lost: { events: 9, tx: 75, rx: 700 } }
+  })
+  assert.equal(frames.map(({ lost }) => lost), [{ events: 0, rx: 0, tx: 0 }, { events: 2, rx: 0, tx: 5 }, { events: 0, rx: 0, tx: 0 }])
+})
+
+test('between frames the map is drained when closed connections fill it, and not when open ones do', async () => {
+  const { clock, tick, watchers } = fakeClock()
+  const { session } = fakeSession()
+  const { aggregate, drains } = fakeAggregate()
+  await collect(trace(session, aggregate, 'tracepoint', clock, view(1, 2), 80, new AbortController().signal, 96), (_, index) => {
+    if (index > 0) return
+    const before = drains()
+    session.current = { ...session.current, entered: 70, gone: 10 }
+    tick()
+    assert.is(drains(), before, 'mostly open')
+    session.current = { ...session.current, gone: 30 }
+    tick()
+    assert.is(drains(), before + 1, 'many closed')
+    aggregate.deleted = 40
+    tick()
+    assert.is(drains(), before + 1, 'room enough')
+  })
+  assert.is(watchers.size, 0, 'the watch ends with the frames')
+})
+
+test('an error while watching ends the frames instead of vanishing', async () => {
+  const { clock, tick } = fakeClock()
+  const { session } = fakeSession()
+  const frames = trace(session, fakeAggregate().aggregate, 'tracepoint', clock, view(1), 80, new AbortController().signal, 96)
+  await frames.next()
+  session.stats = () => { throw new Error('EBADF') }
+  tick()
+  let message = ''
+  await frames.next().catch(error => { message = error.message })
+  assert.is(message, 'EBADF')
+})
+
+test.run()
