@@ -46,5 +46,7 @@ export type FieldName = keyof typeof path
 
 /** Looks every field up in the running kernel's BTF. Throws BtfError when one is missing. */
 export function fieldsOf(btf: Btf): Field {
-  return Object.fromEntries(Object.entries(path).map(([name, [struct, member]]) => [name, btf.member(struct, member)])) as Field
+  const fields = Object.entries(path).map(([name, [struct, member]]) => [name, btf.member(struct, member)] as const)
+  const subflow = btf.findMember('tcp_sock', 'is_mptcp')
+  return { ...Object.fromEntries(fields) as Record<FieldName, Member>, ...(subflow === undefined ? {} : { subflow }) }
 }

@@ -1,0 +1,319 @@
+/** Where a member lies in its structure. */
+export interface Member {
+  /** Bytes from the start of the structure; of a bit field: of the smallest aligned unit that holds it. */
+  readonly offset: number
+  /** Bytes; of a bit field: of that unit. */
+  readonly size: number
+  /** Of a bit field: its first bit in the unit, counted from the least significant, and its bits. */
+  readonly bitOffset?: number
+  readonly bitSize?: number
+}
+
+/** A function of the kernel. */
+export interface Func {
+  readonly id: number
+  readonly params: readonly { readonly name: string; readonly typeId: number }[]
+  /** Type of the result; 0 for void. */
+  readonly returns: number
+}
+
+/** What a BTF blob says. Ids are those the kernel knows the types by. */
+export interface Btf {
+  /** The id of a structure or union. Throws BtfError when there is none. */
+  struct(name: string): number
+  /** The same, or undefined. */
+  findStruct(name: string): number | undefined
+  /**
+   * A member by its path, as C would write it: `inet_conn.icsk_inet.sk.sk_protocol`. Members of anonymous structures and unions
+   * are found by their plain names. Throws BtfError when there is none.
+   */
+  member(struct: string, path: string): Member
+  /** The same, or undefined when the structure or the member does not exist. */
+  findMember(struct: string, path: string): Member | undefined
+  /** Bytes of a structure, union, base type or typedef. Throws BtfError when there is none. */
+  sizeOf(name: string): number
+  /** The value of an enumerator; an empty enum name looks through the anonymous ones. */
+  enumValue(enumName: string, name: string): bigint | undefined
+  /** A function with its prototype. */
+  func(name: string): Func | undefined
+  /** The id of a typedef. */
+  typedef(name: string): number | undefined
+  /** The name of a type; empty when it has none. */
+  nameOf(id: number): string
+  /** Types in it, without void. */
+  readonly types: number
+}
+
+/** A blob that is no BTF or is damaged, or something that it does not have. */
+export class BtfError extends Error {
+  override readonly name = 'BtfError'
+}
+
+/** Kinds of a type: include/uapi/linux/btf.h; ENUM64 came last, in Linux 6.0. */
+const Kind = {
+  int: 1, ptr: 2, array: 3, struct: 4, union: 5, enum: 6, fwd: 7, typedef: 8, volatile: 9, const: 10, restrict: 11, func: 12,
+  funcProto: 13, var: 14, datasec: 15, float: 16, declTag: 17, typeTag: 18, enum64: 19,
+} as const
+
+/** Words behind the three that every type has: fixed ones, and for each of its members. */
+const extra: Readonly<Record<number, readonly [fixed: number, each: number]>> = {
+  [Kind.int]: [1, 0], [Kind.ptr]: [0, 0], [Kind.array]: [3, 0], [Kind.struct]: [0, 3], [Kind.union]: [0, 3], [Kind.enum]: [0, 2],
+  [Kind.fwd]: [0, 0], [Kind.typedef]: [0, 0], [Kind.volatile]: [0, 0], [Kind.const]: [0, 0], [Kind.restrict]: [0, 0],
+  [Kind.func]: [0, 0], [Kind.funcProto]: [0, 2], [Kind.var]: [1, 0], [Kind.datasec]: [0, 3], [Kind.float]: [0, 0],
+  [Kind.declTag]: [1, 0], [Kind.typeTag]: [0, 0], [Kind.enum64]: [0, 3],
+}
+const fixedWords = Uint32Array.from({ length: 32 }, (_, kind) => extra[kind]?.[0] ?? 0)
+const wordsEach = Uint32Array.from({ length: 32 }, (_, kind) => extra[kind]?.[1] ?? 0)
+
+/** More than any chain of typedefs or array dimensions that a compiler writes: a longer one goes in circles. */
+const deepest = 64
+const headerSize = 24
+const pointerSize = 8
+
+/** A member as it is found on the way down: its first bit, counted from the structure's start, its type and its bits if told. */
+interface Place {
+  readonly bit: number
+  readonly type: number
+  readonly bits: number
+}
+
+/**
+ * Reads a BTF blob such as /sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst). One pass finds where each type starts; everything
+ * else is read when it is asked for. Throws BtfError for what is no BTF of this machine’s byte order, or is damaged; never reads
+ * outside of it and never goes on for ever.
+ */
+export function parseBtf(bytes: Uint8Array): Btf {
+  const { words, strings } = sections(bytes)
+  const { starts, types } = index(words)
+  const found = new Map<string, number>()
+  const encoder = new TextEncoder()
+  const decoder = new TextDecoder()
+
+  const word = (at: number) => {
+    const value = words[at]
+    if (value === undefined) throw new BtfError('a type reaches beyond the end')
+    return value
+  }
+  const startOf = (id: number) => {
+    if (id < 1 || id > types) throw new BtfError(`there is no type ${id}`)
+    return starts[id] ?? 0
+  }
+  const kindOf = (id: number) => word(startOf(id) + 1) >>> 24 & 0x1f
+  const membersOf = (id: number) => word(startOf(id) + 1) & 0xffff
+  const flagOf = (id: number) => word(startOf(id) + 1) >>> 31 === 1
+  const sizeOrType = (id: number) => word(startOf(id) + 2)
+
+  function stringAt(offset: number): string {
+    if (offset >= strings.length) throw new BtfError('a name lies beyond the end')
+    return decoder.decode(strings.subarray(offset, strings.indexOf(0, offset)))
+  }
+
+  function isNamed(at: number, name: Uint8Array): boolean {
+    if (at + name.length >= strings.length || strings[at + name.length] !== 0) return false
+    for (let index = 0; index < name.length; index++) if (strings[at + index] !== name[index]) return false
+    return true
+  }
+
+  /** The first type with this name of one of these kinds. */
+  function find(name: string, kinds: readonly number[]): number | undefined {
+    const key = `${kinds.join()} ${name}`
+    const known = found.get(key)
+    if (known !== undefined) return known
+    const wanted = encoder.encode(name)
+    const set = kinds.reduce((bits, kind) => bits | 1 << kind, 0)
+    for (let id = 1; id <= types; id++) {
+      const start = starts[id] ?? 0
+      if ((set >>> ((words[start + 1] ?? 0) >>> 24 & 0x1f) & 1) === 0 || !isNamed(words[start] ?? 0, wanted)) continue
+      found.set(key, id)
+      return id
+    }
+    return undefined
+  }
+
+  /** The type behind typedefs and qualifiers. */
+  function strip(id: number): number {
+    for (let depth = 0, at = id; depth < deepest; depth++) {
+      switch (kindOf(at)) {
+        case Kind.typedef:
+        case Kind.volatile:
+        case Kind.const:
+        case Kind.restrict:
+        case Kind.typeTag:
+          at = sizeOrType(at)
+          break
+        default:
+          return at
+      }
+    }
+    throw new BtfError(`type ${id} refers to itself`)
+  }
+
+  function sizeOfType(id: number, depth = 0): number {
+    if (depth > deepest) throw new BtfError(`type ${id} contains itself`)
+    const type = strip(id)
+    switch (kindOf(type)) {
+      case Kind.ptr:
+        return pointerSize
+      case Kind.array: {
+        const start = startOf(type)
+        return word(start + 5) * sizeOfType(word(start + 3), depth + 1)
+      }
+      case Kind.int:
+      case Kind.struct:
+      case Kind.union:
+      case Kind.enum:
+      case Kind.enum64:
+      case Kind.float:
+        return sizeOrType(type)
+      default:
+        throw new BtfError(`type ${type} has no size`)
+    }
+  }
+
+  /** Looks into each anonymous structure once, so that not even damaged input, in circles, takes long. */
+  function step(struct: number, name: Uint8Array, seen = new Set<number>()): Place | undefined {
+    const kind = kindOf(struct)
+    if (seen.has(struct) || (kind !== Kind.struct && kind !== Kind.union)) return undefined
+    seen.add(struct)
+    const start = startOf(struct)
+    const packed = flagOf(struct)
+    for (let index = 0; index < membersOf(struct); index++) {
+      const at = start + 3 + 3 * index
+      const [nameAt, type, where] = [word(at), word(at + 1), word(at + 2)]
+      const bit = packed ? where & 0xffffff : where
+      if (nameAt === 0 || strings[nameAt] === 0) {
+        const inner = step(strip(type), name, seen)
+        if (inner !== undefined) return { ...inner, bit: bit + inner.bit }
+      } else if (isNamed(nameAt, name)) {
+        return { bit, type, bits: packed ? where >>> 24 : 0 }
+      }
+    }
+    return undefined
+  }
+
+  function findMember(struct: string, path: string): Member | undefined {
+    const start = find(struct, [Kind.struct, Kind.union])
+    if (start === undefined) return undefined
+    let place: Place = { bit: 0, type: start, bits: 0 }
+    for (const name of path.split('.')) {
+      const next = step(strip(place.type), encoder.encode(name))
+      if (next === undefined) return undefined
+      place = { ...next, bit: place.bit + next.bit }
+    }
+    return memberAt(place)
+  }
+
+  function memberAt({ bit, type, bits }: Place): Member {
+    const size = sizeOfType(type)
+    const stripped = strip(type)
+    // Compilers before the flag told of bit fields in the integer’s own type: its offset and its number of bits.
+    const encoding = kindOf(stripped) === Kind.int ? word(startOf(stripped) + 3) : 0
+    const width = bits !== 0 ? bits : encoding & 0xff
+    if (width === 0 || (width === 8 * size && bit % 8 === 0)) return { offset: Math.floor(bit / 8), size }
+    const first = bit + (bits !== 0 ? 0 : encoding >>> 16 & 0xff)
+    for (const unit of [1, 2, 4, 8]) {
+      const offset = Math.floor(first / (8 * unit)) * unit
+      if (first + width <= 8 * (offset + unit)) return { offset, size: unit, bitOffset: first - 8 * offset, bitSize: width }
+    }
+    throw new BtfError(`a bit field of ${width} bits at bit ${first} is in no unit`)
+  }
+
+  function prototype(id: number): Func {
+    const proto = sizeOrType(id)
+    if (kindOf(proto) !== Kind.funcProto) throw new BtfError(`function ${id} has no prototype`)
+    const start = startOf(proto) + 3
+    const params = Array.from({ length: membersOf(proto) }, (_, index) =>
+      ({ name: stringAt(word(start + 2 * index)), typeId: word(start + 2 * index + 1) }))
+    return { id, params, returns: sizeOrType(proto) }
+  }
+
+  function enumerator(id: number, name: Uint8Array): bigint | undefined {
+    const wide = kindOf(id) === Kind.enum64
+    const start = startOf(id) + 3
+    for (let index = 0; index < membersOf(id); index++) {
+      const at = start + (wide ? 3 : 2) * index
+      if (!isNamed(word(at), name)) continue
+      const value = BigInt(word(at + 1)) | (wide ? BigInt(word(at + 2)) << 32n : 0n)
+      return flagOf(id) ? BigInt.asIntN(wide ? 64 : 32, value) : value
+    }
+    return undefined
+  }
+
+  function enumValue(enumName: string, name: string): bigint | undefined {
+    const wanted = encoder.encode(name)
+    const isEnum = (id: number) => kindOf(id) === Kind.enum || kindOf(id) === Kind.enum64
+    if (enumName !== '') {
+      const id = find(enumName, [Kind.enum, Kind.enum64])
+      return id === undefined ? undefined : enumerator(id, wanted)
+    }
+    for (let id = 1; id <= types; id++) {
+      if (!isEnum(id) || word(startOf(id)) !== 0) continue
+      const value = enumerator(id, wanted)
+      if (value !== undefined) return value
+    }
+    return undefined
+  }
+
+  const orThrow = <T>(value: T | undefined, what: string): T => {
+    if (value === undefined) throw new BtfError(`this kernel has no ${what}`)
+    return value
+  }
+  const findStruct = (name: string) => find(name, [Kind.struct, Kind.union])
+  return {
+    types,
+    findStruct,
+    struct: name => orThrow(findStruct(name), `struct ${name}`),
+    findMember,
+    member: (struct, path) => orThrow(findMember(struct, path), `${path} in struct ${struct}`),
+    sizeOf: name => sizeOfType(orThrow(
+      find(name, [Kind.int, Kind.struct, Kind.union, Kind.typedef, Kind.enum, Kind.enum64, Kind.float]), `type ${name}`)),
+    enumValue,
+    func: name => {
+      const id = find(name, [Kind.func])
+      return id === undefined ? undefined : prototype(id)
+    },
+    typedef: name => find(name, [Kind.typedef]),
+    nameOf: id => stringAt(word(startOf(id))),
+  }
+}
+
+/** The two sections, checked against the blob’s length. */
+function sections(bytes: Uint8Array): { words: Uint32Array; strings: Uint8Array } {
+  if (bytes.length < headerSize) throw new BtfError(`${bytes.length} bytes are no BTF`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const magic = view.getUint16(0, true)
+  if (magic === 0x9feb) throw new BtfError('this BTF is of a machine of the other byte order')
+  if (magic !== 0xeb9f) throw new BtfError(`no BTF: it starts with 0x${magic.toString(16)}`)
+  const version = view.getUint8(2)
+  if (version !== 1) throw new BtfError(`BTF version ${version} is unknown`)
+  const header = view.getUint32(4, true)
+  const section = (at: number) => {
+    const start = header + view.getUint32(at, true)
+    const length = view.getUint32(at + 4, true)
+    if (start + length > bytes.length) throw new BtfError('it is cut off')
+    return bytes.subarray(start, start + length)
+  }
+  const types = section(8)
+  const strings = section(16)
+  if (strings.length === 0 || strings[0] !== 0 || strings[strings.length - 1] !== 0) {
+    throw new BtfError('its names are damaged')
+  }
+  if (types.length % 4 !== 0) throw new BtfError('its types are damaged')
+  const aligned = types.byteOffset % 4 === 0 ? types : types.slice()
+  return { words: new Uint32Array(aligned.buffer, aligned.byteOffset, types.length / 4), strings }
+}
+
+/** Where each type starts; the first has the id 1. */
+function index(words: Uint32Array): { starts: Uint32Array; types: number } {
+  const starts = new Uint32Array(Math.floor(words.length / 3) + 1)
+  let types = 0
+  for (let at = 0; at < words.length;) {
+    const info = words[at + 1] ?? 0
+    const kind = info >>> 24 & 0x1f
+    if (kind < Kind.int || kind > Kind.enum64) throw new BtfError(`type ${types + 1} is of kind ${kind}, which is unknown`)
+    starts[++types] = at
+    at += 3 + (fixedWords[kind] ?? 0) + (wordsEach[kind] ?? 0) * (info & 0xffff)
+    if (at > words.length) throw new BtfError(`type ${types} is cut off`)
+  }
+  return { starts, types }
+}

@@ -1,0 +1,41 @@
+/** An instruction, or a part of a program made by the emitters below. Labels and map names are resolved by `assemble`. */
+export interface Insn {
+  /** The opcode byte. */
+  readonly code: number
+  readonly dst: number
+  readonly src: number
+  readonly off: number
+  readonly imm: number
+  /** The upper half of a 64-bit immediate: only a load of one has it, and takes two slots. */
+  readonly high?: number
+  /** Where it goes, or which function it means. */
+  readonly label?: string
+  /** The map it refers to, by name. */
+  readonly map?: string
+  /** Why it is there: shown in listings and in verifier errors. */
+  readonly note?: string
+  /** Where it was emitted, for an error that only `assemble` can find: only instructions with a label have it. */
+  readonly site?: Error
+}
+
+/** A place in a program that jumps can name. */
+export interface Label {
+  readonly define: string
+  readonly site: Error
+}
+
+/** A program or a part of one. Nesting means nothing: parts are put together by putting them into an array. */
+export type Code = Insn | Label | readonly Code[]
+
+/** An instruction that cannot be encoded, or a program that does not hang together. */
+export class AssemblyError extends Error {
+  override readonly name = 'AssemblyError'
+}
+
+export function isList(code: Code): code is readonly Code[] {
+  return Array.isArray(code)
+}
+
+export function isLabel(code: Insn | Label): code is Label {
+  return 'define' in code
+}
