@@ -1,0 +1,142 @@
+import { Flag, Key, Value } from '../layout'
+import { Group } from './group'
+import { resize } from './room'
+
+/**
+ * What is known of a flow of the kernel's map: its key, what its counters were when it was last read, and since which walk it waits
+ * for its end.
+ *
+ * An open-addressing table with linear probing; deletion moves what follows back, so that it never fills with tombstones however
+ * many flows come and go. A cookie is never 0, which marks a free slot.
+ */
+const enum Slot {
+  cookie = 0,
+  pid = 8,
+  /** 0, or the walk in which it was first found to be over. */
+  over = 12,
+  tx = 16,
+  rx = 24,
+  size = 32,
+}
+
+const smallest: u32 = 1024
+
+export namespace Flow {
+  let table: usize = 0
+  let capacity: u32 = 0
+  let walk: u32 = 0
+
+  /** Flows that are known. */
+  export let count: u32 = 0
+  /** Keys of the flows that are over, to be deleted from the kernel's map, and how many. */
+  export let removed: usize = 0
+  export let removedCount: u32 = 0
+  let removedRoom: u32 = 0
+
+  /** A new walk over the kernel's map starts. */
+  export function begin(): void {
+    walk++
+    removedCount = 0
+  }
+
+  /** Room for `more` flows that are new. At most three quarters are used, so that a search is short. */
+  export function reserve(more: u32): void {
+    let wanted = max(capacity, smallest)
+    while (wanted / 4 * 3 < count + more) wanted <<= 1
+    if (wanted != capacity) rehash(wanted)
+    if (removedRoom < removedCount + more) {
+      removedRoom = max(removedRoom * 2, removedCount + more)
+      removed = resize(removed, <usize>removedRoom * Key.size)
+    }
+  }
+
+  /** Takes up an entry of the kernel's map: what it counted since it was read last goes to its group. */
+  export function ingest(key: usize, value: usize): void {
+    const cookie = load<u64>(key, Key.cookie)
+    const pid = load<u32>(key, Key.pid)
+    let slot = find(cookie, pid)
+    if (load<u64>(slot, Slot.cookie) == 0) {
+      store<u64>(slot, cookie, Slot.cookie)
+      store<u32>(slot, pid, Slot.pid)
+      count++
+    }
+    const tx = load<u64>(value, Value.tx)
+    const rx = load<u64>(value, Value.rx)
+    const moreTx = tx - load<u64>(slot, Slot.tx)
+    const moreRx = rx - load<u64>(slot, Slot.rx)
+    if ((moreTx | moreRx) != 0) {
+      store<u64>(slot, tx, Slot.tx)
+      store<u64>(slot, rx, Slot.rx)
+      Group.add(value, moreRx, moreTx)
+    }
+    if (isOver(cookie, pid, value)) end(slot, key)
+    else store<u32>(slot, 0, Slot.over)
+  }
+
+  /** The socket's own entry says so; another process' share is over when the socket's own entry has gone. */
+  function isOver(cookie: u64, pid: u32, value: usize): bool {
+    if (pid == 0) return (load<u32>(value, Value.flags) & Flag.gone) != 0
+    return load<u64>(find(cookie, 0), Slot.cookie) == 0
+  }
+
+  /** What is over in this walk may have been read before its last bytes; when it was over in an earlier one, these are its last. */
+  function end(slot: usize, key: usize): void {
+    if (load<u32>(slot, Slot.over) == 0) {
+      store<u32>(slot, walk, Slot.over)
+    } else if (load<u32>(slot, Slot.over) != walk) {
+      memory.copy(removed + <usize>removedCount * Key.size, key, Key.size)
+      removedCount++
+      free(slot)
+    }
+  }
+
+  /** Cookies are numbers in sequence: multiplying by the golden ratio spreads them. */
+  @inline
+  function home(cookie: u64, pid: u32): u32 {
+    const mixed = (cookie ^ (<u64>pid << 32)) * 0x9e3779b97f4a7c15
+    return <u32>(mixed >> 32) & (capacity - 1)
+  }
+
+  /** The slot of a flow, or the free one where it belongs. */
+  function find(cookie: u64, pid: u32): usize {
+    let index = home(cookie, pid)
+    while (true) {
+      const slot = table + <usize>index * Slot.size
+      const held = load<u64>(slot, Slot.cookie)
+      if (held == 0 || (held == cookie && load<u32>(slot, Slot.pid) == pid)) return slot
+      index = (index + 1) & (capacity - 1)
+    }
+  }
+
+  /** Empties a slot, and moves those after it back that would otherwise not be found any more. */
+  function free(slot: usize): void {
+    const last = capacity - 1
+    let hole = <u32>((slot - table) / Slot.size)
+    for (let index = (hole + 1) & last; ; index = (index + 1) & last) {
+      const next = table + <usize>index * Slot.size
+      const cookie = load<u64>(next, Slot.cookie)
+      if (cookie == 0) break
+      const distance = (index - home(cookie, load<u32>(next, Slot.pid))) & last
+      if (distance >= ((index - hole) & last)) {
+        memory.copy(table + <usize>hole * Slot.size, next, Slot.size)
+        hole = index
+      }
+    }
+    memory.fill(table + <usize>hole * Slot.size, 0, Slot.size)
+    count--
+  }
+
+  function rehash(wanted: u32): void {
+    const old = table
+    const oldEnd = table + <usize>capacity * Slot.size
+    const size = <usize>wanted * Slot.size
+    table = heap.alloc(size)
+    memory.fill(table, 0, size)
+    capacity = wanted
+    for (let slot = old; slot < oldEnd; slot += Slot.size) {
+      const cookie = load<u64>(slot, Slot.cookie)
+      if (cookie != 0) memory.copy(find(cookie, load<u32>(slot, Slot.pid)), slot, Slot.size)
+    }
+    if (old != 0) heap.free(old)
+  }
+}

@@ -1,0 +1,125 @@
+import { Identity, Row, Value } from '../layout'
+import { Group } from './group'
+import { resize } from './room'
+
+const family: usize = Row.identity + Value.family - Identity.start
+
+/** What rows are sorted by: a field of `Row`, its bytes, and whether the largest come first. */
+export namespace Order {
+  export let offset: usize = Row.total
+  export let size: u32 = 8
+  export let descending: bool = true
+}
+
+/** Picks the first rows in order with a heap of that many, whose root is the last of them: no more is sorted than is shown. */
+export namespace Select {
+  /** The rows that were picked, in order, and how many. */
+  export let out: usize = 0
+  export let count: u32 = 0
+  let outRoom: u32 = 0
+  /** Addresses of rows. */
+  let places: usize = 0
+  let placesRoom: u32 = 0
+
+  /** Adds the first `limit` rows of a family, or of all if it is 0, to what was picked. */
+  export function pick(wanted: u16, limit: u32): void {
+    const most = min(limit, Group.count)
+    reserve(most)
+    let used: u32 = 0
+    const end = Group.rows + <usize>Group.count * Row.size
+    for (let row = Group.rows; row < end; row += Row.size) {
+      if (wanted != 0 && load<u16>(row, family) != wanted) continue
+      if (used < most) {
+        rise(used++, row)
+      } else if (most != 0 && isBefore(row, at(0))) {
+        sink(row, used)
+      }
+    }
+    // The root is the last in order: rows are written from the end.
+    const start = out + <usize>count * Row.size
+    count += used
+    while (used > 0) {
+      const last = at(0)
+      const rest = used - 1
+      memory.copy(start + <usize>rest * Row.size, last, Row.size)
+      sink(at(rest), rest)
+      used = rest
+    }
+  }
+
+  function reserve(more: u32): void {
+    if (outRoom < count + more) {
+      outRoom = count + more
+      out = resize(out, <usize>outRoom * Row.size)
+    }
+    if (placesRoom < more) {
+      placesRoom = more
+      places = resize(places, <usize>placesRoom * sizeof<usize>())
+    }
+  }
+
+  @inline
+  function at(place: u32): usize {
+    return load<usize>(places + <usize>place * sizeof<usize>())
+  }
+
+  @inline
+  function put(place: u32, row: usize): void {
+    store<usize>(places + <usize>place * sizeof<usize>(), row)
+  }
+
+  /** Puts a row at the end of the heap and lets it rise to where it belongs. */
+  function rise(end: u32, row: usize): void {
+    let place = end
+    while (place > 0) {
+      const parent = (place - 1) >> 1
+      if (!isBefore(at(parent), row)) break
+      put(place, at(parent))
+      place = parent
+    }
+    put(place, row)
+  }
+
+  /** Puts a row at the root of a heap of `size` and lets it sink to where it belongs. */
+  function sink(row: usize, size: u32): void {
+    let place: u32 = 0
+    while (true) {
+      let child: u32 = 2 * place + 1
+      if (child >= size) break
+      if (child + 1 < size && isBefore(at(child), at(child + 1))) child++
+      if (!isBefore(row, at(child))) break
+      put(place, at(child))
+      place = child
+    }
+    if (size > 0) put(place, row)
+  }
+
+  function isBefore(one: usize, other: usize): bool {
+    const order = compare(one + Order.offset, other + Order.offset)
+    if (order != 0) return order < 0 != Order.descending
+    const total = load<u64>(one, Row.total)
+    const otherTotal = load<u64>(other, Row.total)
+    return total != otherTotal ? total > otherTotal : one < other
+  }
+
+  /** Numbers of 4 and 8 bytes are in the machine's order; 2 bytes are ports and 16 are addresses or names, in the order of bytes. */
+  function compare(one: usize, other: usize): i32 {
+    switch (Order.size) {
+      case 2:
+        return <i32>bswap(load<u16>(one)) - <i32>bswap(load<u16>(other))
+      case 4:
+        return difference(load<u32>(one), load<u32>(other))
+      case 8:
+        return difference(load<u64>(one), load<u64>(other))
+      default: {
+        const upper = difference(bswap(load<u64>(one)), bswap(load<u64>(other)))
+        return upper != 0 ? upper : difference(bswap(load<u64>(one, 8)), bswap(load<u64>(other, 8)))
+      }
+    }
+  }
+
+  @inline
+  function difference(one: u64, other: u64): i32 {
+    return <i32>(one > other) - <i32>(one < other)
+  }
+}

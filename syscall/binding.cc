@@ -1,0 +1,104 @@
+// The shim: system calls that Node.js does not offer, and nothing else. Every function returns what the kernel returned, or -errno;
+// none throws for what the kernel says, and none keeps anything.
+#include <napi.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// napi.h can allocate; with these it needs no libstdc++ for it.
+void *operator new(size_t size) { return malloc(size); }
+void *operator new[](size_t size) { return malloc(size); }
+void operator delete(void *memory) noexcept { free(memory); }
+void operator delete[](void *memory) noexcept { free(memory); }
+void operator delete(void *memory, size_t) noexcept { free(memory); }
+void operator delete[](void *memory, size_t) noexcept { free(memory); }
+
+namespace {
+
+struct Bytes {
+  uint8_t *data = nullptr;
+  size_t length = 0;
+};
+
+// The memory of a Uint8Array, as it is now: a view that WebAssembly's memory.grow has detached has none.
+Bytes bytes_of(const Napi::Value &value) {
+  Bytes bytes;
+  napi_typedarray_type type;
+  void *data = nullptr;
+  size_t length = 0;
+  if (napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr) == napi_ok && type == napi_uint8_array && data) {
+    bytes.data = static_cast<uint8_t *>(data);
+    bytes.length = length;
+  }
+  return bytes;
+}
+
+Napi::Value result(const Napi::CallbackInfo &info, long returned) {
+  return Napi::Number::New(info.Env(), returned < 0 ? -errno : returned);
+}
+
+Napi::Value refuse(const Napi::CallbackInfo &info, int error) { return Napi::Number::New(info.Env(), -error); }
+
+// Writes the addresses of buffers into attr: [offset in attr, buffer, bytes that the kernel may touch] each. A buffer that is
+// shorter than that is refused here, for the kernel cannot know.
+bool put_pointers(const Bytes &attr, const Napi::Value &list) {
+  if (!list.IsArray()) return false;
+  auto pointers = list.As<Napi::Array>();
+  for (uint32_t index = 0; index < pointers.Length(); index++) {
+    Napi::Value entry = pointers[index];
+    if (!entry.IsArray()) return false;
+    auto pointer = entry.As<Napi::Array>();
+    Napi::Value offset = pointer[0u], buffer = pointer[1u], needed = pointer[2u];
+    if (!offset.IsNumber() || !needed.IsNumber()) return false;
+    uint32_t at = offset.As<Napi::Number>().Uint32Value();
+    Bytes bytes = bytes_of(buffer);
+    if (at > attr.length || attr.length - at < sizeof(uint64_t)) return false;
+    if (bytes.length < needed.As<Napi::Number>().Uint32Value()) return false;
+    uint64_t address = reinterpret_cast<uintptr_t>(bytes.data);
+    memcpy(attr.data + at, &address, sizeof(address));
+  }
+  return true;
+}
+
+// bpf(cmd, attr, pointers)
+Napi::Value bpf(const Napi::CallbackInfo &info) {
+  Bytes attr = bytes_of(info[1]);
+  if (!info[0].IsNumber() || !attr.data || !put_pointers(attr, info[2])) return refuse(info, EFAULT);
+  return result(info, syscall(SYS_bpf, info[0].As<Napi::Number>().Int32Value(), attr.data, attr.length));
+}
+
+// perfEventOpen(attr, pid, cpu, group, flags, pointers)
+Napi::Value perf_event_open(const Napi::CallbackInfo &info) {
+  Bytes attr = bytes_of(info[0]);
+  for (size_t index = 1; index < 5; index++) {
+    if (!info[index].IsNumber()) return refuse(info, EINVAL);
+  }
+  if (!attr.data || !put_pointers(attr, info[5])) return refuse(info, EFAULT);
+  auto number = [&](size_t index) { return info[index].As<Napi::Number>().Int32Value(); };
+  return result(info, syscall(SYS_perf_event_open, attr.data, number(1), number(2), number(3), static_cast<unsigned long>(number(4))));
+}
+
+// perfEventIoctl(fd, request, argument): the requests of a perf event take a number
+Napi::Value perf_event_ioctl(const Napi::CallbackInfo &info) {
+  for (size_t index = 0; index < 3; index++) {
+    if (!info[index].IsNumber()) return refuse(info, EINVAL);
+  }
+  auto number = [&](size_t index) { return info[index].As<Napi::Number>().Uint32Value(); };
+  return result(info, ioctl(static_cast<int>(number(0)), number(1), static_cast<unsigned long>(number(2))));
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("bpf", Napi::Function::New<bpf>(env, "bpf"));
+  exports.Set("perfEventOpen", Napi::Function::New<perf_event_open>(env, "perfEventOpen"));
+  exports.Set("perfEventIoctl", Napi::Function::New<perf_event_ioctl>(env, "perfEventIoctl"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(tcptop, init)

@@ -1,0 +1,7 @@
+export { SyscallError, UnsupportedError, VerifierError } from './error.js'
+export type { Descriptor } from './fd.js'
+export { type Kernel, openKernel } from './kernel.js'
+export type { Iterator } from './link.js'
+export type { Batch, BpfMap, MapSpec, MapType, UpdateMode } from './map.js'
+export type { Native, Pointer } from './native.js'
+export type { AttachType, Program, ProgramInfo, ProgramSpec, ProgramType } from './prog.js'

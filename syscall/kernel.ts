@@ -1,0 +1,44 @@
+import { bpf } from './call.js'
+import { type Descriptor, Descriptors } from './fd.js'
+import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } from './link.js'
+import { type BpfMap, createMap, type MapSpec, openMap } from './map.js'
+import { loadNative, type Native } from './native.js'
+import { loadProgram, type Program, type ProgramSpec } from './prog.js'
+import { btfLoad } from './uapi.js'
+
+/** The running kernel. Whatever it hands out is closed by whoever asked for it. */
+export interface Kernel {
+  /** Creates a map. Throws SyscallError. */
+  createMap(spec: MapSpec): BpfMap
+  /** Opens a pinned map. Throws SyscallError; EINVAL when something else is pinned there. */
+  openMap(path: string): BpfMap
+  /** Gives BTF to the kernel, to describe maps with. Throws SyscallError. */
+  loadBtf(bytes: Uint8Array): Descriptor
+  /** Loads a program. Throws VerifierError or SyscallError. */
+  loadProgram(spec: ProgramSpec): Program
+  /** Attaches tp_btf, fentry and fexit programs. Throws SyscallError. */
+  attachTracing(program: Program): Descriptor
+  /** Attaches a raw tracepoint program. Throws SyscallError. */
+  attachRawTracepoint(program: Program, name: string): Descriptor
+  /** Attaches an iterator. Throws SyscallError. */
+  attachIterator(program: Program): Iterator
+  /** Descriptors that are open now. */
+  readonly open: number
+}
+
+/** The kernel, through the native shim; tests pass another. Throws UnsupportedError when the shim is not there. */
+export function openKernel(native: Native = loadNative()): Kernel {
+  const descriptors = new Descriptors(native)
+  return {
+    createMap: spec => createMap(descriptors, spec),
+    openMap: path => openMap(descriptors, path),
+    loadBtf: bytes => descriptors.own(bpf(native, 'BTF_LOAD', btfLoad, { btf: bytes, btf_size: bytes.length })),
+    loadProgram: spec => loadProgram(descriptors, spec),
+    attachTracing: program => attachTracing(descriptors, program),
+    attachRawTracepoint: (program, name) => attachRawTracepoint(descriptors, program, name),
+    attachIterator: program => attachIterator(descriptors, program),
+    get open() {
+      return descriptors.open
+    },
+  }
+}

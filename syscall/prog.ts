@@ -1,0 +1,116 @@
+import { constants } from 'node:os'
+import { attrOf, cString, fieldOf } from './attr.js'
+import { bpf, tryBpf } from './call.js'
+import { SyscallError, VerifierError } from './error.js'
+import type { Descriptor, Descriptors } from './fd.js'
+import type { Native } from './native.js'
+import { attachType, info as infoLayout, progInfo, progLoad, programType } from './uapi.js'
+
+/** A type of program by its name in `enum bpf_prog_type`, in lower case. */
+export type ProgramType = keyof typeof programType
+/** What a program of some types will be attached to, by its name in `enum bpf_attach_type`, in lower case. */
+export type AttachType = keyof typeof attachType
+
+/** A program to load. */
+export interface ProgramSpec {
+  /** At most 15 characters; the kernel's lists and our errors show it. */
+  readonly name: string
+  readonly type: ProgramType
+  /** Instructions, 8 bytes a slot. */
+  readonly insns: Uint8Array
+  /** Decides which helpers may be called: "GPL" all of them. */
+  readonly license: string
+  readonly expectedAttachType?: AttachType
+  /** The BTF id of what it will be attached to. */
+  readonly attachBtfId?: number
+  /** What an instruction is for, by slot: shown when the verifier rejects it. */
+  readonly notes?: readonly (string | undefined)[]
+  /** Asks for the verifier's log also when it accepts: 1 what it did, 2 every instruction. */
+  readonly logLevel?: 1 | 2
+}
+
+export interface ProgramInfo {
+  readonly id: number
+  /** Bytes of machine code; 0 without a JIT. */
+  readonly jitedSize: number
+  /** Bytes of instructions after the verifier's rewriting. */
+  readonly xlatedSize: number
+  /** Instructions that the verifier went through (since Linux 5.16, else 0). */
+  readonly verifiedInsns: number
+  /** Runs and their time, while kernel.bpf_stats_enabled is 1. */
+  readonly runCount: number
+  readonly runTimeNs: number
+  /** Runs left out because the program was running already on that processor (since Linux 5.12). */
+  readonly recursionMisses: number
+}
+
+/** A loaded program. */
+export interface Program extends Descriptor {
+  readonly name: string
+  readonly expectedAttachType: AttachType | undefined
+  /** The verifier's log, if it was asked for. */
+  readonly log: string | undefined
+  info(): ProgramInfo
+}
+
+/** Sizes of the log: a first try, and the largest that every kernel takes (UINT_MAX >> 8, kernel/bpf/verifier.c before 5.18). */
+const firstLog = 1 << 18
+const largestLog = (1 << 24) - 1
+/** The verifier gives up with EAGAIN when a signal is pending. */
+const tries = 5
+
+const { EAGAIN, ENOSPC, EPERM } = constants.errno
+
+/** Loads a program. Throws VerifierError when the verifier says why it rejects it, else SyscallError. */
+export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Program {
+  const { native } = descriptors
+  const done = (fd: number, log?: string): Program => {
+    const descriptor = descriptors.own(fd)
+    return { name: spec.name, expectedAttachType: spec.expectedAttachType, log, info: () => programInfo(native, fd), ...descriptor }
+  }
+  if (spec.logLevel === undefined) {
+    const fd = tryLoad(native, spec)
+    if (fd >= 0) return done(fd)
+    if (fd === -EPERM) throw new SyscallError('bpf(BPF_PROG_LOAD)', EPERM)
+  }
+  for (let size = firstLog; ; size = Math.min(4 * size, largestLog)) {
+    const buffer = new Uint8Array(size)
+    const fd = tryLoad(native, spec, buffer)
+    if (fd === -ENOSPC && size < largestLog) continue
+    const log = new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0))))
+    if (fd >= 0) return done(fd, log)
+    throw log === '' ? new SyscallError('bpf(BPF_PROG_LOAD)', -fd) : new VerifierError(spec.name, -fd, log, spec.notes)
+  }
+}
+
+function tryLoad(native: Native, spec: ProgramSpec, log?: Uint8Array): number {
+  const attr = attrOf(progLoad, {
+    prog_type: programType[spec.type],
+    insn_cnt: spec.insns.length / 8,
+    insns: spec.insns,
+    license: cString(spec.license),
+    prog_name: spec.name,
+    expected_attach_type: spec.expectedAttachType === undefined ? undefined : attachType[spec.expectedAttachType],
+    attach_btf_id: spec.attachBtfId,
+    ...(log === undefined ? {} : { log_level: spec.logLevel ?? 1, log_size: log.length, log_buf: log }),
+  })
+  for (let left = tries; ; left--) {
+    const result = tryBpf(native, 'PROG_LOAD', attr)
+    if (result !== -EAGAIN || left === 1) return result
+  }
+}
+
+function programInfo(native: Native, fd: number): ProgramInfo {
+  const bytes = new Uint8Array(progInfo.size)
+  bpf(native, 'OBJ_GET_INFO_BY_FD', infoLayout, { bpf_fd: fd, info_len: bytes.length, info: bytes })
+  const field = (name: keyof typeof progInfo.fields) => fieldOf(progInfo, bytes, name)
+  return {
+    id: field('id'),
+    jitedSize: field('jited_prog_len'),
+    xlatedSize: field('xlated_prog_len'),
+    verifiedInsns: field('verified_insns'),
+    runCount: field('run_cnt'),
+    runTimeNs: field('run_time_ns'),
+    recursionMisses: field('recursion_misses'),
+  }
+}
