@@ -25,8 +25,9 @@ function fakeClock() {
 }
 
 function fakeSession(stats: Partial<Stats> = {}) {
-  const state: Stats = { lost: { events: 0, tx: 0, rx: 0 }, entered: 0, gone: 0, ...stats }
-  return { current: state, session: { flows: {}, programs: [], stats() { return { ...this.current } }, close: () => {}, current: state } as unknown as Session & { current: Stats } }
+  const current: Stats = { lost: { events: 0, tx: 0, rx: 0 }, entered: 0, gone: 0, ...stats }
+  const session = { current, flows: {}, programs: [], stats: () => ({ ...session.current }), close: () => {} }
+  return { session: session as unknown as Session & { current: Stats; stats: () => Stats } }
 }
 
 function fakeAggregate() {

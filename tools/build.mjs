@@ -1,0 +1,138 @@
+#!/usr/bin/env node
+/**
+ * Brings a checkout to a state in which it runs: installs packages, builds the native shim, compiles TypeScript and AssemblyScript, each
+ * only when what it is made from has changed. Plain JavaScript, because it runs before there is a compiler.
+ *
+ *   node tools/build.mjs [--quiet]     --quiet: nothing is said when there is nothing to do
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const at = (...parts) => join(root, ...parts)
+const stamps = at('dist', '.stamp')
+const quiet = process.argv.includes('--quiet')
+/** Run by `npm ci` itself, as its prepare script: the packages are there. */
+const installed = process.env.npm_lifecycle_event === 'prepare'
+
+/** A step: what it is made from, what must be there afterwards, and the command that makes it. */
+const install = {
+  name: 'packages',
+  from: ['package.json', 'package-lock.json'],
+  makes: ['node_modules'],
+  command: () => ['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'],
+}
+const steps = [
+  {
+    name: 'native shim',
+    from: ['syscall/binding.gyp', 'syscall/binding.cc', process.execPath],
+    makes: ['syscall/build/Release/tcptop.node'],
+    command: () => ['node', nodeGyp(), 'rebuild', '--directory=syscall', '--loglevel=error', ...nodeHeaders()],
+  },
+  {
+    name: 'TypeScript',
+    from: ['tsconfig.json', 'package-lock.json', 'bpf-asm', 'syscall', 'src', 'test', 'tools'],
+    makes: ['dist/src/cli.js'],
+    command: () => ['node', at('node_modules/typescript/bin/tsc'), '-p', root],
+    after: () => chmodSync(at('dist/src/cli.js'), 0o755),
+  },
+  {
+    name: 'WebAssembly',
+    from: ['asconfig.json', 'package-lock.json', 'src/wasm', 'src/layout.ts'],
+    makes: ['dist/wasm/aggregate.wasm'],
+    command: () => ['node', at('node_modules/assemblyscript/bin/asc.js'), '--config', 'asconfig.json', '--target', 'release'],
+  },
+]
+
+try {
+  if (installed) stamp(install)
+  else if (isStale(install) && made('package-lock.json')) await make(install)
+  // Without the compilers, as after `npm ci --omit=dev`, what was built before must do.
+  const stale = steps.filter(made('node_modules/typescript') ? isStale : step => !step.makes.every(made))
+  if (stale.length > 0) removeOrphans()
+  await Promise.all(stale.map(make))
+} catch (error) {
+  console.error(`build: ${error.message}`)
+  process.exitCode = 1
+}
+
+function isStale(step) {
+  const path = join(stamps, step.name)
+  return !step.makes.every(made) || !existsSync(path) || readFileSync(path, 'utf8') !== hash(step.from)
+}
+
+function made(path) {
+  return existsSync(at(path))
+}
+
+/** Of the contents, for a fresh clone has any times. A path outside of the checkout, such as node itself, counts by its name and size. */
+function hash(paths) {
+  const sum = createHash('sha256')
+  for (const path of paths.flatMap(files)) sum.update(`${path}\0`).update(path.startsWith('/') ? `${statSync(path).size}` : readFileSync(at(path)))
+  return sum.digest('hex')
+}
+
+function files(path) {
+  if (path.startsWith('/')) return [path]
+  if (!existsSync(at(path))) return []
+  if (!statSync(at(path)).isDirectory()) return [path]
+  return readdirSync(at(path), { withFileTypes: true, recursive: true })
+    .filter(entry => entry.isFile() && /\.(ts|mjs|cc|gyp)$/.test(entry.name))
+    .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
+    .filter(name => !name.startsWith('syscall/build/'))
+    .sort()
+}
+
+/** JavaScript whose source is gone: nobody may import it, and no test run it. */
+function removeOrphans() {
+  for (const folder of ['bpf-asm', 'syscall', 'src', 'test', 'tools']) {
+    if (!existsSync(at('dist', folder))) continue
+    for (const entry of readdirSync(at('dist', folder), { withFileTypes: true, recursive: true })) {
+      const path = join(entry.parentPath ?? entry.path, entry.name)
+      const source = at(relative(at('dist'), path)).replace(/\.js$/, '.ts')
+      if (entry.isFile() && path.endsWith('.js') && !existsSync(source)) rmSync(path)
+    }
+  }
+}
+
+async function make(step) {
+  if (!quiet || step === install) process.stderr.write(`build: ${step.name}\n`)
+  const [command, ...args] = step.command()
+  const { status, output } = await run(command, args)
+  if (status !== 0) throw new Error(`${step.name} failed: ${command} ${args.join(' ')}\n${output.trimEnd()}`)
+  step.after?.()
+  stamp(step)
+}
+
+function stamp(step) {
+  mkdirSync(stamps, { recursive: true })
+  writeFileSync(join(stamps, step.name), hash(step.from))
+}
+
+function run(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data))
+    child.on('error', reject)
+    child.on('close', status => resolve({ status, output }))
+  })
+}
+
+/** The node-gyp that comes with npm. */
+function nodeGyp() {
+  const beside = process.env.npm_execpath === undefined ? [] : [join(dirname(process.env.npm_execpath), '../node_modules/node-gyp/bin/node-gyp.js')]
+  const globally = () => join(spawnSync('npm', ['root', '-g'], { encoding: 'utf8' }).stdout.trim(), 'npm/node_modules/node-gyp/bin/node-gyp.js')
+  const found = [...beside, process.env.npm_config_node_gyp].find(path => path && existsSync(path)) ?? globally()
+  if (!existsSync(found)) throw new Error('npm has no node-gyp: reinstall npm')
+  return found
+}
+
+/** Headers that were installed with node need not be downloaded. */
+function nodeHeaders() {
+  const prefix = dirname(dirname(process.execPath))
+  return existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
+}
