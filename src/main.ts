@@ -81,7 +81,7 @@ async function run(options: Options, world: World): Promise<void> {
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
     const aggregate = await loadAggregate(options.grouping.mask())
-    const session = own(startSession(plan, kernel, borrowed, cgroup?.fd))
+    const session = own(startSession(plan, kernel, { maps: borrowed, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined }))
     if (options.verbose) for (const line of describe(plan, session.programs)) world.tell(line)
 
     const { format, grouping } = options

@@ -1,5 +1,5 @@
 import { encode, storageBtf } from '../bpf-asm/index.js'
-import type { BpfMap, Kernel, Program } from '../syscall/index.js'
+import type { BpfMap, Kernel, Program, ProgramSpec } from '../syscall/index.js'
 import { Stat } from './layout.js'
 import type { Plan, ProgramPlan } from './plan.js'
 import { mapName } from './program/index.js'
@@ -22,11 +22,21 @@ export interface Stats {
   readonly gone: number
 }
 
+/** What a session needs beside the plan. */
+export interface Surroundings {
+  /** Maps by name that the programs use and that somebody else closes. */
+  readonly maps?: Readonly<Record<string, BpfMap>>
+  /** A descriptor of the cgroup v2 directory to stay in. */
+  readonly cgroup?: number | undefined
+  /** Keeps the verifier's logs: see `ProgramSpec`. */
+  readonly logLevel?: 1 | 2 | undefined
+}
+
 /**
- * Creates the maps, loads the programs, attaches them and lets the iterators run once. `borrowed` are maps by name that the
- * programs use and that somebody else closes. Throws SyscallError and VerifierError, with everything undone.
+ * Creates the maps, loads the programs, attaches them and lets the iterators run once. Throws SyscallError and VerifierError, with
+ * everything undone.
  */
-export function startSession(plan: Plan, kernel: Kernel, borrowed: Readonly<Record<string, BpfMap>>, cgroup?: number): Session {
+export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, cgroup, logLevel }: Surroundings = {}): Session {
   const opened: { close(): void }[] = []
   const own = <T extends { close(): void }>(resource: T) => {
     opened.push(resource)
@@ -47,7 +57,7 @@ export function startSession(plan: Plan, kernel: Kernel, borrowed: Readonly<Reco
     }
     if (cgroup !== undefined) map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup).buffer))
     const fds = Object.fromEntries(Object.entries(maps).map(([name, { fd }]) => [name, fd]))
-    const loaded = plan.programs.map(program => ({ plan: program, program: own(load(kernel, program, fds)) }))
+    const loaded = plan.programs.map(program => ({ plan: program, program: own(kernel.loadProgram({ ...specOf(program, fds), ...(logLevel === undefined ? {} : { logLevel }) })) }))
     for (const { plan: { hook }, program } of loaded) if ('tracepoint' in hook) own(kernel.attachTracing(program))
     for (const { plan: { hook }, program } of loaded) if ('iterator' in hook) run(kernel, program)
     return { flows: map(mapName.flows), programs: loaded.map(({ program }) => program), stats: () => readStats(map(mapName.stats)), close }
@@ -57,17 +67,18 @@ export function startSession(plan: Plan, kernel: Kernel, borrowed: Readonly<Reco
   }
 }
 
-function load(kernel: Kernel, { name, hook, btfId, assembly }: ProgramPlan, fds: Readonly<Record<string, number>>): Program {
-  return kernel.loadProgram({
+/** What the kernel is given of a program, with the descriptors of its maps. */
+function specOf({ name, hook, btfId, assembly }: ProgramPlan, fds: Readonly<Record<string, number>>): ProgramSpec {
+  return {
     name,
     type: 'tracing',
     expectedAttachType: 'tracepoint' in hook ? 'trace_raw_tp' : 'trace_iter',
     attachBtfId: btfId,
     insns: encode(assembly, fds),
     notes: assembly.notes,
-    // What the helpers that read kernel memory and tasks ask for: include/linux/license.h; see README, Licence.
+    // Helpers that read the kernel's structures are for GPL programs alone; see README, Licence.
     license: 'GPL',
-  })
+  }
 }
 
 function run(kernel: Kernel, program: Program): void {

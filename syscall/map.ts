@@ -33,7 +33,7 @@ export interface Batch {
   /**
    * The kernel copies entries straight into the two buffers, as many as fit into both; returns how many. Entries that are made or
    * deleted during the walk may be met or not. Throws SyscallError: ENOSPC when one bucket of a hash has more entries than there is
-   * room; the walk then stands where it was, and goes on with larger buffers.
+   * room; the walk then stands where it was, and goes on with larger buffers. Throws RangeError without room for one entry.
    */
   next(keys: Uint8Array, values: Uint8Array): number
   /** Whether the last call has reached the end. */
@@ -152,6 +152,7 @@ function walk(native: Native, fd: number, keySize: number, valueSize: number): B
     next(keys, values) {
       if (done) return 0
       const room = Math.min(Math.floor(keys.length / keySize), Math.floor(values.length / valueSize))
+      if (room === 0) throw new RangeError('no room for an entry: was the view detached by growing memory?')
       const attr = attrOf(batchLayout, {
         ...(started ? { in_batch: here } : {}),
         out_batch: next,

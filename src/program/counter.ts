@@ -41,10 +41,10 @@ export function lessFin(name: string): Code {
 }
 
 /**
- * `amount =` what `socket` queued and nobody was charged with, at most what `amount` holds; it counts as charged from here on.
- * Goes to `none` when there is nothing. Several processors may do this at once, outside the socket's lock.
+ * `amount =` what `socket` queued and nobody was charged with, at most what `amount` holds if it is a bound; it counts as charged
+ * from here on. Goes to `none` when there is nothing. Several processors may do this at once, outside the socket's lock.
  */
-export function takeQueued(context: Context, none: string, name = 'tx'): Code {
+export function takeQueued(context: Context, none: string, { name = 'tx', bounded = true } = {}): Code {
   return [
     queued(context),
     jeq(r3, state.established, `${name}_open`),
@@ -61,9 +61,11 @@ export function takeQueued(context: Context, none: string, name = 'tx'): Code {
     mov(r2, r1),
     sub(r2, r0),
     jsle(r2, 0, none),
-    jle(r2, amount, `${name}_whole`),
-    note('others’ sends are under way: take our own part', mov(r2, amount)),
-    label(`${name}_whole`),
+    bounded ? [
+      jle(r2, amount, `${name}_whole`),
+      note('others’ sends are under way: take our own part', mov(r2, amount)),
+      label(`${name}_whole`),
+    ] : [],
     mov(r3, r0),
     add(r3, r2),
     mov(r4, r0),

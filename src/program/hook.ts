@@ -9,9 +9,6 @@ import { consumed, consumedUrgent, firstSequence, takeConsumed, takeQueued } fro
 import { enter, identify, storage } from './enter.js'
 import { admit, choosesProcesses } from './filter.js'
 
-/** No bound on what may be charged. */
-const everything = -1
-
 /** `trace_sock_send_length(sk, ret, flags)`, since 6.3, after the lock is released: charges what the caller sent. */
 export function sent(context: Context): Code {
   const { field } = context
@@ -33,7 +30,7 @@ export function sent(context: Context): Code {
     label('enter'),
     enter(context, 'sending', { found: 'found', spilled: 'spilled', none: 'exit' }),
     label('spilled'),
-    takeQueued(context, 'exit', 'spill'),
+    takeQueued(context, 'exit', { name: 'spill' }),
     label('unattributed'),
     loseCurrent(context),
     label('mptcp'),
@@ -210,8 +207,7 @@ function settle(context: Context): Code {
   return [
     unlessSubflow(context, 'settled'),
     note('r9: the socket’s own entry', mov(r9, flow)),
-    mov(amount, everything),
-    takeQueued(context, 'settle_rx'),
+    takeQueued(context, 'settle_rx', { bounded: false }),
     chargeLast(context, 'tx', 'settle_tx'),
     label('settle_rx'),
     mov(flow, r9),
@@ -232,8 +228,7 @@ function settleSpilled(context: Context): Code {
     storage(0),
     jeq(r0, 0, 'exit'),
     mov(flow, r0),
-    mov(amount, everything),
-    takeQueued(context, 'spilled_rx', 'spill_tx'),
+    takeQueued(context, 'spilled_rx', { name: 'spill_tx', bounded: false }),
     lose('tx'),
     label('spilled_rx'),
     consumed(context, 'spill_rx'),

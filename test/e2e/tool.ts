@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Row } from '../../src/row.js'
+
+/** A line of the tool's JSON. */
+export interface Line {
+  readonly v: number
+  readonly time: string
+  readonly interval: number
+  readonly backend: string
+  readonly loadavg: readonly number[] | null
+  readonly rows: readonly (Row & { readonly pid: number; readonly comm: string })[]
+  readonly total: { readonly rx: number; readonly tx: number }
+  readonly lost: { readonly events: number; readonly rx: number; readonly tx: number }
+}
+
+/** The tool at work. */
+export interface Tool {
+  readonly process: ChildProcess
+  /** All lines so far. */
+  readonly lines: readonly Line[]
+  /** Resolves with the next line that begins after now. */
+  next(): Promise<Line>
+  /** Interrupts it and resolves with its exit status when all its output is read. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+  readonly stderr: string
+}
+
+export const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
+
+/** Starts the tool with JSON output and resolves when it is attached, which its first line tells. */
+export async function startTool(args: readonly string[] = [], interval = 1): Promise<Tool> {
+  const child = spawn(process.execPath, [cli, '-f', 'json', ...args, String(interval)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const lines: Line[] = []
+  const waiting: ((line: Line) => void)[] = []
+  let stderr = ''
+  child.stderr.on('data', data => (stderr += data))
+  createInterface({ input: child.stdout }).on('line', text => {
+    const line = JSON.parse(text) as Line
+    lines.push(line)
+    for (const resolve of waiting.splice(0)) resolve(line)
+  })
+  const ended = once(child, 'close')
+  const next = () => new Promise<Line>((resolve, reject) => {
+    waiting.push(resolve)
+    void ended.then(() => reject(new Error(`the tool has ended: ${stderr}`)))
+  })
+  await next()
+  return {
+    process: child,
+    lines,
+    next,
+    stop: async (signal = 'SIGINT') => {
+      child.kill(signal)
+      await ended
+      return child.exitCode
+    },
+    get stderr() {
+      return stderr
+    },
+  }
+}
