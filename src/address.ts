@@ -1,0 +1,28 @@
+const groups = 8
+
+/**
+ * The text of a 16-byte address in network byte order. `::ffff:a.b.c.d`, which is how the program writes IPv4, becomes
+ * `a.b.c.d`; everything else is IPv6 in RFC 5952's canonical form: lower case, no leading zeros, the longest run of at
+ * least two zero groups (the first one of equals) as `::`.
+ */
+export function addressText(view: DataView, offset: number): string {
+  if (isMapped(view, offset)) return [12, 13, 14, 15].map(byte => view.getUint8(offset + byte)).join('.')
+  const values = Array.from({ length: groups }, (_, index) => view.getUint16(offset + 2 * index))
+  const hex = (from: number, to: number) => values.slice(from, to).map(value => value.toString(16)).join(':')
+  const { start, length } = longestZeros(values)
+  return length < 2 ? hex(0, groups) : `${hex(0, start)}::${hex(start + length, groups)}`
+}
+
+function isMapped(view: DataView, offset: number): boolean {
+  return view.getBigUint64(offset) === 0n && view.getUint32(offset + 8) === 0xffff
+}
+
+function longestZeros(values: readonly number[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 }
+  let length = 0
+  for (const [index, value] of values.entries()) {
+    length = value === 0 ? length + 1 : 0
+    if (length > best.length) best = { start: index - length + 1, length }
+  }
+  return best
+}

@@ -1,0 +1,125 @@
+import yargs, { type Argv } from 'yargs'
+import { UsageError } from './usage-error.js'
+
+/** An option. */
+export interface Spec {
+  readonly letter?: string
+  /** Whether it stands alone; otherwise a value follows. */
+  readonly flag?: boolean
+  /** Whether it may be given more than once. */
+  readonly repeatable?: boolean
+  /** For the help. */
+  readonly describe: string
+}
+
+/** Options by their long names, in the order of the help. */
+export type Specs<Name extends string> = Readonly<Record<Name, Spec>>
+
+/** What was given. */
+export interface CommandLine<Name extends string> {
+  has(flag: Name): boolean
+  /** The value; undefined when the option is not given, empty when its value is not. */
+  value(option: Name): string | undefined
+  values(option: Name): readonly string[]
+  /** What is no option. */
+  readonly rest: readonly string[]
+  help(): string
+}
+
+/**
+ * Takes a command line apart; what the values mean is the caller's. Never prints and never exits. Throws UsageError for
+ * an option that is not known, a flag with a value, and an option that is given twice and not `repeatable`.
+ */
+export function parseCommandLine<Name extends string>(
+  argv: readonly string[], program: string, specs: Specs<Name>, usage: string,
+  examples: readonly (readonly [command: string, meaning: string])[],
+): CommandLine<Name> {
+  const options = new Map<string, Spec>(Object.entries<Spec>(specs))
+  const parser = parserOf([...longNames(argv, options)], options).scriptName(program).usage(usage).example(examples)
+  const parsed = parser.parseSync()
+  const values = (name: Name) => [parsed[name] ?? []].flat().map(String)
+  for (const [name, { repeatable, flag }] of options) {
+    const given = values(name as Name)
+    if (repeatable || flag || given.length < 2) continue
+    throw new UsageError(`--${name} must be given once, got ${given.map(text => JSON.stringify(text)).join(' and ')}`)
+  }
+  return {
+    has: flag => parsed[flag] === true,
+    value: option => values(option)[0],
+    values,
+    rest: parsed._.map(String),
+    help: () => helpOf(parser),
+  }
+}
+
+/**
+ * The command line with long names only. yargs takes `-p1,2` for several options, `-46` for a number, a flag's `=x` for
+ * false and any name for an option: here they are split, or refused by the name that the user wrote.
+ */
+function* longNames(argv: readonly string[], options: ReadonlyMap<string, Spec>): Generator<string> {
+  for (const [index, argument] of argv.entries()) {
+    if (argument === '--') return yield* argv.slice(index)
+    if (argument.startsWith('--')) {
+      const [name = '', value] = argument.slice(2).split(/=(.*)/s)
+      const spec = options.get(name)
+      if (spec === undefined) throw notAnOption(`--${name}`)
+      if (spec.flag && value !== undefined) {
+        throw new UsageError(`--${name} must be given without a value, got ${JSON.stringify(value)}`)
+      }
+      yield argument
+    } else if (argument.startsWith('-') && argument !== '-') {
+      yield* splitLetters(argument.slice(1), options)
+    } else {
+      yield argument
+    }
+  }
+}
+
+/** `CSp1` are `--noclear --nosummary --pid=1`. A negative number stays one, to be refused as what it stands for. */
+function* splitLetters(letters: string, options: ReadonlyMap<string, Spec>): Generator<string> {
+  for (const [index, letter] of [...letters].entries()) {
+    const [name, spec] = [...options].find(([, spec]) => spec.letter === letter) ?? []
+    if (spec === undefined) {
+      if (index === 0 && /^[\d.]+$/.test(letters)) return yield `-${letters}`
+      throw notAnOption(`-${letter}`)
+    }
+    const value = letters.slice(index + 1)
+    if (!spec.flag) return yield value === '' ? `--${name}` : `--${name}=${value.replace(/^=/, '')}`
+    yield `--${name}`
+  }
+}
+
+function notAnOption(name: string): UsageError {
+  return new UsageError(`options must be among those that --help lists, got ${JSON.stringify(name)}`)
+}
+
+function parserOf(argv: readonly string[], options: ReadonlyMap<string, Spec>): Argv {
+  return yargs(argv)
+    // First, for yargs warns of options by these names as long as it has its own.
+    .help(false)
+    .version(false)
+    .options(Object.fromEntries([...options].map(([name, { letter, flag, describe }]) => [name, {
+      describe,
+      ...(letter !== undefined && { alias: letter }),
+      ...(flag ? { type: 'boolean', nargs: 0 } as const : { type: 'string' } as const),
+    }])))
+    .wrap(80)
+    .detectLocale(false)
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new UsageError(`${message}`)
+    })
+    .parserConfiguration({
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+    })
+}
+
+function helpOf(parser: Argv): string {
+  let help = ''
+  parser.showHelp(text => (help = text))
+  return `${help.trimEnd()}\n`
+}

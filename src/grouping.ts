@@ -1,0 +1,78 @@
+import type { Sort } from './aggregate.js'
+import { type Column, column, commonSorts, type Field } from './column.js'
+import { Identity, Row as At, Value } from './layout.js'
+import type { Row } from './row.js'
+
+/** What a row is: the flows that agree in the grouping's fields. */
+export interface Grouping {
+  readonly name: string
+  /** What a row is, for the help. */
+  readonly description: string
+  /** Whether IPv4 and IPv6 are apart, each with its own table and its own limit of rows. */
+  readonly byFamily: boolean
+  readonly columns: readonly Column[]
+  /** The fields of the columns, in the order of JSON and CSV. */
+  readonly fields: readonly Field[]
+  /** What its rows can be sorted by. */
+  readonly sorts: ReadonlyMap<string, Sort>
+  /** `Identity.size` bytes: 0xff where flows of a row agree, 0 elsewhere. */
+  mask(): Uint8Array
+  /** Reads the row at `offset` (layout `Row`); what the grouping leaves out is absent. */
+  decode(view: DataView, offset: number): Row
+}
+
+/** A part of the identity that is told apart but not shown. */
+interface Hidden {
+  readonly offset: number
+  readonly size: number
+}
+
+/** The same addresses and ports in two containers are two connections. */
+const netns: Hidden = { offset: At.identity + Value.netns - Identity.start, size: 4 }
+
+/** All groupings, the default first. */
+export const groupings: readonly Grouping[] = [
+  grouping('connection', 'a process and the two ends of its connection', true,
+    [column.pid, column.comm, column.local, column.remote], [netns]),
+  grouping('process', 'a process', false, [column.pid, column.comm]),
+  grouping('host', 'a remote address', true, [column.host]),
+  grouping('port', 'the port of a service, here or there', false, [column.port]),
+]
+
+function grouping(
+  name: string, description: string, byFamily: boolean, keys: readonly Column[], hidden: readonly Hidden[] = [],
+): Grouping {
+  const columns = [...keys, column.rx, column.tx]
+  const fields = columns.flatMap(column => column.fields)
+  const agreed = [...keys.flatMap(column => column.fields).map(({ sort }) => sort), ...hidden]
+  return {
+    name,
+    description,
+    byFamily,
+    columns,
+    fields,
+    sorts: sortsOf(columns),
+    mask: () => agreed.reduce(
+      (mask, { offset, size }) => mask.fill(0xff, offset - At.identity, offset - At.identity + size),
+      new Uint8Array(Identity.size)),
+    decode: (view, offset) => {
+      const entries = fields.map(field => [field.name, field.read(view, offset)])
+      // A field reads what `Row` has by its name, which `Object.fromEntries` cannot know.
+      return Object.fromEntries(entries) as Row
+    },
+  }
+}
+
+/**
+ * The common keys, then header words in lower case, or the fields of a column with several. A family is a table of its
+ * own and sorts nothing.
+ */
+function sortsOf(columns: readonly Column[]): ReadonlyMap<string, Sort> {
+  const sorts = new Map(Object.entries(commonSorts))
+  for (const { name, fields } of columns) {
+    const shown = fields.filter(field => field.name !== 'family')
+    if (shown.length === 1) sorts.set(name.toLowerCase(), shown[0]!.sort)
+    else for (const field of shown) sorts.set(field.name, field.sort)
+  }
+  return sorts
+}

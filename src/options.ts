@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs'
+import type { Sort } from './aggregate.js'
+import { backends } from './backend/index.js'
+import { choice, either, path, pids, seconds, whole } from './check.js'
+import { parseCommandLine, type Spec } from './command-line.js'
+import { type Format, formats } from './format/index.js'
+import { type Grouping, groupings } from './grouping.js'
+import { UsageError } from './usage-error.js'
+
+/** What the user asks for, checked as far as that is possible without looking at the system. */
+export interface Options {
+  /** Clear a terminal before each frame. */
+  readonly clear: boolean
+  readonly summary: boolean
+  /** Only these processes; all if empty. */
+  readonly pids: readonly number[]
+  /** Paths of pinned maps. */
+  readonly cgroupMap?: string
+  readonly mntnsMap?: string
+  readonly family?: 4 | 6
+  /** Seconds between frames, and as the user wrote them. */
+  readonly interval: number
+  readonly intervalText: string
+  /** Frames until the end; forever without. */
+  readonly count?: number
+  readonly sort: Sort
+  /** At most so many rows in each table. */
+  readonly rows?: number
+  /** Path of a cgroup v2 directory. */
+  readonly cgroup?: string
+  readonly verbose: boolean
+  readonly format: Format
+  readonly grouping: Grouping
+  /** The name of a backend, or `auto`. */
+  readonly backend: string
+  /** Room in the kernel's map of flows. */
+  readonly maxFlows: number
+  readonly dumpBpf: boolean
+}
+
+/** Text to print instead of running: the help or the version. */
+export interface Answer {
+  readonly text: string
+}
+
+const [defaultFormat, defaultGrouping] = [formats[0]!, groupings[0]!]
+/** By what name each can be asked for. */
+const backendChoices = [{ name: 'auto' }, ...backends]
+const defaultMaxFlows = 65_536
+/** Of rows and flows alike. So many flows take more than 128 MB of the kernel's memory. */
+const most = 1_000_000
+
+/** All options by their long names, in the order of the help. */
+const specs = {
+  noclear: { letter: 'C', flag: true, describe: 'do not clear the screen' },
+  nosummary: { letter: 'S', flag: true, describe: 'no line with the load average' },
+  pid: { letter: 'p', repeatable: true, describe: 'only this process; several: -p 1,2 or repeated' },
+  cgroupmap: { describe: 'only cgroups whose id is a key of the BPF map pinned here' },
+  mntnsmap: { describe: 'only mount namespaces whose id is a key of the BPF map pinned here' },
+  cgroup: { letter: 'c', describe: 'only this cgroup v2 directory and those below it' },
+  ipv4: { letter: '4', flag: true, describe: 'IPv4 only, also where it is mapped into IPv6' },
+  ipv6: { letter: '6', flag: true, describe: 'IPv6 only' },
+  by: { describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name})` },
+  sort: { letter: 's', describe: 'all (received and sent, the default), sent, received, or a column in lower case' },
+  rows: { letter: 'r', describe: 'at most so many rows in a table' },
+  format: { letter: 'f', describe: `what to print: ${either(formats)} (default ${defaultFormat.name})` },
+  backend: { describe: `how to hook into the kernel: ${either(backendChoices)} (default auto)` },
+  'max-flows': { describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
+  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them; needs no privileges' },
+  verbose: { letter: 'v', flag: true, describe: 'tell on stderr what is chosen, why, and what it costs' },
+  help: { letter: 'h', flag: true, describe: 'print this' },
+  version: { flag: true, describe: 'print the version' },
+} as const satisfies Record<string, Spec>
+
+const usage = `Usage: $0 [options] [interval] [count]
+
+Top for TCP: bytes that processes receive and send, by ${either(groupings)}.
+Prints every interval seconds (default 1, at least 0.1), count times or until
+Ctrl-C.`
+
+const examples = [
+  ['$0', 'one line for each process and connection, every second'],
+  ['$0 -C 5 12', 'every 5 seconds for a minute, one after the other'],
+  ['$0 -p 181,182', 'only these processes'],
+  ['$0 --by host -s received -r 10', 'the 10 hosts that most came from'],
+  ['$0 -f json 10', 'an object every 10 seconds, for other programs'],
+  ['$0 --dump-bpf -4', 'the programs for IPv4 only, annotated'],
+] as const
+
+/**
+ * Understands a command line, without the name of the program. Pure but for the version, which it reads. Throws
+ * UsageError, whose message is one line: the option, what it must be and what was given.
+ */
+export function parseOptions(argv: readonly string[]): Options | Answer {
+  const line = parseCommandLine(argv, 'tcptop', specs, usage, examples)
+  if (line.has('help')) return { text: line.help() }
+  if (line.has('version')) return { text: `tcptop ${version()}\n` }
+
+  const [intervalText = '1', count, ...more] = line.rest
+  if (more.length > 0) {
+    throw new UsageError(`only interval and count may stand without an option, got ${JSON.stringify(more[0])} as well`)
+  }
+  if (line.has('ipv4') && line.has('ipv6')) throw new UsageError('only one of --ipv4 and --ipv6 may be given, got both')
+  const cgroupMap = line.value('cgroupmap')
+  const mntnsMap = line.value('mntnsmap')
+  const cgroup = line.value('cgroup')
+  const rows = line.value('rows')
+  const format = choice('--format', formats, line.value('format') ?? defaultFormat.name)
+  const grouping = choice('--by', groupings, line.value('by') ?? defaultGrouping.name)
+
+  return Object.freeze<Options>({
+    clear: format.fullScreen && !line.has('noclear'),
+    summary: !line.has('nosummary'),
+    pids: pids('--pid', line.values('pid')),
+    ...(cgroupMap !== undefined && { cgroupMap: path('--cgroupmap', 'the path of a pinned BPF map', cgroupMap) }),
+    ...(mntnsMap !== undefined && { mntnsMap: path('--mntnsmap', 'the path of a pinned BPF map', mntnsMap) }),
+    ...(line.has('ipv4') && { family: 4 }),
+    ...(line.has('ipv6') && { family: 6 }),
+    interval: seconds('interval', intervalText),
+    intervalText,
+    ...(count !== undefined && { count: whole('count', count, 1) }),
+    sort: sortOf(grouping, line.value('sort') ?? 'all'),
+    ...(rows !== undefined && { rows: whole('--rows', rows, 1, most) }),
+    ...(cgroup !== undefined && { cgroup: path('--cgroup', 'the path of a cgroup v2 directory', cgroup) }),
+    verbose: line.has('verbose'),
+    format,
+    grouping,
+    backend: choice('--backend', backendChoices, line.value('backend') ?? 'auto').name,
+    maxFlows: whole('--max-flows', line.value('max-flows') ?? `${defaultMaxFlows}`, 1, most),
+    dumpBpf: line.has('dump-bpf'),
+  })
+}
+
+function sortOf({ name, sorts }: Grouping, key: string): Sort {
+  const keys = [...sorts].map(([name, sort]) => ({ name, sort }))
+  return choice('--sort', keys, key, ` with --by ${name}`).sort
+}
+
+/** Two folders up from where the compiled file is. */
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { readonly version: string }).version
+}

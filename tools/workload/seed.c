@@ -1,0 +1,3 @@
+#include "workload.h"
+
+const struct workload seed_cases[] = {{0}};

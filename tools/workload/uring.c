@@ -1,0 +1,3 @@
+#include "workload.h"
+
+const struct workload uring_cases[] = {{0}};
