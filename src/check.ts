@@ -21,8 +21,8 @@ export function whole(option: string, text: string, least: number, most = Number
 
 /** A decimal number of at least 0.1. */
 export function seconds(option: string, text: string): number {
-  const value = Number(text)
-  if (/^(\d+\.?\d*|\.\d+)$/.test(text) && value >= 0.1 && value <= maxSeconds) return value
+  const value = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : NaN
+  if (value >= 0.1 && value <= maxSeconds) return value
   throw wrong(option, value > maxSeconds ? `a number of at most ${maxSeconds}` : 'a number of at least 0.1', text)
 }
 

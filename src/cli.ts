@@ -55,7 +55,10 @@ function output(): Output {
   const fd = 1
   return {
     isTerminal: process.stdout.isTTY === true,
-    height: () => process.stdout.rows || undefined,
+    size: () => {
+      const { rows, columns } = process.stdout
+      return rows > 0 && columns > 0 ? { rows, columns } : undefined
+    },
     write: async text => {
       for (let rest = Buffer.from(text); rest.length > 0;) {
         const written = await new Promise<number>((resolve, reject) =>

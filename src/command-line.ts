@@ -109,13 +109,7 @@ function parserOf(argv: readonly string[], options: ReadonlyMap<string, Spec>): 
     .fail((message, error) => {
       throw error ?? new UsageError(`${message}`)
     })
-    .parserConfiguration({
-      'boolean-negation': false,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-    })
+    .parserConfiguration({ 'parse-positional-numbers': false })
 }
 
 function helpOf(parser: Argv): string {

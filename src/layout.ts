@@ -3,8 +3,8 @@
  * imports nothing. All integers are in the machine's byte order, except that ports are big-endian as in a packet.
  *
  * ```
- * flow key      0        8    12   16
- *               | cookie | pid | 0 |      pid 0: the socket's own entry; otherwise what one further process moved
+ * flow key      0        8     12     14  16
+ *               | cookie | pid | port | 0 |   pid 0: the socket's own entry; otherwise what one further process moved
  *
  * flow value    0       4      8    16   24       32       40
  *               | flags | isn  | tx | rx | txSeen | rxSeen |            counters, u64, never reset
@@ -23,6 +23,8 @@ export const enum Key {
   cookie = 0,
   /** u32: 0 for the socket's own entry, the process for a share of it. */
   pid = 8,
+  /** u16, big-endian: the local port, so that a socket that connects once more has an entry of its own for it; 0 of MPTCP. */
+  port = 12,
   size = 16,
 }
 

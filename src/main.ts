@@ -32,8 +32,8 @@ export interface World {
 
 export interface Output {
   readonly isTerminal: boolean
-  /** Lines of the terminal now; undefined when it does not tell. */
-  height(): number | undefined
+  /** Lines and columns of the terminal now; undefined when it does not tell. */
+  size(): { readonly rows: number; readonly columns: number } | undefined
   /** Resolves when all is written; rejects with EPIPE when nobody reads any more. */
   write(text: string): Promise<void>
 }
@@ -86,13 +86,13 @@ async function run(options: Options, world: World): Promise<void> {
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
-    const height = () => clear ? world.out.height() : undefined
+    const size = () => clear ? world.out.size() : undefined
     const frames = trace(session, aggregate, plan.backend.name, world.clock, {
       interval: options.interval,
       count: options.count,
       sort: options.sort,
       byFamily: grouping.byFamily,
-      limit: () => Math.min(options.rows ?? Infinity, height() ?? Infinity),
+      limit: () => Math.min(options.rows ?? Infinity, size()?.rows ?? Infinity),
       decode: grouping.decode,
     }, options.maxFlows, world.stop, Row.size)
 
@@ -103,7 +103,7 @@ async function run(options: Options, world: World): Promise<void> {
         world.tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
         warned = true
       }
-      await world.out.write(format.frame(frame, { clear, rows: height(), summary: options.summary, grouping }))
+      await world.out.write(format.frame(frame, { clear, ...size(), summary: options.summary, grouping }))
       if (options.verbose) world.tell(cost(world, aggregate.flows))
     }
   } finally {

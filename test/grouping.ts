@@ -100,7 +100,8 @@ test('rows that differ only where the mask is zero decode alike, apart from thei
 
 test('IPv6 and its family are read', () => {
   const raddr = Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2)
-  assert.equal(named('host').decode(rowView({ raddr, family: 6 }), start), { raddr: '2001:db8::2', family: 6, ...counters })
+  const row = named('host').decode(rowView({ raddr, family: 6 }), start)
+  assert.equal(row, { raddr: '2001:db8::2', family: 6, ...counters })
 })
 
 for (const [title, comm, expected] of [
@@ -135,7 +136,9 @@ for (const [grouping, sorts] of [
   ['host', { ...common, raddr: by(Value.raddr, 16) }],
   ['port', { ...common, port: by(Value.service, 2) }],
 ] as const) {
-  test(`rows by ${grouping} sort by what they show`, () => assert.equal(Object.fromEntries(named(grouping).sorts), sorts))
+  test(`rows by ${grouping} sort by what they show`, () => {
+    assert.equal(Object.fromEntries(named(grouping).sorts), sorts)
+  })
 }
 
 test('connections and hosts are apart by family, processes and ports are not', () => {

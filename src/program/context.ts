@@ -60,14 +60,27 @@ export function read(dst: Register, member: Member, base: Register): Code {
   return load(dst, size, base, member.offset)
 }
 
-/** Looks up the entry of `socket`: `flow` and r0 point to it, or r0 is 0. Its key stays on the stack. */
+/** Looks up the entry of `socket`, a TCP socket: `flow` and r0 point to it, or r0 is 0. Its key stays on the stack. */
 export function find({ field }: Context): Code {
+  return [
+    key(field),
+    read(r1, field.sport, socket),
+    store('u16', r10, stack.key + Key.port, r1),
+    lookup(mapName.flows, stack.key),
+    mov(flow, r0),
+  ]
+}
+
+/** The same for an MPTCP socket, whose port is its subflows' affair. */
+export function findMptcp({ field }: Context): Code {
+  return [key(field), lookup(mapName.flows, stack.key), mov(flow, r0)]
+}
+
+function key(field: Field): Code {
   return [
     note('the key: the socket’s cookie, 0 before the kernel was asked for one', read(r1, field.cookie, socket)),
     store('u64', r10, stack.key + Key.cookie, r1),
     store('u64', r10, stack.key + Key.pid, 0),
-    lookup(mapName.flows, stack.key),
-    mov(flow, r0),
   ]
 }
 

@@ -46,7 +46,6 @@ export function enter(context: Context, origin: Origin, to: { found: string; spi
     mov(r1, socket),
     call('get_socket_cookie'),
     store('u64', r10, stack.key + Key.cookie, r0),
-    store('u64', r10, stack.key + Key.pid, 0),
     origin === 'sending' || origin === 'receiving' ? [respill(), label('spill_read')] : [],
     insert(known),
     label(known),

@@ -4,7 +4,7 @@ import {
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
 import { chargeCurrent, chargeLast, leave, lose } from './charge.js'
-import { amount, asTcp, type Context, find, flow, mapName, maskOf, protocol, read, socket, state, task } from './context.js'
+import { amount, asTcp, type Context, find, findMptcp, flow, mapName, maskOf, protocol, read, socket, state, task } from './context.js'
 import { consumed, consumedUrgent, firstSequence, takeConsumed, takeQueued } from './counter.js'
 import { enter, identify, storage } from './enter.js'
 import { admit, choosesProcesses } from './filter.js'
@@ -91,11 +91,13 @@ export function consumedBy(context: Context): Code {
 
 /**
  * `trace_inet_sock_set_state(sk, old, new)`, under the lock and before the new state is stored: makes the entry of a connection that
- * leaves its handshake, and takes a last reading before the FIN and at the end.
+ * leaves its handshake, ends that of one whose socket connects once more, and takes a last reading before the FIN and at the end.
  */
 export function stateSet(context: Context): Code {
   const { field } = context
   const ending = (1 << state.finWait1) | (1 << state.lastAck) | (1 << state.close)
+  /** `SOCK_BINDPORT_LOCK` (include/net/sock.h): the process chose the port, so that the next connection has it too. */
+  const portChosen = 8 << (field.userlocks.bitOffset ?? 0)
   return [
     load(r6, 'u64', r1, 0),
     load(r9, 'u32', r1, 16),
@@ -107,14 +109,15 @@ export function stateSet(context: Context): Code {
     jeq(r7, state.listen, 'exit'),
     mov(r1, 1),
     lsh(r1, r9),
-    and(r1, ending),
+    and(r1, ending | 1 << state.synSent),
     jeq(r1, 0, 'exit'),
     label('interesting'),
     asTcp(context, r6, 'exit'),
     find(context),
     jeq(r0, 0, 'unknown'),
+    jeq(r9, state.synSent, 'anew'),
     jne(r7, state.synSent, 'read'),
-    note('fast open, or connected once more', firstSequence(context, 'again')),
+    note('fast open, or the chosen port once more', firstSequence(context, 'again')),
     store('u32', flow, Value.isn, r1),
     store('u64', flow, Value.txSeen, 1),
     store('u64', flow, Value.rxSeen, 0),
@@ -124,7 +127,14 @@ export function stateSet(context: Context): Code {
     label('exit'),
     leave(),
 
+    label('anew'),
+    read(r1, field.userlocks, socket),
+    jset(r1, portChosen, 'exit'),
+    note('the port will be another: this connection is over', markGone()),
+    leave(),
+
     label('unknown'),
+    jeq(r9, state.synSent, 'exit'),
     jeq(r9, state.close, 'spilled'),
     jeq(r7, state.synSent, 'opened'),
     jne(r7, state.synRecv, 'spilled'),
@@ -137,7 +147,7 @@ export function stateSet(context: Context): Code {
     label('mptcp'),
     note('an MPTCP socket gives no other sign of its end', jne(r2, protocol.mptcp, 'exit')),
     jne(r9, state.close, 'exit'),
-    find(context),
+    findMptcp(context),
     jeq(r0, 0, 'exit'),
     markGone(),
     leave(),
@@ -191,7 +201,7 @@ export function seedFile(context: Context): Code {
 
 /** Charges the whole of `amount`, the return value of a call on an MPTCP socket, whose own counters mean other things. */
 function returned(context: Context): Code {
-  return [find(context), jne(r0, 0, 'counted'), enter(context, 'mptcp', { found: 'counted', spilled: 'unattributed', none: 'exit' })]
+  return [findMptcp(context), jne(r0, 0, 'counted'), enter(context, 'mptcp', { found: 'counted', spilled: 'unattributed', none: 'exit' })]
 }
 
 /** Counts `amount` as lost, if the current process is wanted. */

@@ -3,7 +3,7 @@ import { Group } from './group'
 import { resize } from './room'
 
 /**
- * What is known of a flow of the kernel's map: its key, what its counters were when it was last read, and since which walk it waits
+ * What is known of a flow of the kernel's map: its key, what its counters were when it was last read, and whether it waits
  * for its end.
  *
  * An open-addressing table with linear probing; deletion moves what follows back, so that it never fills with tombstones however
@@ -12,8 +12,9 @@ import { resize } from './room'
 const enum Slot {
   cookie = 0,
   pid = 8,
-  /** 0, or the walk in which it was first found to be over. */
-  over = 12,
+  port = 12,
+  /** u16: whether an earlier walk found it to be over. */
+  over = 14,
   tx = 16,
   rx = 24,
   size = 32,
@@ -24,7 +25,6 @@ const smallest: u32 = 1024
 export namespace Flow {
   let table: usize = 0
   let capacity: u32 = 0
-  let walk: u32 = 0
 
   /** Flows that are known. */
   export let count: u32 = 0
@@ -35,7 +35,6 @@ export namespace Flow {
 
   /** A new walk over the kernel's map starts. */
   export function begin(): void {
-    walk++
     removedCount = 0
   }
 
@@ -53,11 +52,10 @@ export namespace Flow {
   /** Takes up an entry of the kernel's map: what it counted since it was read last goes to its group. */
   export function ingest(key: usize, value: usize): void {
     const cookie = load<u64>(key, Key.cookie)
-    const pid = load<u32>(key, Key.pid)
-    let slot = find(cookie, pid)
+    const who = load<u64>(key, Key.pid)
+    const slot = find(cookie, who)
     if (load<u64>(slot, Slot.cookie) == 0) {
-      store<u64>(slot, cookie, Slot.cookie)
-      store<u32>(slot, pid, Slot.pid)
+      memory.copy(slot, key, Key.size)
       count++
     }
     const tx = load<u64>(value, Value.tx)
@@ -69,41 +67,45 @@ export namespace Flow {
       store<u64>(slot, rx, Slot.rx)
       Group.add(value, moreRx, moreTx)
     }
-    if (isOver(cookie, pid, value)) end(slot, key)
-    else store<u32>(slot, 0, Slot.over)
-  }
-
-  /** The socket's own entry says so; another process' share is over when the socket's own entry has gone. */
-  function isOver(cookie: u64, pid: u32, value: usize): bool {
-    if (pid == 0) return (load<u32>(value, Value.flags) & Flag.gone) != 0
-    return load<u64>(find(cookie, 0), Slot.cookie) == 0
-  }
-
-  /** What is over in this walk may have been read before its last bytes; when it was over in an earlier one, these are its last. */
-  function end(slot: usize, key: usize): void {
-    if (load<u32>(slot, Slot.over) == 0) {
-      store<u32>(slot, walk, Slot.over)
-    } else if (load<u32>(slot, Slot.over) != walk) {
+    if (!isOver(cookie, who, value)) {
+      store<u16>(slot, 0, Slot.over)
+    } else if (load<u16>(slot, Slot.over) == 0) {
+      // It may have been read before its last bytes; the next walk reads them.
+      store<u16>(slot, 1, Slot.over)
+    } else {
       memory.copy(removed + <usize>removedCount * Key.size, key, Key.size)
       removedCount++
       free(slot)
     }
   }
 
+  /** The socket's own entry says so; another process' share is over when the socket's own entry has gone. */
+  function isOver(cookie: u64, who: u64, value: usize): bool {
+    const own = who & 0xffffffff00000000
+    if (who == own) return (load<u32>(value, Value.flags) & Flag.gone) != 0
+    return load<u64>(find(cookie, own), Slot.cookie) == 0
+  }
+
+  /** Process and port of a slot, without what is ours. */
+  @inline
+  function whoOf(slot: usize): u64 {
+    return load<u64>(slot, Slot.pid) & 0x0000ffffffffffff
+  }
+
   /** Cookies are numbers in sequence: multiplying by the golden ratio spreads them. */
   @inline
-  function home(cookie: u64, pid: u32): u32 {
-    const mixed = (cookie ^ (<u64>pid << 32)) * 0x9e3779b97f4a7c15
+  function home(cookie: u64, who: u64): u32 {
+    const mixed = (cookie ^ rotl(who, 32)) * 0x9e3779b97f4a7c15
     return <u32>(mixed >> 32) & (capacity - 1)
   }
 
   /** The slot of a flow, or the free one where it belongs. */
-  function find(cookie: u64, pid: u32): usize {
-    let index = home(cookie, pid)
+  function find(cookie: u64, who: u64): usize {
+    let index = home(cookie, who)
     while (true) {
       const slot = table + <usize>index * Slot.size
       const held = load<u64>(slot, Slot.cookie)
-      if (held == 0 || (held == cookie && load<u32>(slot, Slot.pid) == pid)) return slot
+      if (held == 0 || (held == cookie && whoOf(slot) == who)) return slot
       index = (index + 1) & (capacity - 1)
     }
   }
@@ -116,7 +118,7 @@ export namespace Flow {
       const next = table + <usize>index * Slot.size
       const cookie = load<u64>(next, Slot.cookie)
       if (cookie == 0) break
-      const distance = (index - home(cookie, load<u32>(next, Slot.pid))) & last
+      const distance = (index - home(cookie, whoOf(next))) & last
       if (distance >= ((index - hole) & last)) {
         memory.copy(table + <usize>hole * Slot.size, next, Slot.size)
         hole = index
@@ -135,7 +137,7 @@ export namespace Flow {
     capacity = wanted
     for (let slot = old; slot < oldEnd; slot += Slot.size) {
       const cookie = load<u64>(slot, Slot.cookie)
-      if (cookie != 0) memory.copy(find(cookie, load<u32>(slot, Slot.pid)), slot, Slot.size)
+      if (cookie != 0) memory.copy(find(cookie, whoOf(slot)), slot, Slot.size)
     }
     if (old != 0) heap.free(old)
   }

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { unless, whyUnprivileged } from '../privilege.js'
-import { startTool } from './tool.js'
+import { type Line, startTool } from './tool.js'
 import { compile, differences, type Result, Run } from './workload.js'
 
 const reason = whyUnprivileged()
@@ -10,34 +10,45 @@ const cases = reason === undefined ? compile() : []
 const only = process.env.CASE
 const wanted = cases.filter(({ name }) => only === undefined || name === only)
 
-function report(name: string, { truth, skipped }: Result, lines: Parameters<typeof differences>[1]): void {
+function report(name: string, { truth, skipped }: Result, lines: readonly Line[]): void {
   if (skipped !== undefined) return unless(skipped, name, () => {})() as void
   assert.ok(truth.length > 0, `${name} told no truth`)
   const found = differences(truth, lines)
   assert.is(found.length, 0, `${name}:\n${found.join('\n')}`)
 }
 
+/**
+ * Lets the tool watch while `body` runs the cases; returns what it said. Those whose sockets exist before the tool are started before
+ * it, all others when `body` comes to them. Nothing may be lost.
+ */
+async function watch(body: (runs: () => Iterable<Run>) => Promise<void>): Promise<readonly Line[]> {
+  const early = wanted.filter(({ before }) => before).map(({ name }) => new Run(name))
+  await Promise.all(early.map(run => run.ready()))
+  const tool = await startTool()
+  try {
+    await body(function* () {
+      yield* early
+      for (const { name, before } of wanted) if (!before) yield new Run(name)
+    })
+    await tool.next()
+  } finally {
+    assert.is(await tool.stop(), 0, tool.stderr)
+  }
+  for (const { lost } of tool.lines) assert.is(lost.events, 0, 'something was lost')
+  return tool.lines
+}
+
 if (reason !== undefined) {
   test('every case is exact', unless(reason, 'every case is exact', () => {}))
 } else {
   const alone = new Map<string, Result | Error>()
-  let lines: Parameters<typeof differences>[1] = []
+  let lines: readonly Line[] = []
 
   // One tool watches them one after the other: each has processes of its own, so its bytes can be told from others'.
   test.before(async () => {
-    const early = wanted.filter(({ before }) => before).map(({ name }) => new Run(name))
-    await Promise.all(early.map(run => run.ready()))
-    const tool = await startTool()
-    for (const run of [...early, ...wanted.filter(({ before }) => !before).map(({ name }) => name)]) {
-      const started = typeof run === 'string' ? new Run(run) : run
-      alone.set(started.name, await started.finish().catch((error: Error) => error))
-    }
-    await tool.next()
-    const status = await tool.stop()
-    lines = tool.lines
-    assert.is(status, 0, tool.stderr)
-    const lost = lines.reduce((sum, line) => sum + line.lost.events, 0)
-    assert.is(lost, 0, 'something was lost')
+    lines = await watch(async runs => {
+      for (const run of runs()) alone.set(run.name, await run.finish().catch((error: Error) => error))
+    })
   })
 
   for (const { name } of wanted) {
@@ -49,16 +60,13 @@ if (reason !== undefined) {
   }
 
   test('all cases at once are exact', async () => {
-    const runs = wanted.filter(({ before }) => before).map(({ name }) => new Run(name))
-    await Promise.all(runs.map(run => run.ready()))
-    const tool = await startTool()
-    runs.push(...wanted.filter(({ before }) => !before).map(({ name }) => new Run(name)))
-    const results = await Promise.all(runs.map(run => run.finish()))
-    await tool.next()
-    assert.is(await tool.stop(), 0, tool.stderr)
-    const found = results.flatMap(({ truth }, index) => differences(truth, tool.lines).map(difference => `${runs[index]!.name}: ${difference}`))
+    const found: string[] = []
+    let results: { name: string; result: Result }[] = []
+    const lines = await watch(async runs => {
+      results = await Promise.all([...runs()].map(async run => ({ name: run.name, result: await run.finish() })))
+    })
+    for (const { name, result } of results) found.push(...differences(result.truth, lines).map(difference => `${name}: ${difference}`))
     assert.is(found.length, 0, found.join('\n'))
-    for (const line of tool.lines) assert.is(line.lost.events, 0)
   })
 }
 

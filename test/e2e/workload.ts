@@ -34,6 +34,8 @@ export interface Result {
 const source = fileURLToPath(new URL('../../../tools/workload/', import.meta.url))
 const folder = fileURLToPath(new URL('../../workload/', import.meta.url))
 const program = `${folder}workload`
+/** Seconds after which a case hangs. */
+const patience = 60
 
 /** Compiles the programs and lists the cases. */
 export function compile(): Case[] {
@@ -80,7 +82,9 @@ export class Run {
   /** Lets a case that waits go on, and resolves when it has ended. Throws when it failed. */
   async finish(): Promise<Result> {
     this.#child.stdin?.end('\n')
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), patience * 1000)
     await this.#ended
+    clearTimeout(timer)
     if (this.#skipped !== undefined) return { truth: [], skipped: this.#skipped }
     if (this.#child.exitCode !== 0) throw new Error(`${this.name} failed (${this.#child.exitCode ?? this.#child.signalCode}): ${this.#stderr}`)
     return { truth: this.#truth }

@@ -156,7 +156,7 @@ static void *discard_all(void *end) {
   return NULL;
 }
 
-/* 4.5 GiB in three calls, each larger than 31 bits can hold together with the one before. */
+/* 4.5 GiB in three calls, of which two together are more than 31 bits can hold. */
 static void more_than_4_gib(void) {
   struct pair p = connect_pair(V4);
   size_t size = 1536u << 20;

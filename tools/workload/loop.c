@@ -3,7 +3,7 @@
 
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 
 char payload[ROOM];
 
@@ -112,6 +112,20 @@ struct pair connect_pair(enum net net) {
   struct pair p = connect_to(listener, net);
   close(listener);
   return p;
+}
+
+void check_counters(struct end *e, bool ended) {
+  struct tcp_info info;
+  socklen_t size = sizeof info;
+  while (queued_out(e->fd) > 0) pause_ms(1);
+  need(getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
+  uint64_t rx = info.tcpi_bytes_received - queued_in(e->fd) - ended; /* a FIN counts as a byte */
+  uint64_t tx = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
+  if (size <= offsetof(struct tcp_info, tcpi_bytes_retrans)) tx = tx_of(e); /* older than Linux 4.19 */
+  if (rx != rx_of(e) || tx != tx_of(e)) {
+    die("the kernel counted rx %llu tx %llu, we %llu and %llu", (unsigned long long)rx, (unsigned long long)tx,
+        (unsigned long long)rx_of(e), (unsigned long long)tx_of(e));
+  }
 }
 
 void close_pair(struct pair *p) {

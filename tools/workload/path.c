@@ -1,3 +1,269 @@
+/* Other ways for bytes into and out of a socket than send and receive calls. */
 #include "workload.h"
 
-const struct workload path_cases[] = {{0}};
+#include <linux/errqueue.h>
+#include <linux/tcp.h>
+#include <linux/tls.h>
+#include <sys/sendfile.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+#ifndef TCP_ULP
+#define TCP_ULP 31
+#endif
+
+/* A file in memory with `bytes` bytes. */
+static int file_of(size_t bytes) {
+  int fd = memfd_create("file", 0);
+  need(fd >= 0);
+  for (size_t done = 0; done < bytes; done += ROOM) {
+    size_t n = bytes - done < ROOM ? bytes - done : ROOM;
+    need(write(fd, payload, n) == (ssize_t)n);
+  }
+  return fd;
+}
+
+static void sendfile_blocking(void) {
+  struct pair p = connect_pair(V4);
+  size_t size = (8 << 20) + 123;
+  int file = file_of(size);
+  pthread_t reader = start_receiver(&p.b);
+  off_t at = 0;
+  while (at < (off_t)size) need(sent(&p.a, sendfile(p.a.fd, file, &at, size - at)) > 0);
+  shutdown(p.a.fd, SHUT_WR);
+  join(reader);
+  close(file);
+  close_pair(&p);
+}
+
+/* Each call takes what fits, and then none of what it is asked for. */
+static void sendfile_nonblocking(void) {
+  struct pair p = connect_pair(V4);
+  size_t size = 64 << 20;
+  int file = file_of(size);
+  nonblocking(p.a.fd, true);
+  off_t at = 0;
+  for (int refused = 0; refused < 100;) {
+    ssize_t n = sent(&p.a, sendfile(p.a.fd, file, &at, size));
+    need(n > 0 || (n < 0 && errno == EAGAIN));
+    refused += n < 0;
+  }
+  need(at > 0 && at < (off_t)size);
+  shutdown(p.a.fd, SHUT_WR);
+  receive_to_end(&p.b);
+  close(file);
+  close_pair(&p);
+}
+
+/* Asked for more than the file has. */
+static void sendfile_short(void) {
+  struct pair p = connect_pair(V4);
+  int file = file_of(10001);
+  off_t at = 1;
+  need(sent(&p.a, sendfile(p.a.fd, file, &at, 1 << 20)) == 10000);
+  need(sent(&p.a, sendfile(p.a.fd, file, &at, 1 << 20)) == 0);
+  receive_all(&p.b, 10000);
+  close(file);
+  close_pair(&p);
+}
+
+static void splice_into_socket(void) {
+  struct pair p = connect_pair(V4);
+  int pipes[2];
+  need(pipe(pipes) == 0);
+  for (int i = 0; i < 100; i++) {
+    need(write(pipes[1], payload, 30000 + i) == 30000 + i);
+    need(sent(&p.a, splice(pipes[0], NULL, p.a.fd, NULL, 1 << 20, i % 2 ? SPLICE_F_MORE : 0)) == 30000 + i);
+    receive_all(&p.b, i % 2 ? 10000 : 30000);
+  }
+  shutdown(p.a.fd, SHUT_WR);
+  receive_to_end(&p.b);
+  close_pair(&p);
+}
+
+/* Out in pieces that are not those it came in, with empty-handed calls between. */
+static void splice_out_of_socket(void) {
+  struct pair p = connect_pair(V4);
+  int pipes[2];
+  need(pipe(pipes) == 0);
+  for (int i = 0; i < 100; i++) {
+    send_all(&p.a, 20000 + i);
+    await_queued(p.b.fd, 20000 + i);
+    for (int left = 20000 + i; left > 0;) {
+      ssize_t n = received(&p.b, splice(p.b.fd, NULL, pipes[1], NULL, 7777, 0));
+      need(n > 0 && read(pipes[0], room(), ROOM) == n);
+      left -= n;
+    }
+    nonblocking(p.b.fd, true); /* the flag of splice() is about the pipe alone */
+    need(received(&p.b, splice(p.b.fd, NULL, pipes[1], NULL, 7777, SPLICE_F_NONBLOCK)) == -1 && errno == EAGAIN);
+    nonblocking(p.b.fd, false);
+  }
+  check_counters(&p.b, false);
+  close_pair(&p);
+}
+
+/* A relay: what comes in on one connection goes out on another without passing through the process. */
+static void splice_socket_to_socket(void) {
+  struct pair in = connect_pair(V4), out = connect_pair(V6);
+  int pipes[2];
+  need(pipe(pipes) == 0);
+  pthread_t reader = start_receiver(&out.b);
+  for (int i = 0; i < 200; i++) {
+    send_all(&in.a, 25000);
+    for (int left = 25000; left > 0;) {
+      ssize_t n = received(&in.b, splice(in.b.fd, NULL, pipes[1], NULL, left, SPLICE_F_MOVE));
+      need(n > 0);
+      left -= n;
+      while (n > 0) {
+        ssize_t m = sent(&out.a, splice(pipes[0], NULL, out.a.fd, NULL, n, SPLICE_F_MOVE));
+        need(m > 0);
+        n -= m;
+      }
+    }
+  }
+  shutdown(out.a.fd, SHUT_WR);
+  join(reader);
+  close_pair(&in);
+  close_pair(&out);
+}
+
+static void vmsplice_into_socket(void) {
+  struct pair p = connect_pair(V4);
+  int pipes[2];
+  need(pipe(pipes) == 0);
+  struct iovec from = {payload, 40000};
+  for (int i = 0; i < 50; i++) {
+    need(vmsplice(pipes[1], &from, 1, 0) == 40000);
+    for (int left = 40000; left > 0;) {
+      ssize_t n = sent(&p.a, splice(pipes[0], NULL, p.a.fd, NULL, left, 0));
+      need(n > 0);
+      left -= n;
+    }
+    receive_all(&p.b, 40000);
+  }
+  close_pair(&p);
+}
+
+/* MSG_ZEROCOPY, whose notifications come through the error queue and are no data. */
+static void zerocopy_send(void) {
+  struct pair p = connect_pair(V4);
+  set_option(p.a.fd, SOL_SOCKET, SO_ZEROCOPY, 1);
+  int notified = 0;
+  for (int i = 0; i < 100; i++) {
+    ssize_t n = sent(&p.a, send(p.a.fd, payload, 50000, MSG_ZEROCOPY));
+    need(n > 0);
+    receive_all(&p.b, n);
+    char control[256];
+    struct msghdr message = {.msg_control = control, .msg_controllen = sizeof control};
+    while (recvmsg(p.a.fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) {
+      notified++;
+      message.msg_controllen = sizeof control;
+    }
+  }
+  need(notified > 0);
+  check_counters(&p.a, false);
+  check_counters(&p.b, false);
+  close_pair(&p);
+}
+
+/* getsockopt(TCP_ZEROCOPY_RECEIVE): pages are mapped where they can be, the rest is copied or left for recv(). */
+static void zerocopy_receive(void) {
+  struct pair p = connect_pair(V4);
+  size_t chunk = 1 << 20;
+  char *window = mmap(NULL, chunk, PROT_READ, MAP_SHARED, p.b.fd, 0);
+  if (window == MAP_FAILED) skip("no zero-copy receive");
+  /* Sent without a copy, a page arrives as a page of its own, which can be mapped. */
+  set_option(p.a.fd, SOL_SOCKET, SO_ZEROCOPY, 1);
+  char *pages = mmap(NULL, chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  size_t mapped = 0, copied = 0;
+  for (int i = 0; i < 50; i++) {
+    size_t size = i % 2 ? 61440 : 40000 + i;
+    need(sent(&p.a, send(p.a.fd, pages, size, MSG_ZEROCOPY)) == (ssize_t)size);
+    await_queued(p.b.fd, size);
+    for (size_t left = size; left > 0;) {
+      struct tcp_zerocopy_receive zc = {.address = (uintptr_t)window, .length = chunk};
+      zc.copybuf_address = (uintptr_t)room();
+      zc.copybuf_len = i % 3 ? ROOM : 0;
+      socklen_t length = sizeof zc;
+      if (getsockopt(p.b.fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &length) != 0) skip("no zero-copy receive");
+      need(zc.copybuf_len >= 0);
+      received(&p.b, zc.length);
+      received(&p.b, zc.copybuf_len);
+      mapped += zc.length;
+      copied += zc.copybuf_len;
+      left -= zc.length + zc.copybuf_len;
+      if (zc.length + zc.copybuf_len > 0) continue;
+      ssize_t n = received(&p.b, recv(p.b.fd, room(), zc.recv_skip_hint ? zc.recv_skip_hint : left, 0));
+      need(n > 0);
+      left -= n;
+    }
+  }
+  fprintf(stderr, "zerocopy-receive: %zu bytes mapped, %zu copied by the option\n", mapped, copied);
+  need(mapped + copied > 0);
+  check_counters(&p.b, false);
+  close_pair(&p);
+}
+
+/* kTLS in software with keys made up by us. The truth is the plaintext: what the callers asked for and got. */
+static void kernel_tls(void) {
+  struct pair p = connect_pair(V4);
+  struct tls12_crypto_info_aes_gcm_128 keys = {
+      .info = {TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128}, .key = "0123456789abcde", .salt = "123", .iv = "1234567"};
+  if (setsockopt(p.a.fd, IPPROTO_TCP, TCP_ULP, "tls", 4) != 0) skip("no kernel TLS: %s", strerror(errno));
+  need(setsockopt(p.b.fd, IPPROTO_TCP, TCP_ULP, "tls", 4) == 0);
+  need(setsockopt(p.a.fd, SOL_TLS, TLS_TX, &keys, sizeof keys) == 0);
+  need(setsockopt(p.b.fd, SOL_TLS, TLS_RX, &keys, sizeof keys) == 0);
+  for (int i = 0; i < 50; i++) {
+    send_all(&p.a, 50000);
+    receive_all(&p.b, 50000);
+  }
+  close_pair(&p);
+}
+
+static int mptcp_socket(void) {
+  int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+  if (fd < 0) skip("no MPTCP: %s", strerror(errno));
+  return fd;
+}
+
+/* Rows are those of the one subflow, which has the addresses of the socket. */
+static struct pair connect_mptcp(bool both) {
+  int listener = both ? mptcp_socket() : socket(AF_INET, SOCK_STREAM, 0), fd = mptcp_socket();
+  struct sockaddr_in at = {.sin_family = AF_INET};
+  socklen_t size = sizeof at;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  need(bind(listener, (struct sockaddr *)&at, size) == 0 && listen(listener, 1) == 0);
+  need(getsockname(listener, (struct sockaddr *)&at, &size) == 0);
+  need(connect(fd, (struct sockaddr *)&at, size) == 0);
+  struct pair p = {end_of(fd), end_of(accept(listener, NULL, NULL))};
+  close(listener);
+  return p;
+}
+
+static void exchange(struct pair p) {
+  for (int i = 0; i < 20; i++) {
+    transfer(&p.a, &p.b, 100000 + i);
+    transfer(&p.b, &p.a, 30000 + i);
+  }
+  close_pair(&p);
+}
+
+static void mptcp(void) { exchange(connect_mptcp(true)); }
+static void mptcp_fallback(void) { exchange(connect_mptcp(false)); }
+
+const struct workload path_cases[] = {
+    {"sendfile-blocking", AFTER, 0, sendfile_blocking},
+    {"sendfile-nonblocking", AFTER, 0, sendfile_nonblocking},
+    {"sendfile-short", AFTER, 0, sendfile_short},
+    {"splice-into-socket", AFTER, 0, splice_into_socket},
+    {"splice-out-of-socket", AFTER, 0, splice_out_of_socket},
+    {"splice-socket-to-socket", AFTER, 0, splice_socket_to_socket},
+    {"vmsplice-into-socket", AFTER, 0, vmsplice_into_socket},
+    {"zerocopy-send", AFTER, 0, zerocopy_send},
+    {"zerocopy-receive", AFTER, 0, zerocopy_receive},
+    {"kernel-tls", AFTER, 0, kernel_tls},
+    {"mptcp", AFTER, 0, mptcp},
+    {"mptcp-fallback", AFTER, 0, mptcp_fallback},
+    {0},
+};

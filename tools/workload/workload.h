@@ -51,8 +51,8 @@ struct workload {
 };
 
 /* One list for each file of cases; each ends with an entry without a name. */
-extern const struct workload amount_cases[], receive_cases[], path_cases[], uring_cases[], sockmap_cases[],
-    row_cases[], machinery_cases[], seed_cases[];
+extern const struct workload amount_cases[], receive_cases[], path_cases[], uring_cases[], sockmap_cases[], row_cases[],
+    owner_cases[], machinery_cases[], seed_cases[];
 
 /* Multiplies the length of the cases that can be made longer: the second argument of `run`, 1 without it. */
 extern int scale;
@@ -71,7 +71,6 @@ struct key {
 
 struct row {
   struct key key;
-  uint32_t used;
   char comm[16];
   uint64_t rx, tx;
 };
@@ -132,6 +131,9 @@ socklen_t address_of(int listener, enum net net, struct sockaddr_storage *to);
 /* Notes the addresses of a connected socket. */
 struct end end_of(int fd);
 void close_pair(struct pair *p);
+/* What this process counted for the end must be what the kernel counted for the socket, all of which must be its own
+ * and acknowledged. `ended`: the peer's FIN was received. */
+void check_counters(struct end *e, bool ended);
 /* Closes so that the peer gets a reset. */
 void reset_close(struct end *e);
 

@@ -1,0 +1,56 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { json } from '../../src/format/json.js'
+import { groupings } from '../../src/grouping.js'
+import { matchesGolden } from '../golden.js'
+import { Random } from '../random.js'
+import { frameOf, groupingOf, randomRow, samples, screenOf } from './sample.js'
+
+const lost = { events: 3, rx: 1024, tx: 2097152 }
+
+test('nothing comes before the first frame', () => {
+  assert.is(json.start({ intervalText: '1', grouping: groupingOf('connection') }), '')
+})
+
+for (const { name } of groupings) {
+  test(`rows by ${name} are an object a line, its fields in a fixed order`, () => {
+    matchesGolden(json.frame(frameOf(samples[name]!, { lost }), screenOf(name)), `json-${name}.txt`)
+  })
+}
+
+test('the order of fields is the grouping’s, not the row’s', () => {
+  const row = { tx: 1, rport: 2, comm: 'a', lport: 3, raddr: '::2', family: 6, laddr: '::1', rx: 4, pid: 5 } as const
+  const expected = '[{"pid":5,"comm":"a","family":6,"laddr":"::1","lport":3,"raddr":"::2","rport":2,"rx":4,"tx":1}]'
+  assert.ok(json.frame(frameOf([row]), screenOf('connection')).includes(expected))
+})
+
+test('the screen changes nothing: JSON is for programs', () => {
+  const frame = frameOf(samples.process!)
+  const screen = screenOf('process', { clear: true, rows: 2, columns: 10, summary: false })
+  assert.is(json.frame(frame, screen), json.frame(frame, screenOf('process')))
+})
+
+for (const [interval, expected] of [[1, 1], [1.0003, 1.0003], [0.9999999999999432, 1], [0.2500004999, 0.25]] as const) {
+  test(`${interval} seconds are ${expected}, to the microsecond`, () => {
+    assert.is(JSON.parse(json.frame(frameOf([], { interval }), screenOf('port'))).interval, expected)
+  })
+}
+
+test('without /proc/loadavg it is null', () => {
+  assert.is(JSON.parse(json.frame(frameOf([], { loadavg: null }), screenOf('port'))).loadavg, null)
+})
+
+test('what is parsed is what was framed', () => {
+  const random = new Random()
+  random.repeat(500, () => {
+    const grouping = random.pick(groupings)
+    const rows = Array.from({ length: random.below(20) }, () => randomRow(random, grouping))
+    const frame = frameOf(rows, { lost: { events: random.below(9), rx: random.below(2 ** 50), tx: random.below(9) } })
+    const text = json.frame(frame, screenOf(grouping.name))
+    assert.is(text.indexOf('\n'), text.length - 1, 'one line')
+    const { time, loadavg, ...rest } = frame
+    assert.equal(JSON.parse(text), { v: 1, time: '2026-01-02T20:27:12.003Z', loadavg: [0.08, 0.02, 0.17], ...rest })
+  })
+})
+
+test.run()

@@ -1,0 +1,33 @@
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { check, violations } from '../../tools/import-rule.js'
+
+const cases: readonly (readonly [file: string, source: string, wrong: RegExp | undefined])[] = [
+  ['bpf-asm/insn.ts', `import { Alu } from './opcode.js'`, undefined],
+  ['bpf-asm/insn.ts', `import { readFileSync } from 'node:fs'`, /must not import node:fs/],
+  ['bpf-asm/insn.ts', `import type { Row } from '../src/row.js'`, /must not import src\/row/],
+  ['syscall/map.ts', `import { list } from '../bpf-asm/index.js'`, /must not import bpf-asm\/index/],
+  ['src/plan.ts', `import { assemble } from '../bpf-asm/index.js'`, undefined],
+  ['src/plan.ts', `import { assemble } from '../bpf-asm/assemble.js'`, /must enter bpf-asm through its index/],
+  ['src/plan.ts', `export { assemble } from '../bpf-asm/assemble.js'`, /must enter bpf-asm through its index/],
+  ['src/plan.ts', `import {\n  a,\n  b,\n} from '../tools/test.js'`, /must not import tools\/test/],
+  ['src/tracer.ts', `import { formats } from './format/index.js'`, /must not import src\/format\/index/],
+  ['src/format/json.ts', `import { trace } from '../tracer.js'`, /must not import src\/tracer/],
+  ['src/main.ts', `import yargs from 'yargs'`, /must not import yargs/],
+  ['src/new.ts', '', /has no entry/],
+]
+
+for (const [file, source, wrong] of cases) {
+  test(`${file}: ${JSON.stringify(source)} is ${wrong === undefined ? 'fine' : 'refused'}`, () => {
+    const found = violations(file, source)
+    if (wrong === undefined) assert.equal(found, [])
+    else assert.match(found.join('\n'), wrong)
+  })
+}
+
+test('every import of the house keeps to the rule', () => {
+  assert.equal(check(fileURLToPath(new URL('../../..', import.meta.url))), [])
+})
+
+test.run()
