@@ -1,4 +1,4 @@
-import { consumedBy, destroyed, received, seedFile, sent, stateSet } from '../program/index.js'
+import { consumedBy, destroyed, received, seedFile, seedSocket, sent, stateSet } from '../program/index.js'
 import type { Backend } from './backend.js'
 
 /**
@@ -12,8 +12,10 @@ export const tracepoint: Backend = {
     { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
     { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
     { program: 'tcptop_tx', on: { tracepoint: 'sock_send_length' }, code: sent },
-    { program: 'tcptop_mptcp_rx', on: { tracepoint: 'sock_recv_length' }, code: received },
-    { program: 'tcptop_seed', on: { iterator: 'task_file' }, code: seedFile },
+    { program: 'tcptop_call_rx', on: { tracepoint: 'sock_recv_length' }, code: received },
+    // In this order, for the first knows the owners.
+    { program: 'tcptop_files', on: { iterator: 'task_file' }, code: seedFile },
+    { program: 'tcptop_sockets', on: { iterator: 'tcp' }, code: seedSocket },
   ],
   needs: 'Linux 6.3 with BTF',
   limits: [
@@ -21,6 +23,7 @@ export const tracepoint: Backend = {
     'kTLS is counted as ciphertext; the framing of what was sent when the connection ends',
     'an MPTCP connection is counted at its MPTCP socket; its subflows are no rows',
     'an urgent byte read ahead of the stream is counted when the stream passes it or the socket closes',
-    'connections that are in an accept queue when the tool starts are counted from the first receive that follows',
+    'in other network namespaces, what waits in an accept queue when the tool starts is not counted when it is received',
+    'what BPF programs redirect between sockets (sockmap) is charged to the caller by its return value, and what the kernel sends on for it to the kernel',
   ],
 }

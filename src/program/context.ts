@@ -1,5 +1,5 @@
 import {
-  add, call, type Code, jeq, jne, label, load, loadMap, type Member, mov, note, r0, r1, r10, r2, r6, r7, r8, r9, type Register,
+  add, call, type Code, jeq, jne, jset, label, load, loadMap, type Member, mov, note, r0, r1, r10, r2, r6, r7, r8, r9, type Register,
   type Size, store,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
@@ -104,6 +104,14 @@ export function asTcp({ field }: Context, source: Register, otherwise: string): 
     jeq(r0, 0, otherwise),
     mov(socket, r0),
   ]
+}
+
+/**
+ * Goes to `redirected` when the socket at `source` is in a sockmap: `SK_USER_DATA_PSOCK` (include/net/sock.h, since 6.0). Programs may
+ * then move its bytes to other sockets, so that only the return values of calls tell what a process moved.
+ */
+export function ifRedirected({ field }: Context, source: Register, redirected: string): Code {
+  return [read(r1, field.userData, source), jset(r1, 4, redirected)]
 }
 
 /** The bits of a member within what `read` loads. */

@@ -20,6 +20,8 @@ export type Origin =
   | 'receiving'
   /** It was there before us, `task` has it open: what comes later counts. */
   | 'seeded'
+  /** It was there before us, and no process has it open: what comes later counts. */
+  | 'unowned'
   /** An MPTCP socket, whose counters are the return values of its calls. */
   | 'mptcp'
 
@@ -177,6 +179,8 @@ function baseline(context: Context, origin: Origin): Code {
       return [isn, read(r1, field.state, socket), jeq(r1, state.synRecv, done), seen, label(done)]
     case 'seeded':
       return [isn, seen, expect(context)]
+    case 'unowned':
+      return [isn, seen]
     case 'mptcp':
       return [
         read(r1, field.state, socket),

@@ -22,6 +22,7 @@ const path = {
   sport: ['tcp_sock', 'inet_conn.icsk_inet.inet_sport'],
   owned: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_lock.owned'],
   backlog: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_max_ack_backlog'],
+  userData: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_user_data'],
   userlocks: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_userlocks'],
   protocol: ['sock', 'sk_protocol'],
   bytesReceived: ['tcp_sock', 'bytes_received'],

@@ -4,8 +4,10 @@ import {
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
 import { chargeCurrent, chargeLast, leave, lose } from './charge.js'
-import { amount, asTcp, type Context, find, findMptcp, flow, mapName, maskOf, protocol, read, socket, state, task } from './context.js'
-import { consumed, consumedUrgent, firstSequence, takeConsumed, takeQueued } from './counter.js'
+import {
+  amount, asTcp, type Context, find, findMptcp, flow, ifRedirected, mapName, maskOf, protocol, read, socket, state, task,
+} from './context.js'
+import { consumed, consumedUrgent, firstSequence, queued, takeConsumed, takeQueued } from './counter.js'
 import { enter, identify, storage } from './enter.js'
 import { admit, choosesProcesses } from './filter.js'
 
@@ -22,11 +24,16 @@ export function sent(context: Context): Code {
     find(context),
     jeq(r0, 0, 'enter'),
     label('found'),
+    ifRedirected(context, socket, 'redirected'),
     takeQueued(context, 'exit'),
     label('counted'),
     chargeCurrent(context, 'tx'),
     label('exit'),
     leave(),
+    label('redirected'),
+    queued(context),
+    note('what it queued itself, if anything, is in the return value', store('u64', flow, Value.txSeen, r1)),
+    ja('counted'),
     label('enter'),
     enter(context, 'sending', { found: 'found', spilled: 'spilled', none: 'exit' }),
     label('spilled'),
@@ -39,20 +46,30 @@ export function sent(context: Context): Code {
   ]
 }
 
-/** `trace_sock_recv_length(sk, ret, flags)`, since 6.3: charges what the caller received from an MPTCP socket. */
+/**
+ * `trace_sock_recv_length(sk, ret, flags)`, since 6.3: charges what the caller received from a socket whose sequence numbers do not
+ * tell: one of MPTCP, or one in a sockmap.
+ */
 export function received(context: Context): Code {
   const { field } = context
   /** `MSG_PEEK | MSG_ERRQUEUE` (include/linux/socket.h): not taken out of the receive queue, or no data. */
   const notTaken = 0x2 | 0x2000
   return [
-    load(r6, 'u64', r1, 0),
-    read(r2, field.protocol, r6),
-    jne(r2, protocol.mptcp, 'exit'),
     load(amount, 'u32', r1, 8),
     jsle32(amount, 0, 'exit'),
+    load(r6, 'u64', r1, 0),
     load(r2, 'u32', r1, 16),
     jset(r2, notTaken, 'exit'),
-    ja('mptcp'),
+    read(r1, field.protocol, r6),
+    jeq(r1, protocol.mptcp, 'mptcp'),
+    jne(r1, protocol.tcp, 'exit'),
+    ifRedirected(context, r6, 'redirected'),
+    ja('exit'),
+    label('redirected'),
+    asTcp(context, r6, 'exit'),
+    find(context),
+    jne(r0, 0, 'counted'),
+    enter(context, 'receiving', { found: 'counted', spilled: 'unattributed', none: 'exit' }),
     label('counted'),
     chargeCurrent(context, 'rx'),
     label('exit'),
@@ -73,6 +90,7 @@ export function consumedBy(context: Context): Code {
     find(context),
     jeq(r0, 0, 'enter'),
     label('found'),
+    ifRedirected(context, socket, 'redirected'),
     consumed(context),
     takeConsumed('exit'),
     read(r1, field.owned, socket),
@@ -86,6 +104,10 @@ export function consumedBy(context: Context): Code {
     consumed(context, 'spill'),
     takeConsumed('exit'),
     loseCurrent(context),
+    label('redirected'),
+    consumed(context, 'redirected'),
+    note('what the caller gets is in the return value', store('u64', flow, Value.rxSeen, r1)),
+    leave(),
   ]
 }
 
@@ -186,6 +208,30 @@ export function seedFile(context: Context): Code {
     jeq(r6, 0, 'exit'),
     read(r1, field.protocol, r6),
     jne(r1, protocol.tcp, 'exit'),
+    seed(context, 'seeded'),
+    label('exit'),
+    leave(),
+  ]
+}
+
+/**
+ * Every TCP socket of the network namespace (`iter/tcp`): one that no process has open, because nobody has accepted it yet or because
+ * it is the kernel's, counts from here.
+ */
+export function seedSocket(context: Context): Code {
+  return [
+    note('struct bpf_iter__tcp', load(r6, 'u64', r1, 8)),
+    jeq(r6, 0, 'exit'),
+    seed(context, 'unowned'),
+    label('exit'),
+    leave(),
+  ]
+}
+
+/** Makes the entry of r6 if it is a connection that has none. */
+function seed(context: Context, origin: 'seeded' | 'unowned'): Code {
+  const { field } = context
+  return [
     asTcp(context, r6, 'exit'),
     read(r1, field.dport, socket),
     note('not connected yet, or listening', jeq(r1, 0, 'exit')),
@@ -193,9 +239,7 @@ export function seedFile(context: Context): Code {
     jeq(r1, state.synSent, 'exit'),
     find(context),
     jne(r0, 0, 'exit'),
-    enter(context, 'seeded', { found: 'exit', spilled: 'exit', none: 'exit' }),
-    label('exit'),
-    leave(),
+    enter(context, origin, { found: 'exit', spilled: 'exit', none: 'exit' }),
   ]
 }
 
