@@ -23,6 +23,9 @@ export interface Tool {
   readonly lines: readonly Line[]
   /** Resolves with the next line that begins after now. */
   next(): Promise<Line>
+  /** Stops reading its output, and goes on. */
+  pause(): void
+  resume(): void
   /** Interrupts it and resolves with its exit status when all its output is read. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
   readonly stderr: string
@@ -37,7 +40,7 @@ export async function startTool(args: readonly string[] = [], interval = 1): Pro
   const waiting: ((line: Line) => void)[] = []
   let stderr = ''
   child.stderr.on('data', data => (stderr += data))
-  createInterface({ input: child.stdout }).on('line', text => {
+  const reader = createInterface({ input: child.stdout }).on('line', text => {
     const line = JSON.parse(text) as Line
     lines.push(line)
     for (const resolve of waiting.splice(0)) resolve(line)
@@ -52,6 +55,8 @@ export async function startTool(args: readonly string[] = [], interval = 1): Pro
     process: child,
     lines,
     next,
+    pause: () => void reader.pause(),
+    resume: () => void reader.resume(),
     stop: async (signal = 'SIGINT') => {
       child.kill(signal)
       await ended
