@@ -1,4 +1,3 @@
-import { endianness } from 'node:os'
 import { addressText } from './address.js'
 import type { Sort } from './aggregate.js'
 import { Identity, Pid, Row as At, Value } from './layout.js'
@@ -28,16 +27,16 @@ export interface Column {
   text(row: Row): string
 }
 
-const littleEndian = endianness() === 'LE'
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Where an offset of `Value` is in a row. */
 const identity = (offset: number) => At.identity + offset - Identity.start
 
-const uint16 = (view: DataView, at: number) => view.getUint16(at, littleEndian)
-const uint32 = (view: DataView, at: number) => view.getUint32(at, littleEndian)
+// WebAssembly's memory is little-endian on every machine.
+const uint16 = (view: DataView, at: number) => view.getUint16(at, true)
+const uint32 = (view: DataView, at: number) => view.getUint32(at, true)
 /** Exact up to 2^53. */
-const uint64 = (view: DataView, at: number) => Number(view.getBigUint64(at, littleEndian))
+const uint64 = (view: DataView, at: number) => Number(view.getBigUint64(at, true))
 const networkUint16 = (view: DataView, at: number) => view.getUint16(at)
 
 function field<Name extends keyof Row>(

@@ -3,7 +3,11 @@ import { constants } from 'node:os'
 /** `ENOTSUPP` (include/linux/errno.h), which the kernel should keep to itself and does not. */
 const notSupported = 524
 
-const names = new Map<number, string>([...Object.entries(constants.errno).map(([name, errno]) => [errno, name] as const), [notSupported, 'ENOTSUPP']])
+/** Where two names mean the same, such as EAGAIN and EWOULDBLOCK, the one that comes first: entries that are put in later win. */
+const names = new Map<number, string>([
+  ...Object.entries(constants.errno).reverse().map(([name, errno]) => [errno, name] as const),
+  [notSupported, 'ENOTSUPP'],
+])
 
 /** An errno by its name. */
 export function errorName(errno: number): string {

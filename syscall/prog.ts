@@ -56,8 +56,8 @@ export interface Program extends Descriptor {
 /** Sizes of the log: a first try, and the largest that every kernel takes (UINT_MAX >> 8, kernel/bpf/verifier.c before 5.18). */
 const firstLog = 1 << 18
 const largestLog = (1 << 24) - 1
-/** The verifier gives up with EAGAIN when a signal is pending. */
-const tries = 5
+/** The verifier gives up with EAGAIN when a signal is pending: a profiler's, say, which may well come again. */
+const tries = 20
 
 const { EAGAIN, ENOSPC, EPERM } = constants.errno
 
@@ -71,7 +71,7 @@ export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Progra
   if (spec.logLevel === undefined) {
     const fd = tryLoad(native, spec)
     if (fd >= 0) return done(fd)
-    if (fd === -EPERM) throw new SyscallError('bpf(BPF_PROG_LOAD)', EPERM)
+    if (fd === -EPERM || fd === -EAGAIN) throw new SyscallError('bpf(BPF_PROG_LOAD)', -fd)
   }
   for (let size = firstLog; ; size = Math.min(4 * size, largestLog)) {
     const buffer = new Uint8Array(size)

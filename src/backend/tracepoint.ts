@@ -2,7 +2,7 @@ import { consumedBy, destroyed, received, seedFile, seedSocket, sent, stateSet }
 import type { Backend } from './backend.js'
 
 /**
- * Four tracepoints and the life cycle’s end, read with typed loads alone: works without kprobes, without ftrace and in lockdown.
+ * Tracepoints and iterators, read with typed loads alone: works without kprobes, without ftrace and in lockdown.
  * Linux 6.3 brought `sock_send_length` and `sock_recv_length` (commit 6e6eda44b939).
  */
 export const tracepoint: Backend = {
@@ -25,5 +25,6 @@ export const tracepoint: Backend = {
     'an urgent byte read ahead of the stream is counted when the stream passes it or the socket closes',
     'in other network namespaces, what waits in an accept queue when the tool starts is not counted when it is received',
     'what BPF programs redirect between sockets (sockmap) is charged to the caller by its return value, and what the kernel sends on for it to the kernel',
+    'a socket that chose its local port and connects once more has its last interval’s bytes shown with the new remote address',
   ],
 }

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { backends } from '../src/backend/index.js'
+import { formats } from '../src/format/index.js'
+import { groupings } from '../src/grouping.js'
+import { parseOptions } from '../src/options.js'
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+const help = parseOptions(['--help'])
+const options = 'text' in help ? [...help.text.matchAll(/--[a-z][a-z0-9-]+/g)].map(([name]) => name) : []
+
+for (const [document, text] of [['README.md', read('README.md')], ['tools/tcptop.8', read('tools/tcptop.8').replaceAll('\\-', '-')]] as const) {
+  test(`${document} tells of every option, format, grouping and backend`, () => {
+    assert.ok(options.length > 15)
+    for (const word of [...options, ...[...formats, ...groupings, ...backends].map(({ name }) => name)]) {
+      assert.ok(text.includes(word), word)
+    }
+  })
+}
+
+test('README.md tells what each backend cannot see, as -v does', () => {
+  for (const limit of backends.flatMap(({ limits }) => limits)) assert.ok(read('README.md').includes(`- ${limit}\n`), limit)
+})
+
+test.run()
