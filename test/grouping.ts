@@ -1,4 +1,3 @@
-import { endianness } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Sort } from '../src/aggregate.js'
@@ -6,7 +5,6 @@ import { type Grouping, groupings } from '../src/grouping.js'
 import { Identity, Pid, Row as At, Value } from '../src/layout.js'
 import { Random } from './random.js'
 
-const littleEndian = endianness() === 'LE'
 /** Where the row is in the buffer: not at its start, so that a forgotten offset shows. */
 const start = 40
 const inRow = (offset: number) => start + At.identity + offset - Identity.start
@@ -31,18 +29,18 @@ function rowView(change: Partial<Bytes> = {}): DataView {
   }
   const bytes = new Uint8Array(start + At.size)
   const view = new DataView(bytes.buffer)
-  view.setBigUint64(start + At.rx, 2n ** 40n + 1n, littleEndian)
-  view.setBigUint64(start + At.tx, 5n, littleEndian)
-  view.setBigUint64(start + At.total, 2n ** 40n + 6n, littleEndian)
-  view.setUint32(inRow(Value.pid), fields.pid, littleEndian)
+  view.setBigUint64(start + At.rx, 2n ** 40n + 1n, true)
+  view.setBigUint64(start + At.tx, 5n, true)
+  view.setBigUint64(start + At.total, 2n ** 40n + 6n, true)
+  view.setUint32(inRow(Value.pid), fields.pid, true)
   bytes.set(fields.comm, inRow(Value.comm))
   bytes.set(fields.laddr, inRow(Value.laddr))
   bytes.set(fields.raddr, inRow(Value.raddr))
   view.setUint16(inRow(Value.lport), 22)
   view.setUint16(inRow(Value.rport), 50000)
   view.setUint16(inRow(Value.service), 443)
-  view.setUint16(inRow(Value.family), fields.family, littleEndian)
-  view.setUint32(inRow(Value.netns), 4026531840, littleEndian)
+  view.setUint16(inRow(Value.family), fields.family, true)
+  view.setUint32(inRow(Value.netns), 4026531840, true)
   return view
 }
 
