@@ -59,6 +59,8 @@ export async function* trace(
       deadline += passed * view.interval
       await clock.sleep(deadline - clock.now(), stop)
       if (failure !== undefined) throw failure
+      // A stop that comes later, while the frame is shown, has a frame of its own.
+      const isLast = stop.aborted
       const time = clock.now()
       aggregate.drain(session.flows)
       const { lost } = session.stats()
@@ -77,7 +79,7 @@ export async function* trace(
         },
       }
       previous = { time, lost }
-      if (stop.aborted) return
+      if (isLast) return
     }
   } finally {
     unwatch()
