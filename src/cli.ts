@@ -12,6 +12,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   // The first asks for the last frame; the second does not wait for whoever does not read it.
   process.on(signal, () => stop.signal.aborted ? process.exit(0) : stop.abort())
 }
+// Whoever does not read what is told on stderr does not end the program.
+process.stderr.on('error', () => {})
 
 const world: World = {
   openKernel,
@@ -21,7 +23,8 @@ const world: World = {
     date: () => new Date(),
     loadavg: () => {
       try {
-        return readFileSync('/proc/loadavg', 'utf8').trimEnd()
+        // Where a container's runtime masks it, it is empty.
+        return readFileSync('/proc/loadavg', 'utf8').trimEnd() || null
       } catch {
         return null
       }

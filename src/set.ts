@@ -62,7 +62,7 @@ function openOrMake(kernel: Kernel, kind: SetKind, path: string, refuse: (what: 
       case 'EPERM':
         throw error
       default:
-        throw refuse('it is no BPF map', error)
+        throw refuse(`it is no BPF map${codeOf(error) === 'EACCES' ? ', or may not be read' : ''}`, error)
     }
   }
 }
