@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Brings a checkout to a state in which it runs: installs packages, builds the native shim, compiles TypeScript and AssemblyScript, each
- * only when what it is made from has changed. Plain JavaScript, because it runs before there is a compiler.
+ * Brings a checkout to a state in which it runs: installs packages, builds the native shim, compiles TypeScript and
+ * AssemblyScript, each only when what it is made from has changed. Plain JavaScript, because it runs before there is a
+ * compiler.
  *
  *   node tools/build.mjs [--quiet]     --quiet: nothing is said when there is nothing to do
  */
@@ -15,8 +16,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const at = (...parts) => join(root, ...parts)
 const stamps = at('dist', '.stamp')
 const quiet = process.argv.includes('--quiet')
-/** Run by `npm ci` itself, as its prepare script: the packages are there. */
-const installed = process.env.npm_lifecycle_event === 'prepare'
+/** Run by `npm ci` or `npm install` itself, as their prepare script: the packages are there. */
+const { npm_lifecycle_event: event, npm_command: npmCommand = '' } = process.env
+const installed = event === 'prepare' && /^(ci|install)/.test(npmCommand)
 
 /** A step: what it is made from, what must be there afterwards, and the command that makes it. */
 const install = {
@@ -35,7 +37,9 @@ const steps = [
   {
     name: 'TypeScript',
     from: ['tsconfig.json', 'package-lock.json', 'bpf-asm', 'syscall', 'src', 'test', 'tools'],
-    makes: ['dist/src/cli.js'],
+    makes: ['dist/src/cli.js', 'dist/tools/test.js'],
+    // What tsc remembers of its last run would keep it from writing again what was deleted since.
+    before: step => step.makes.every(made) || rmSync(at('dist/tsconfig.tsbuildinfo'), { force: true }),
     command: () => ['node', at('node_modules/typescript/bin/tsc'), '-p', root],
     after: () => chmodSync(at('dist/src/cli.js'), 0o755),
   },
@@ -43,7 +47,8 @@ const steps = [
     name: 'WebAssembly',
     from: ['asconfig.json', 'package-lock.json', 'src/wasm', 'src/layout.ts'],
     makes: ['dist/wasm/aggregate.wasm'],
-    command: () => ['node', at('node_modules/assemblyscript/bin/asc.js'), '--config', 'asconfig.json', '--target', 'release'],
+    command: () =>
+      ['node', at('node_modules/assemblyscript/bin/asc.js'), '--config', 'asconfig.json', '--target', 'release'],
   },
 ]
 
@@ -51,7 +56,12 @@ try {
   if (installed) stamp(install)
   else if (isStale(install) && made('package-lock.json')) await make(install)
   // Without the compilers, as after `npm ci --omit=dev`, what was built before must do.
-  const stale = steps.filter(made('node_modules/typescript') ? isStale : step => !step.makes.every(made))
+  const compilers = made('node_modules/typescript')
+  const stale = steps.filter(compilers ? isStale : step => !step.makes.every(made))
+  if (stale.length > 0 && !compilers) {
+    const names = stale.map(step => step.name).join(', ')
+    throw new Error(`not built: ${names}; what builds it is not installed: run npm ci without --omit=dev`)
+  }
   if (stale.length > 0) removeOrphans()
   await Promise.all(stale.map(make))
 } catch (error) {
@@ -68,10 +78,15 @@ function made(path) {
   return existsSync(at(path))
 }
 
-/** Of the contents, for a fresh clone has any times. A path outside of the checkout, such as node itself, counts by its name and size. */
+/**
+ * Of the contents, for a fresh clone has any times. A path outside of the checkout, such as node itself, counts by its
+ * name and size.
+ */
 function hash(paths) {
   const sum = createHash('sha256')
-  for (const path of paths.flatMap(files)) sum.update(`${path}\0`).update(path.startsWith('/') ? `${statSync(path).size}` : readFileSync(at(path)))
+  for (const path of paths.flatMap(files)) {
+    sum.update(`${path}\0`).update(path.startsWith('/') ? `${statSync(path).size}` : readFileSync(at(path)))
+  }
   return sum.digest('hex')
 }
 
@@ -100,6 +115,9 @@ function removeOrphans() {
 
 async function make(step) {
   if (!quiet || step === install) process.stderr.write(`build: ${step.name}\n`)
+  // A step that fails may have written half of its output: what is there then is that of no input.
+  rmSync(join(stamps, step.name), { force: true })
+  step.before?.(step)
   const [command, ...args] = step.command()
   const { status, output } = await run(command, args)
   if (status !== 0) throw new Error(`${step.name} failed: ${command} ${args.join(' ')}\n${output.trimEnd()}`)
@@ -124,9 +142,12 @@ function run(command, args) {
 
 /** The node-gyp that comes with npm. */
 function nodeGyp() {
-  const beside = process.env.npm_execpath === undefined ? [] : [join(dirname(process.env.npm_execpath), '../node_modules/node-gyp/bin/node-gyp.js')]
-  const globally = () => join(spawnSync('npm', ['root', '-g'], { encoding: 'utf8' }).stdout.trim(), 'npm/node_modules/node-gyp/bin/node-gyp.js')
-  const found = [...beside, process.env.npm_config_node_gyp].find(path => path && existsSync(path)) ?? globally()
+  const { npm_execpath: npm, npm_config_node_gyp: configured } = process.env
+  const inside = modules => join(modules, 'node-gyp/bin/node-gyp.js')
+  const beside = npm && inside(join(dirname(npm), '../node_modules'))
+  const globally = () =>
+    inside(join(spawnSync('npm', ['root', '-g'], { encoding: 'utf8' }).stdout.trim(), 'npm/node_modules'))
+  const found = [beside, configured].find(path => path && existsSync(path)) ?? globally()
   if (!existsSync(found)) throw new Error('npm has no node-gyp: reinstall npm')
   return found
 }

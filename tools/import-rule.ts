@@ -4,7 +4,10 @@ import { dirname, join, normalize } from 'node:path'
 /** Folders that only their index.ts is the door of. */
 const houses = ['bpf-asm', 'syscall', 'src/program', 'src/backend', 'src/format']
 
-/** Who may import what: the first entry that a file's path starts with. What is not named may not be imported; `node:` neither. */
+/**
+ * Who may import what: the first entry that is the file or a folder that holds it. What is not named may not be
+ * imported; `node:` neither.
+ */
 const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['bpf-asm/', []],
   ['syscall/', ['node:']],
@@ -27,27 +30,40 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/set', ['syscall', 'src/usage-error']],
   ['src/dump', ['bpf-asm', 'src/plan']],
   ['src/tracer', ['src/aggregate', 'src/row', 'src/session']],
-  ['src/options', ['node:fs', 'src/aggregate', 'src/backend', 'src/check', 'src/command-line', 'src/format', 'src/grouping', 'src/usage-error']],
+  ['src/options', [
+    'node:fs', 'src/aggregate', 'src/backend', 'src/check', 'src/command-line', 'src/format', 'src/grouping',
+    'src/usage-error',
+  ]],
   ['src/main', ['bpf-asm', 'syscall', 'src/']],
   ['src/cli', ['node:', 'syscall', 'src/main']],
   ['test/', ['node:', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   ['tools/', ['node:', 'bpf-asm', 'syscall', 'src/', 'tools/']],
 ]
 
+/** Whether a name is an entry or lies below it: `src/row` is the file, and not `src/rowing`. */
+function covers(entry: string, name: string): boolean {
+  return name === entry || name.startsWith(/[/:]$/.test(entry) ? entry : `${entry}/`)
+}
+
+/** Every form of import: of values and types, for effects, re-exports, and within an expression or a type. */
+const imports = /^(?:import|export)\s[^'"]*?from '([^']+)'|^import '([^']+)'|\bimport\(\s*'([^']+)'/gm
+
 /** What is wrong with the imports of one file; its path is relative to the root. */
 export function violations(file: string, source: string): string[] {
-  const may = rules.find(([start]) => file.startsWith(start))?.[1]
+  const may = rules.find(([entry]) => covers(entry, file.replace(/\.ts$/, '')))?.[1]
   if (may === undefined) return [`${file} has no entry in tools/import-rule.ts`]
-  return [...source.matchAll(/^(?:import|export)\s[^'"]*?from '([^']+)'|^import '([^']+)'/gm)].flatMap(match => {
-    const name = match[1] ?? match[2] ?? ''
-    if (!name.startsWith('.')) return may.some(allowed => name === allowed || (allowed === 'node:' && name.startsWith(allowed)) || name.startsWith(`${allowed}/`)) ? [] : [`${file} must not import ${name}`]
+  const mayImport = (name: string) => may.some(entry => covers(entry, name))
+  return [...source.matchAll(imports)].flatMap(match => {
+    const name = match[1] ?? match[2] ?? match[3] ?? ''
+    if (!name.startsWith('.')) return mayImport(name) ? [] : [`${file} must not import ${name}`]
     const path = normalize(join(dirname(file), name)).replace(/\.js$/, '')
     const house = houses.find(folder => path.startsWith(`${folder}/`))
     if (house !== undefined && file.startsWith(`${house}/`)) return []
     const isInside = file.startsWith('src/wasm/') && path.startsWith('src/wasm/')
-    if (!isInside && !may.some(allowed => path.startsWith(allowed))) return [`${file} must not import ${path}`]
+    if (!isInside && !mayImport(path)) return [`${file} must not import ${path}`]
     const isTest = file.startsWith('test/') || file.startsWith('tools/')
-    return house === undefined || path === `${house}/index` || isTest ? [] : [`${file} must enter ${house} through its index, not ${path}`]
+    if (house === undefined || path === `${house}/index` || isTest) return []
+    return [`${file} must enter ${house} through its index, not ${path}`]
   })
 }
 

@@ -15,7 +15,11 @@ const cases: readonly (readonly [file: string, source: string, wrong: RegExp | u
   ['src/tracer.ts', `import { formats } from './format/index.js'`, /must not import src\/format\/index/],
   ['src/format/json.ts', `import { trace } from '../tracer.js'`, /must not import src\/tracer/],
   ['src/main.ts', `import yargs from 'yargs'`, /must not import yargs/],
+  ['src/main.ts', `const fs = await import('node:fs')`, /must not import node:fs/],
+  ['src/plan.ts', `type Trace = import('node:fs').Stats`, /must not import node:fs/],
+  ['src/grouping.ts', `import { key } from './row-key.js'`, /must not import src\/row-key/],
   ['src/new.ts', '', /has no entry/],
+  ['src/settings.ts', '', /has no entry/],
 ]
 
 for (const [file, source, wrong] of cases) {
