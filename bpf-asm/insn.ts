@@ -143,26 +143,28 @@ export const be = swap(Class.alu | Alu.end | Source.reg)
 /** `dst = bswap16 dst`: to the other order, on any machine (since Linux 6.6) */
 export const bswap = swap(Class.alu64 | Alu.end | Source.imm)
 
-const widths: Readonly<Record<string, number>> = {
-  ...Width, s8: Width.u8, s16: Width.u16, s32: Width.u32,
-}
+const unsigned: readonly Size[] = ['u8', 'u16', 'u32', 'u64']
+const loadable: readonly (Size | SignedSize)[] = [...unsigned, 's8', 's16', 's32']
 
-function width(size: string): number {
-  const bits = widths[size]
-  if (bits === undefined) throw new AssemblyError(`a size must be one of ${Object.keys(widths).join(', ')}, got ${size}`)
-  return bits
+const width = (size: Size): number => Width[oneOf('a size', size, unsigned)]
+
+/** A store keeps only the lowest bits of its immediate: it must fit them, signed or unsigned. 64 bits are the 32 sign-extended. */
+function stored(value: number, size: Size): number {
+  const half = size === 'u64' ? int32 : 2 ** (Number(size.slice(1)) - 1)
+  return inRange('an immediate', value, -half, size === 'u64' ? int32 - 1 : 2 * half - 1) | 0
 }
 
 /** `dst = *(size *)(src + off)`; a signed size extends the sign (since Linux 6.6) */
 export function load(dst: Register, size: Size | SignedSize, src: Register, off: number): Insn {
-  const mode = size.startsWith('s') ? Mode.memsx : Mode.mem
-  return insn(Class.ldx | mode | width(size), writable(dst), readable(src), displacement(off), 0)
+  const mode = oneOf('a size', size, loadable).startsWith('s') ? Mode.memsx : Mode.mem
+  const bits = Width[`u${size.slice(1)}` as Size]
+  return insn(Class.ldx | mode | bits, writable(dst), readable(src), displacement(off), 0)
 }
 
 /** `*(size *)(dst + off) = value` */
 export function store(size: Size, dst: Register, off: number, value: Operand): Insn {
   return typeof value === 'number'
-    ? insn(Class.st | Mode.mem | width(size), readable(dst), 0, displacement(off), immediate(value, size === 'u64'))
+    ? insn(Class.st | Mode.mem | width(size), readable(dst), 0, displacement(off), stored(value, size))
     : insn(Class.stx | Mode.mem | width(size), readable(dst), readable(value), displacement(off), 0)
 }
 
