@@ -121,7 +121,7 @@ function jump(insn: Insn, { kfunc }: Symbols): string {
   switch (operation) {
     case Jump.call:
       if (src === Pseudo.call) return `call pc${signed(imm)}`
-      return `call ${(src === Pseudo.kfunc ? kfunc?.(imm) : helperName(imm)) ?? 'unknown'}#${imm}`
+      return `call ${src === Pseudo.kfunc ? kfunc?.(imm) ?? 'kernel-function' : helperName(imm) ?? 'unknown'}#${imm}`
     case Jump.exit:
       return 'exit'
     case Jump.ja:
