@@ -38,7 +38,9 @@ export interface Btf {
   func(name: string): Func | undefined
   /** The id of a typedef. */
   typedef(name: string): number | undefined
-  /** The name of a type; empty when it has none. */
+  /** The id of a variable, for `loadVariable`: most kernels tell of no others than those that each processor has. */
+  variable(name: string): number | undefined
+  /** The name of a type; empty when it has none, as void, which is 0. */
   nameOf(id: number): string
   /** Types in it, without void. */
   readonly types: number
@@ -65,7 +67,7 @@ const extra: Readonly<Record<number, readonly [fixed: number, each: number]>> = 
 const fixedWords = Uint32Array.from({ length: 32 }, (_, kind) => extra[kind]?.[0] ?? 0)
 const wordsEach = Uint32Array.from({ length: 32 }, (_, kind) => extra[kind]?.[1] ?? 0)
 
-/** More than any chain of typedefs or array dimensions that a compiler writes: a longer one goes in circles. */
+/** More than any chain of typedefs, dimensions or nameless structures in a compiler's output: a longer one goes in circles. */
 const deepest = 64
 const headerSize = 24
 const pointerSize = 8
@@ -95,8 +97,9 @@ export function parseBtf(bytes: Uint8Array): Btf {
     return value
   }
   const startOf = (id: number) => {
-    if (id < 1 || id > types) throw new BtfError(`there is no type ${id}`)
-    return starts[id] ?? 0
+    const start = id >= 1 && id <= types ? starts[id] : undefined
+    if (start === undefined) throw new BtfError(`there is no type ${id}`)
+    return start
   }
   const kindOf = (id: number) => word(startOf(id) + 1) >>> 24 & 0x1f
   const membersOf = (id: number) => word(startOf(id) + 1) & 0xffff
@@ -116,6 +119,7 @@ export function parseBtf(bytes: Uint8Array): Btf {
 
   /** The first type with this name of one of these kinds. */
   function find(name: string, kinds: readonly number[]): number | undefined {
+    if (name === '') return undefined
     const key = `${kinds.join()} ${name}`
     const known = found.get(key)
     if (known !== undefined) return known
@@ -156,7 +160,9 @@ export function parseBtf(bytes: Uint8Array): Btf {
         return pointerSize
       case Kind.array: {
         const start = startOf(type)
-        return word(start + 5) * sizeOfType(word(start + 3), depth + 1)
+        const size = word(start + 5) * sizeOfType(word(start + 3), depth + 1)
+        if (!Number.isSafeInteger(size)) throw new BtfError(`type ${type} is too large`)
+        return size
       }
       case Kind.int:
       case Kind.struct:
@@ -171,7 +177,8 @@ export function parseBtf(bytes: Uint8Array): Btf {
   }
 
   /** Looks into each anonymous structure once, so that not even damaged input, in circles, takes long. */
-  function step(struct: number, name: Uint8Array, seen = new Set<number>()): Place | undefined {
+  function step(struct: number, name: Uint8Array, seen = new Set<number>(), depth = 0): Place | undefined {
+    if (depth > deepest) throw new BtfError(`type ${struct} lies too deep`)
     const kind = kindOf(struct)
     if (seen.has(struct) || (kind !== Kind.struct && kind !== Kind.union)) return undefined
     seen.add(struct)
@@ -182,7 +189,7 @@ export function parseBtf(bytes: Uint8Array): Btf {
       const [nameAt, type, where] = [word(at), word(at + 1), word(at + 2)]
       const bit = packed ? where & 0xffffff : where
       if (nameAt === 0 || strings[nameAt] === 0) {
-        const inner = step(strip(type), name, seen)
+        const inner = step(strip(type), name, seen, depth + 1)
         if (inner !== undefined) return { ...inner, bit: bit + inner.bit }
       } else if (isNamed(nameAt, name)) {
         return { bit, type, bits: packed ? where >>> 24 : 0 }
@@ -273,7 +280,8 @@ export function parseBtf(bytes: Uint8Array): Btf {
       return id === undefined ? undefined : prototype(id)
     },
     typedef: name => find(name, [Kind.typedef]),
-    nameOf: id => stringAt(word(startOf(id))),
+    variable: name => find(name, [Kind.var]),
+    nameOf: id => id === 0 ? '' : stringAt(word(startOf(id))),
   }
 }
 
