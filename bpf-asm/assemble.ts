@@ -24,8 +24,9 @@ export function slotsOf(insn: Insn): number {
 }
 
 /**
- * Puts the parts of a program together and turns labels into distances. Throws AssemblyError, with the stack of the call that made
- * the instruction or label, when a label is missing or defined twice or is further away than the instruction can go.
+ * Puts the parts of a program together and turns labels into distances. Throws AssemblyError, with the stack of the call
+ * that made the instruction or label, when a label is missing or defined twice, when it is at the end, where no instruction
+ * is, or further away than the instruction can go.
  */
 export function assemble(code: Code): Assembly {
   const parts: (Insn | Label)[] = []
@@ -45,7 +46,7 @@ export function assemble(code: Code): Assembly {
     if (isLabel(part)) continue
     if (part.note !== undefined) notes[slot] = part.note
     if (part.map !== undefined) maps.add(part.map)
-    insns.push(resolve(part, slot, places))
+    insns.push(resolve(part, slot, places, slots))
     slot += slotsOf(part)
   }
   const labels = new Map<number, string[]>()
@@ -71,10 +72,11 @@ export function distanceField({ code, src }: Insn): 'off' | 'imm' {
   return isCall || code === (Class.jmp32 | Jump.ja) ? 'imm' : 'off'
 }
 
-function resolve(insn: Insn, slot: number, places: ReadonlyMap<string, number>): Insn {
+function resolve(insn: Insn, slot: number, places: ReadonlyMap<string, number>, slots: number): Insn {
   if (insn.label === undefined) return insn
   const place = places.get(insn.label)
   if (place === undefined) throw at(insn.site, `label ${insn.label} is not defined`)
+  if (place === slots) throw at(insn.site, `label ${insn.label} is at the end, where no instruction is`)
   const field = distanceField(insn)
   // Also after an instruction of two slots the kernel counts from the slot after the first.
   const distance = place - slot - 1
