@@ -1,5 +1,5 @@
 import { AssemblyError, type Code, type Insn, isLabel, isList, type Label } from './code.js'
-import { Class, classOf, Jump, loadImm64Code, Pseudo } from './opcode.js'
+import { Class, exists, Jump, loadImm64Code, Pseudo } from './opcode.js'
 
 /** A program whose labels are resolved: only descriptors of maps are missing. */
 export interface Assembly {
@@ -115,8 +115,8 @@ function putSlot(view: DataView, offset: number, { code, dst, src, off }: Insn, 
 }
 
 /**
- * Reads what `encode` wrote, without the names: of labels there are the distances, of maps the descriptors. Throws AssemblyError
- * for bytes that are no whole number of instructions or name a register that does not exist.
+ * Reads what `encode` wrote, without the names: of labels there are the distances, of maps the descriptors. Throws
+ * AssemblyError for bytes that are no whole number of instructions, or no instruction or register that there is.
  */
 export function decode(bytes: Uint8Array): Assembly {
   if (bytes.length % slotSize !== 0) throw new AssemblyError(`${bytes.length} bytes are no whole number of instructions`)
@@ -125,6 +125,7 @@ export function decode(bytes: Uint8Array): Assembly {
   const insns: Insn[] = []
   for (let slot = 0; slot < slots; slot++) {
     const insn = getSlot(view, slot)
+    if (!exists(insn)) throw new AssemblyError(`instruction ${slot} is unknown: opcode 0x${insn.code.toString(16)}`)
     if (insn.code !== loadImm64Code) {
       insns.push(insn)
       continue
@@ -147,8 +148,5 @@ function getSlot(view: DataView, slot: number): Insn {
   const dst = registers & 0x0f
   const src = registers >> 4
   if (dst > 10 || src > 10) throw new AssemblyError(`instruction ${slot} names a register above r10`)
-  if (classOf(code) === Class.ld && code !== loadImm64Code && code !== 0) {
-    throw new AssemblyError(`instruction ${slot} has opcode 0x${code.toString(16)}, which only socket filters know`)
-  }
   return { code, dst, src, off: view.getInt16(offset + 2, true), imm: view.getInt32(offset + 4, true) }
 }
