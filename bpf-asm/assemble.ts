@@ -86,7 +86,7 @@ function resolve(insn: Insn, slot: number, places: ReadonlyMap<string, number>, 
   return { ...insn, [field]: distance }
 }
 
-/** The bytes that the kernel takes, in its byte order. Throws AssemblyError when a map has no descriptor. */
+/** The bytes that the kernel takes, little-endian. Throws AssemblyError when a map has no descriptor. */
 export function encode(assembly: Assembly, maps: Readonly<Record<string, number>> = {}): Uint8Array {
   const bytes = new Uint8Array(assembly.slots * slotSize)
   const view = new DataView(bytes.buffer)
@@ -102,7 +102,7 @@ export function encode(assembly: Assembly, maps: Readonly<Record<string, number>
 }
 
 function descriptor(maps: Readonly<Record<string, number>>, name: string): number {
-  const fd = maps[name]
+  const fd = Object.hasOwn(maps, name) ? maps[name] : undefined
   if (fd === undefined) throw new AssemblyError(`no descriptor for map ${name}`)
   return fd
 }
