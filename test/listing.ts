@@ -1,3 +1,5 @@
+import { type Assembly, list, type Symbols } from '../bpf-asm/index.js'
+
 /** The instructions in a verifier log of level 2, by slot. */
 export function logged(log: string): Map<number, string> {
   const lines = new Map<number, string>()
@@ -8,20 +10,26 @@ export function logged(log: string): Map<number, string> {
   return lines
 }
 
-/** In place of a map the kernel prints an address, and we 0. */
-const withoutAddress = (line: string) => line.replace(/^(\(18\) r\d+ = )0x[0-9a-f]+$/, '$1address')
+/** In place of a map the kernel prints an address. */
+const withoutAddress = (line: string) => line.replace(/ = 0x[0-9a-f]+$/, ' = address')
 
-/** Compares our lines with the verifier's: what differs, and how many were compared; it does not walk over what cannot be reached. */
-export function compareListing(ours: readonly string[], log: string): { readonly differences: string[]; readonly compared: number } {
+/**
+ * Compares our lines with the verifier's: what differs, and how many were compared; it does not walk over what cannot
+ * be reached.
+ */
+export function compareListing(
+  assembly: Assembly, log: string, symbols: Symbols = {},
+): { readonly differences: string[]; readonly compared: number } {
   const theirs = logged(log)
   const differences: string[] = []
   let compared = 0
-  for (const line of ours) {
+  for (const [index, line] of list(assembly, symbols).entries()) {
     const [, slot, text] = /^(\d+): (.*)$/.exec(line) ?? []
     const their = theirs.get(Number(slot))
     if (text === undefined || their === undefined) continue
     compared++
-    if (withoutAddress(text) !== withoutAddress(their)) differences.push(`${slot}: ours ${text}, theirs ${their}`)
+    const seen = assembly.insns[index]?.map === undefined ? (line: string) => line : withoutAddress
+    if (seen(text) !== seen(their)) differences.push(`${slot}: ours ${text}, theirs ${their}`)
   }
   return { differences, compared }
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { list, parseBtf } from '../../bpf-asm/index.js'
+import { parseBtf } from '../../bpf-asm/index.js'
 import { openKernel } from '../../syscall/index.js'
 import { backends } from '../../src/backend/index.js'
 import { factsOf } from '../../src/facts.js'
@@ -34,7 +34,7 @@ for (const { name: backend } of backends) {
       const maps = { [mapName.cgroupIds]: set('cgroups'), [mapName.mntnsIds]: set('namespaces') }
       const session = startSession(plan, kernel, { maps, logLevel: 2 })
       plan.programs.forEach(({ name, assembly }, index) => {
-        const { differences, compared } = compareListing(list(assembly), session.programs[index]?.log ?? '')
+        const { differences, compared } = compareListing(assembly, session.programs[index]?.log ?? '')
         assert.equal(differences, [], name)
         assert.is(compared, assembly.insns.length, `${name}: the verifier did not come to every instruction`)
       })

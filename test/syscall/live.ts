@@ -1,15 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  add, assemble, call, type Code, encode, exit, fetchAdd, jeq, jne, label, list, load, loadImm64, loadMap, loadMapValue, lsh32, mov, note, parseBtf,
-  r0, r1, r10, r2, r3, store,
+  add, assemble, call, callKfunc, type Code, encode, exit, fetchAdd, jeq, jne, label, load, loadFunction, loadImm64,
+  loadMap, loadMapValue, loadVariable, lsh32, mov, note, parseBtf, r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, store,
 } from '../../bpf-asm/index.js'
 import { openKernel, SyscallError, VerifierError } from '../../syscall/index.js'
-import { compareListing } from '../listing.js'
+import { callee, forms, rest } from '../bpf-asm/form.js'
+import { compareListing, logged } from '../listing.js'
 import { unless, whyUnprivileged } from '../privilege.js'
 
 const reason = whyUnprivileged()
@@ -170,14 +171,90 @@ test('our listing of a program is the kernel’s own', () => withKernel(kernel =
   const program = kernel.loadProgram({
     name: 'listed', type: 'raw_tracepoint', license: 'GPL', logLevel: 2, insns: encode(assembly, { numbers: numbers.fd, words: words.fd }),
   })
-  const { differences, compared } = compareListing(list(assembly), program.log ?? '')
+  const { differences, compared } = compareListing(assembly, program.log ?? '')
   assert.equal(differences, [])
   assert.is(compared, assembly.insns.length)
   for (const resource of [program, words, numbers]) resource.close()
 }))
 
+/** Whether this kernel is that Linux or a newer one. */
+function isAtLeast(version = '0.0'): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const [ourMajor = 0, ourMinor = 0] = release().split(/[.-]/).map(Number)
+  return ourMajor > major || (ourMajor === major && ourMinor >= minor)
+}
+
+/** What every form of instruction finds: numbers in r0 to r8, r9 as r10, and a way around it to what follows. */
+const before: Code = [
+  store('u64', r10, -8, 0),
+  mov(r9, r10),
+  [r0, r1, r2, r3, r4, r5, r6, r7, r8].map((register, index) => mov(register, index)),
+  jeq(r0, 77, 'after'),
+]
+
+test('every form of instruction is taken by the kernel, and listed as in the table', () => withKernel(kernel => {
+  const place = assemble([before, rest]).slots - assemble(rest).slots
+  const differences = forms.filter(([, , , since]) => isAtLeast(since)).flatMap(([insn, , line]) => {
+    const insns = encode(assemble([before, insn, rest, insn.label === 'function' ? callee : []]))
+    try {
+      const program = kernel.loadProgram({ name: 'form', type: 'raw_tracepoint', insns, license: 'GPL', logLevel: 2 })
+      program.close()
+      const theirs = logged(program.log ?? '').get(place)
+      return theirs === line ? [] : [`${line}: the kernel lists ${theirs}`]
+    } catch (error) {
+      return [`${line}: ${error instanceof Error ? error.message : String(error)}`]
+    }
+  })
+  assert.equal(differences, [])
+}))
+
+/** The verifier's log of a program, whether it takes it or not. */
+function logOf(kernel: ReturnType<typeof openKernel>, code: Code): string {
+  const insns = encode(assemble(code))
+  try {
+    const program = kernel.loadProgram({ name: 'logged', type: 'raw_tracepoint', insns, license: 'GPL', logLevel: 2 })
+    program.close()
+    return program.log ?? ''
+  } catch (error) {
+    if (error instanceof VerifierError) return error.log
+    throw error
+  }
+}
+
+const vmlinux = () => parseBtf(readFileSync('/sys/kernel/btf/vmlinux'))
+
+if (isAtLeast('6.6')) {
+  test('kernel functions are called by the ids that the reader finds, and listed by name', () => withKernel(kernel => {
+    const btf = vmlinux()
+    const id = (name: string) => btf.func(name)?.id ?? 0
+    const code = [callKfunc(id('bpf_rcu_read_lock')), callKfunc(id('bpf_rcu_read_unlock')), mov(r0, 0), exit()]
+    const { differences, compared } = compareListing(assemble(code), logOf(kernel, code), { kfunc: btf.nameOf })
+    assert.equal(differences, [])
+    assert.is(compared, code.length)
+  }))
+}
+
+// Of the last two forms the kernel wants more than we have here: what it says shows that it read them as they are meant.
+
+if (isAtLeast('5.13')) {
+  test('a function’s address is listed as the kernel lists it, which asks for its types', () => withKernel(kernel => {
+    const log = logOf(kernel, [loadFunction(r1, 'function'), mov(r0, 0), exit(), callee])
+    assert.is(logged(log).get(0), '(18) r1 = 0x3')
+    assert.match(log, /missing btf func_info/)
+  }))
+}
+
+if (isAtLeast('5.10')) {
+  test('a variable has the id that the reader finds, whether the kernel keeps its address or not', () => withKernel(kernel => {
+    const log = logOf(kernel, [loadVariable(r1, vmlinux().variable('bpf_prog_active') ?? 0), mov(r0, 0), exit()])
+    const line = logged(log).get(0)
+    if (line === undefined) assert.match(log, /failed to find the address for kernel symbol 'bpf_prog_active'/)
+    else assert.match(line, /^\(18\) r1 = 0x[0-9a-f]+$/)
+  }))
+}
+
 test('an iterator is read to its end', () => withKernel(kernel => {
-  const btf = parseBtf(readFileSync('/sys/kernel/btf/vmlinux'))
+  const btf = vmlinux()
   const assembly = assemble([
     load(r2, 'u64', r1, 8),
     jeq(r2, 0, 'end'),
