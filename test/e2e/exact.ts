@@ -8,6 +8,8 @@ const reason = whyUnprivileged()
 const cases = reason === undefined ? compile() : []
 /** Only this case, for whoever looks into it. */
 const only = process.env.CASE
+/** The backend that is tested; the one that is chosen if not told otherwise. */
+const backend = process.env.TCPTOP_BACKEND ?? 'auto'
 const wanted = cases.filter(({ name }) => only === undefined || name === only)
 
 function report(name: string, { truth, skipped }: Result, lines: readonly Line[]): void {
@@ -24,7 +26,7 @@ function report(name: string, { truth, skipped }: Result, lines: readonly Line[]
 async function watch(body: (runs: () => Iterable<Run>) => Promise<void>): Promise<readonly Line[]> {
   const early = wanted.filter(({ before }) => before).map(({ name }) => new Run(name))
   await Promise.all(early.map(run => run.ready()))
-  const tool = await startTool()
+  const tool = await startTool(['--backend', backend])
   try {
     await body(function* () {
       yield* early

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Line } from './tool.js'
@@ -37,11 +37,15 @@ const program = `${folder}workload`
 /** Seconds after which a case hangs. */
 const patience = 60
 
-/** Compiles the programs and lists the cases. */
+/** Compiles the programs, if they have changed, and lists the cases. */
 export function compile(): Case[] {
   mkdirSync(folder, { recursive: true })
-  const sources = readdirSync(source).filter(name => name.endsWith('.c')).map(name => source + name)
-  execFileSync('gcc', ['-std=gnu11', '-O1', '-pthread', '-o', program, ...sources], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const sources = readdirSync(source).map(name => source + name)
+  const made = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  if (sources.some(path => statSync(path).mtimeMs > made)) {
+    const files = sources.filter(name => name.endsWith('.c'))
+    execFileSync('gcc', ['-std=gnu11', '-O1', '-pthread', '-o', program, ...files], { stdio: ['ignore', 'inherit', 'inherit'] })
+  }
   return execFileSync(program, ['list'], { encoding: 'utf8' }).trimEnd().split('\n').map(line => {
     const [name = '', kind] = line.split(' ')
     return { name, before: kind === 'before' }
