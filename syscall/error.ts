@@ -61,14 +61,18 @@ function annotate(log: string, notes: readonly (string | undefined)[]): string {
   }).join('\n')
 }
 
+/** What the verifier says beside its reason: how much it did, and of a loop the two states that are the same. */
+const aside = /^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states|cur state:|old state:)/
+
 /** The kernel's reason, and beside it the instruction with our note. */
 function essence(log: string, notes: readonly (string | undefined)[]): string {
   const lines = log.split('\n').filter(line => line.trim() !== '')
-  const said = lines.filter(line => !/^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states)/.test(line))
+  const said = lines.filter(line => !aside.test(line))
   const reason = said.at(-1) ?? 'the verifier gave no reason'
   const rejected = said.map(line => instruction.exec(line)).filter(match => match !== null).at(-1)
   const note = notes[Number(rejected?.[1])]
   const where = rejected === undefined ? '' : ` at ${rejected[0].trimEnd()}${note === undefined ? '' : ` (${note})`}`
   const omitted = lines.length - (rejected === undefined ? 1 : 2)
-  return `${reason}${where}${omitted > 0 ? ` (${omitted} lines omitted; -v shows all)` : ''}`
+  const rest = omitted > 0 ? ` (${omitted} ${omitted === 1 ? 'line' : 'lines'} omitted; -v shows all)` : ''
+  return `${reason}${where}${rest}`
 }
