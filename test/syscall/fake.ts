@@ -1,0 +1,73 @@
+import { constants } from 'node:os'
+import { fieldOf, type Layout } from '../../syscall/attr.js'
+import type { Command } from '../../syscall/call.js'
+import { Descriptors } from '../../syscall/fd.js'
+import type { Native, Pointer } from '../../syscall/native.js'
+import { command } from '../../syscall/uapi.js'
+
+/** A system call that was asked for. */
+export interface Call {
+  /** The command of bpf(), or the name of another system call. */
+  readonly name: Command | 'perf_event_open' | 'ioctl' | 'read'
+  /** What was asked; while the call is answered, what is returned to the caller. */
+  readonly attr: Uint8Array
+  readonly pointers: readonly Pointer[]
+}
+
+/** What the kernel returns for a call; without a number it grants it. */
+export type Answer = (call: Call) => number | void
+
+const commands = Object.entries(command).map(([name, number]) => [number, name as Command] as const)
+const names = new Map<number, Command>(commands.reverse())
+const codes = new Map(Object.entries(constants.errno).reverse().map(([name, errno]) => [errno, name]))
+/** What makes a descriptor. */
+const creating: readonly Call['name'][] = [
+  'MAP_CREATE', 'OBJ_GET', 'PROG_LOAD', 'BTF_LOAD', 'RAW_TRACEPOINT_OPEN', 'LINK_CREATE', 'ITER_CREATE',
+  'perf_event_open',
+]
+
+/** A kernel that grants everything but what `answer` decides, and sees that every descriptor is closed once. */
+export function fakeKernel(answer: Answer = () => {}) {
+  const calls: Call[] = []
+  /** Descriptors in the order in which they were made, and were closed. */
+  const made: number[] = []
+  const closed: number[] = []
+  const ask = (call: Call): number => {
+    // As the shim does.
+    if (call.pointers.some(([, buffer, bytes]) => buffer.length < bytes)) return -constants.errno.EFAULT
+    calls.push({ ...call, attr: call.attr.slice() })
+    const result = answer(call)
+    if (typeof result === 'number') return result
+    return creating.includes(call.name) ? made.push(100 + made.length) && made.at(-1)! : 0
+  }
+  const native: Native = {
+    bpf: (number, attr, pointers) => ask({ name: names.get(number)!, attr, pointers }),
+    perfEventOpen: (attr, _pid, _cpu, _group, _flags, pointers) => ask({ name: 'perf_event_open', attr, pointers }),
+    perfEventIoctl: () => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [] }),
+    close: fd => {
+      if (!made.includes(fd) || closed.includes(fd)) throw new Error(`descriptor ${fd} is not open`)
+      closed.push(fd)
+    },
+    read: (_fd, buffer) => {
+      const result = ask({ name: 'read', attr: buffer, pointers: [] })
+      if (result < 0) throw Object.assign(new Error(`read: ${-result}`), { code: codes.get(-result), errno: result })
+      return result
+    },
+  }
+  return { native, calls, made, closed, descriptors: new Descriptors(native) }
+}
+
+/** A number in a call's attribute. */
+export function numberOf<Field extends string>({ attr }: Call, layout: Layout<Field>, field: Field): number {
+  return fieldOf(layout, attr, field)
+}
+
+/** The buffer whose address a field of a call's attribute holds. */
+export function bufferOf<Field extends string>({ pointers }: Call, { fields }: Layout<Field>, field: Field) {
+  return pointers.find(([offset]) => offset === fields[field][0])?.[1]
+}
+
+/** Sets a number of 4 bytes in a call's attribute, as the kernel does with what it returns there. */
+export function putField<Field extends string>({ attr }: Call, { fields }: Layout<Field>, field: Field, value: number) {
+  new DataView(attr.buffer, attr.byteOffset).setUint32(fields[field][0], value, true)
+}
