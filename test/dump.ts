@@ -1,0 +1,68 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { assemble, exit, jeq, label, loadMap, mov, note, r0, r1 } from '../bpf-asm/index.js'
+import { backends } from '../src/backend/index.js'
+import { dump } from '../src/dump.js'
+import type { Plan } from '../src/plan.js'
+import { possible } from './fixture.js'
+
+const backend = { ...backends[0]!, name: 'small' }
+const small: Plan = {
+  backend,
+  maps: [
+    { name: 'flows', type: 'hash', keySize: 16, valueSize: 112, maxEntries: 10 },
+    { name: 'stats', type: 'array', keySize: 4, valueSize: 40, maxEntries: 1 },
+  ],
+  programs: [
+    {
+      name: 'tcptop_one',
+      hook: { tracepoint: 'tcp_probe' },
+      btfId: 12,
+      assembly: assemble([
+        note('why it is there', loadMap(r1, 'flows')),
+        jeq(r1, 0, 'end'),
+        label('end'),
+        mov(r0, 0),
+        exit(),
+      ]),
+    },
+    { name: 'tcptop_two', hook: { iterator: 'tcp' }, btfId: 34, assembly: assemble([mov(r0, 0), exit()]) },
+  ],
+  passedOver: [{ backend: 'large', reason: 'too large' }],
+}
+
+test('a dump has the backend, the maps and the annotated programs', () => {
+  assert.is(dump(small), `; backend small
+; map flows: hash, key 16 bytes, value 112 bytes, 10 entries
+; map stats: array, key 4 bytes, value 40 bytes, 1 entries
+
+; program tcptop_one at tracepoint tcp_probe, 5 instructions
+    0: (18) r1 = map[flows]                                ; why it is there
+    2: (15) if r1 == 0x0 goto pc+0 <end>
+end:
+    3: (b7) r0 = 0
+    4: (95) exit
+
+; program tcptop_two at iterator tcp, 2 instructions
+    0: (b7) r0 = 0
+    1: (95) exit
+`)
+})
+
+for (const { fixture, backend, plan } of possible) {
+  test(`the dump of ${backend.name} on ${fixture} has every program with all of its instructions and notes`, () => {
+    const [head, ...programs] = dump(plan).split('\n\n; program ')
+    assert.match(head!, new RegExp(`^; backend ${backend.name}\n`))
+    assert.is(head!.split('\n').length - 1, plan.maps.length)
+    assert.is(programs.length, plan.programs.length)
+    plan.programs.forEach(({ name, assembly }, index) => {
+      const [title, ...lines] = programs[index]!.trimEnd().split('\n')
+      assert.match(title!, new RegExp(`^${name} at .*, ${assembly.slots} instructions$`))
+      assert.is(lines.filter(line => /^ *\d+: \(/.test(line)).length, assembly.insns.length)
+      const notes = assembly.notes.filter(note => note !== undefined)
+      assert.equal(lines.flatMap(line => / ; (.*)$/.exec(line)?.[1] ?? []), notes)
+    })
+  })
+}
+
+test.run()

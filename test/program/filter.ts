@@ -1,0 +1,89 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { assemble, exit, label, listing } from '../../bpf-asm/index.js'
+import type { Field } from '../../src/program/index.js'
+import { admit, choosesProcesses, type Filter } from '../../src/program/filter.js'
+import { noFilter } from '../fixture.js'
+
+const field = {
+  tgid: { offset: 100, size: 4 },
+  nsproxy: { offset: 200, size: 8 },
+  mntNs: { offset: 16, size: 8 },
+  mntInum: { offset: 24, size: 4 },
+} as Field
+
+/** What a filter is made of, without the numbers of instructions and distances. */
+function code(filter: Partial<Filter>): string {
+  const context = { field, filter: { ...noFilter, ...filter } }
+  const text = listing(assemble([admit(context, 'no'), exit(), label('no'), exit()]))
+  return text.replace(/^ *\d+: \(..\) /gm, '  ').replace(/pc\+\d+ /g, '').replace(/ +; .*$/gm, '')
+}
+
+const end = '  exit\nno:\n  exit\n'
+
+test('what is not asked for is no instruction', () => {
+  assert.is(code({}), end)
+  assert.is(code({ family: 4 }), end)
+})
+
+test('a process is admitted when it is any of those that are wanted', () => {
+  assert.is(code({ pids: [7, 4_194_304] }), `\
+  r1 = *(u32 *)(r9 +100)
+  if w1 == 0x7 goto <admit>
+  if w1 == 0x400000 goto <admit>
+  goto <no>
+admit:
+${end}`)
+})
+
+test('the current task is in the cgroup or below it when the helper says 1: 0 and errors are not', () => {
+  assert.is(code({ cgroup: true }), `\
+  r1 = map[cgroup]
+  r2 = 0
+  call bpf_current_task_under_cgroup#37
+  if r0 != 0x1 goto <no>
+${end}`)
+})
+
+test('a cgroup is wanted when its id is a key', () => {
+  assert.is(code({ cgroupIds: true }), `\
+  call bpf_get_current_cgroup_id#80
+  *(u64 *)(r10 -24) = r0
+  r2 = r10
+  r2 += -24
+  r1 = map[cgroup_ids]
+  call bpf_map_lookup_elem#1
+  if r0 == 0x0 goto <no>
+${end}`)
+})
+
+test('a mount namespace is wanted when its inode is a key, and a task that has left its own is not', () => {
+  assert.is(code({ mntnsIds: true }), `\
+  r1 = *(u64 *)(r9 +200)
+  if r1 == 0x0 goto <no>
+  r1 = *(u64 *)(r1 +16)
+  r1 = *(u32 *)(r1 +24)
+  *(u64 *)(r10 -24) = r1
+  r2 = r10
+  r2 += -24
+  r1 = map[mntns_ids]
+  call bpf_map_lookup_elem#1
+  if r0 == 0x0 goto <no>
+${end}`)
+})
+
+test('several filters must all be passed', () => {
+  const body = (filter: Partial<Filter>) => code(filter).slice(0, -end.length)
+  const parts: readonly Partial<Filter>[] = [{ pids: [1] }, { cgroup: true }, { cgroupIds: true }, { mntnsIds: true }]
+  assert.is(body(Object.assign({}, ...parts) as Partial<Filter>), parts.map(body).join(''))
+})
+
+test('a filter of families chooses no processes, every other does', () => {
+  assert.not.ok(choosesProcesses(noFilter))
+  assert.not.ok(choosesProcesses({ ...noFilter, family: 6 }))
+  for (const filter of [{ pids: [1] }, { cgroup: true }, { cgroupIds: true }, { mntnsIds: true }]) {
+    assert.ok(choosesProcesses({ ...noFilter, ...filter }))
+  }
+})
+
+test.run()
