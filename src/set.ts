@@ -32,7 +32,7 @@ export const mntnsSet: SetKind = {
   mistake: 'no key can be the inode of a mount namespace; ids of cgroups belong to --cgroupmap',
 }
 
-/** Entries of a set that we make, as bcc makes it. */
+/** Entries of a set that we make, as bcc makes it; of any set, entries that are looked at at once. */
 const entries = 1024
 
 /**
@@ -49,7 +49,7 @@ export function openSet(kernel: Kernel, kind: SetKind, path: string): BpfMap {
     throw refuse(`its keys have ${map.keySize} bytes`)
   }
   map.close()
-  throw refuse(`it is of type ${map.type}`)
+  throw refuse(`it is of ${map.type === undefined ? 'an unknown type' : `type ${map.type}`}`)
 }
 
 function openOrMake(kernel: Kernel, kind: SetKind, path: string, refuse: (what: string, cause: unknown) => UsageError): BpfMap {
@@ -78,15 +78,18 @@ function makeSet(kernel: Kernel, { name, valueSize }: SetKind, path: string, ref
   }
 }
 
-/** One line about a set whose keys cannot be what the option says, or undefined. */
+/** One line about a set whose keys cannot be what the option says, or undefined. Sets may be larger than our memory. */
 export function mistaken(kind: SetKind, map: BpfMap): string | undefined {
-  const room = Math.max(64, map.maxEntries)
-  const keys = new Uint8Array(8 * room)
-  const values = new Uint8Array(map.valueSize * room)
-  const count = map.batch().next(keys, values)
+  const keys = new Uint8Array(8 * entries)
+  const values = new Uint8Array(map.valueSize * entries)
   const view = new DataView(keys.buffer)
-  const ids = Array.from({ length: count }, (_, index) => view.getBigUint64(8 * index, true))
-  return ids.length > 0 && !ids.some(kind.plausible) ? `${kind.option}: ${kind.mistake}` : undefined
+  let members = 0
+  for (const batch = map.batch(); !batch.done;) {
+    const count = batch.next(keys, values)
+    for (let index = 0; index < count; index++) if (kind.plausible(view.getBigUint64(8 * index, true))) return undefined
+    members += count
+  }
+  return members > 0 ? `${kind.option}: ${kind.mistake}` : undefined
 }
 
 function codeOf(error: unknown): string | undefined {
