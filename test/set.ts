@@ -1,0 +1,174 @@
+import { constants } from 'node:os'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { cgroupSet, mistaken, mntnsSet, openSet, type SetKind } from '../src/set.js'
+import { UsageError } from '../src/usage-error.js'
+import { openKernel, SyscallError } from '../syscall/index.js'
+import { batch, info, mapCreate, mapInfo, mapType, object } from '../syscall/uapi.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, putField } from './syscall/fake.js'
+
+const { EACCES, EINVAL, ENOENT, ENOTDIR, EPERM } = constants.errno
+const path = '/sys/fs/bpf/set'
+const kinds: readonly SetKind[] = [cgroupSet, mntnsSet]
+
+type Shape = Partial<Record<'type' | 'key_size' | 'value_size' | 'max_entries', number>>
+
+/** A kernel with a map pinned at `path`. */
+function pinned(shape: Shape = {}, more: Answer = () => {}) {
+  const fields = { type: mapType.hash, key_size: 8, value_size: 4, max_entries: 1024, ...shape }
+  const fake = fakeKernel(call => {
+    if (call.name !== 'OBJ_GET_INFO_BY_FD') return more(call)
+    const view = new DataView(bufferOf(call, info, 'info')!.buffer)
+    for (const [name, value] of Object.entries(fields)) {
+      view.setUint32(mapInfo.fields[name as keyof typeof fields][0], value, true)
+    }
+    return
+  })
+  return { ...fake, kernel: openKernel(fake.native) }
+}
+
+/** A kernel that answers some commands with an errno. */
+function refusing(errnos: Partial<Record<Call['name'], number>>) {
+  const fake = fakeKernel(({ name }) => errnos[name] === undefined ? undefined : -errnos[name])
+  return { ...fake, kernel: openKernel(fake.native) }
+}
+
+function failureOf(run: () => unknown): Error {
+  try {
+    run()
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('it did not fail')
+}
+
+const beginning = ({ option }: SetKind) =>
+  `${option} must be the path of a pinned BPF hash map with keys of 8 bytes, got "${path}": `
+
+test('a hash with keys of 8 bytes is a set, whatever its values', () => {
+  for (const kind of kinds) {
+    for (const type of [mapType.hash, mapType.lru_hash]) {
+      for (const value_size of [1, 4, 8, 100]) {
+        const { kernel, made, closed } = pinned({ type, value_size })
+        assert.is(openSet(kernel, kind, path).fd, made[0])
+        assert.equal(closed, [])
+      }
+    }
+  }
+})
+
+test('a map that is no set is refused with what it is instead, and closed', () => {
+  for (const kind of kinds) {
+    for (const [shape, what] of [
+      [{ key_size: 4 }, 'its keys have 4 bytes'],
+      [{ key_size: 16 }, 'its keys have 16 bytes'],
+      [{ type: mapType.array, key_size: 4 }, 'it is of type array'],
+      [{ type: mapType.percpu_hash }, 'it is of type percpu_hash'],
+      [{ type: 999 }, 'it is of an unknown type'],
+    ] as const) {
+      const { kernel, made, closed } = pinned(shape)
+      const error = failureOf(() => openSet(kernel, kind, path))
+      assert.instance(error, UsageError)
+      assert.is(error.message, `${beginning(kind)}${what}`)
+      assert.equal([kernel.open, closed], [0, made])
+    }
+  }
+})
+
+test('where nothing is, an empty set is made and pinned as bcc does it, and used', () => {
+  for (const [kind, valueSize] of [[cgroupSet, 8], [mntnsSet, 4]] as const) {
+    const { kernel, calls, closed } = refusing({ OBJ_GET: ENOENT })
+    const map = openSet(kernel, kind, path)
+    assert.equal(calls.map(({ name }) => name), ['OBJ_GET', 'MAP_CREATE', 'OBJ_PIN'])
+    const field = (name: keyof typeof mapCreate.fields) => numberOf(calls[1]!, mapCreate, name)
+    assert.equal([field('map_type'), field('key_size')], [mapType.hash, 8])
+    assert.equal([field('value_size'), field('max_entries')], [valueSize, 1024])
+    assert.is(numberOf(calls[2]!, object, 'bpf_fd'), map.fd)
+    assert.is(new TextDecoder().decode(bufferOf(calls[2]!, object, 'pathname')), `${path}\0`)
+    assert.equal([kernel.open, closed], [1, []])
+  }
+})
+
+test('a set that cannot be pinned is closed, and the path is to blame', () => {
+  for (const kind of kinds) {
+    const { kernel, made, closed } = refusing({ OBJ_GET: ENOENT, OBJ_PIN: EPERM })
+    const error = failureOf(() => openSet(kernel, kind, path))
+    assert.instance(error, UsageError)
+    assert.is(error.message,
+      `${beginning(kind)}nothing is there and no map can be pinned there (EPERM); is a bpf file system mounted?`)
+    assert.instance(error.cause, SyscallError)
+    assert.equal([kernel.open, closed], [0, made])
+  }
+})
+
+test('a set that cannot be made is the kernel’s refusal', () => {
+  const error = failureOf(() => openSet(refusing({ OBJ_GET: ENOENT, MAP_CREATE: EPERM }).kernel, cgroupSet, path))
+  assert.is(error.message, 'bpf(BPF_MAP_CREATE): EPERM')
+})
+
+test('what is no map is called so; without privileges nothing is said of the path', () => {
+  for (const kind of kinds) {
+    for (const [errno, what] of [
+      [EINVAL, 'it is no BPF map'], [ENOTDIR, 'it is no BPF map'], [EACCES, 'it is no BPF map, or may not be read'],
+    ] as const) {
+      const error = failureOf(() => openSet(refusing({ OBJ_GET: errno }).kernel, kind, path))
+      assert.instance(error, UsageError)
+      assert.is(error.message, `${beginning(kind)}${what}`)
+      assert.instance(error.cause, SyscallError)
+    }
+    const error = failureOf(() => openSet(refusing({ OBJ_GET: EPERM }).kernel, kind, path))
+    assert.instance(error, SyscallError)
+    assert.is(error.message, 'bpf(BPF_OBJ_GET): EPERM')
+  }
+})
+
+test('a pinned program is no map', () => {
+  const { kernel } = refusing({ MAP_GET_NEXT_KEY: EINVAL })
+  assert.is(failureOf(() => openSet(kernel, mntnsSet, path)).message, `${beginning(mntnsSet)}it is no BPF map`)
+  assert.is(kernel.open, 0)
+})
+
+/** What is said of a set with these members, `each` of them a batch. */
+function saidOf(kind: SetKind, ids: readonly bigint[], shape: Shape = {}, each = 1024) {
+  const left = [...ids]
+  let batches = 0
+  const { kernel } = pinned(shape, call => {
+    if (call.name !== 'MAP_LOOKUP_BATCH') return
+    batches++
+    const keys = bufferOf(call, batch, 'keys')!
+    const some = left.splice(0, Math.min(each, numberOf(call, batch, 'count')))
+    some.forEach((id, index) => new DataView(keys.buffer).setBigUint64(8 * index, id, true))
+    putField(call, batch, 'count', some.length)
+    return left.length === 0 ? -ENOENT : 0
+  })
+  return { said: mistaken(kind, openSet(kernel, kind, path)), batches: () => batches }
+}
+
+const cgroups = [1n, 4711n, 0x1_0000_0000n, 0xefff_ffffn]
+const namespaces = [0xf000_0000n, 0xf000_0002n, 0xffff_ffffn]
+
+test('a set of the other kind is told, in one line that says where it belongs', () => {
+  assert.is(saidOf(cgroupSet, namespaces).said,
+    '--cgroupmap: no key can be a cgroup id; ids of mount namespaces belong to --mntnsmap')
+  assert.is(saidOf(mntnsSet, cgroups).said,
+    '--mntnsmap: no key can be the inode of a mount namespace; ids of cgroups belong to --cgroupmap')
+})
+
+test('nothing is said of an empty set, or of one with a member that can be one', () => {
+  for (const kind of kinds) assert.is(saidOf(kind, []).said, undefined)
+  assert.is(saidOf(cgroupSet, cgroups).said, undefined)
+  assert.is(saidOf(mntnsSet, namespaces).said, undefined)
+  assert.is(saidOf(cgroupSet, [...namespaces, 1n]).said, undefined)
+  assert.is(saidOf(mntnsSet, [...cgroups, 0xf000_0001n]).said, undefined)
+})
+
+test('a set of any size is looked through, as far as it takes', () => {
+  const shape = { max_entries: 2 ** 32 - 1 }
+  const many = Array.from({ length: 5000 }, (_, index) => 1n + BigInt(index))
+  assert.match(saidOf(mntnsSet, many, shape).said!, /^--mntnsmap/)
+  assert.is(saidOf(mntnsSet, [...many, namespaces[0]!], shape).said, undefined)
+  const soon = saidOf(mntnsSet, [1n, 2n, namespaces[0]!, ...many], shape, 2)
+  assert.equal([soon.said, soon.batches()], [undefined, 2])
+})
+
+test.run()
