@@ -1,0 +1,200 @@
+import { constants } from 'node:os'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { encode } from '../bpf-asm/index.js'
+import { Stat } from '../src/layout.js'
+import { PlanError } from '../src/plan.js'
+import { type Filter, mapName } from '../src/program/index.js'
+import { startSession, type Surroundings } from '../src/session.js'
+import { openKernel } from '../syscall/index.js'
+import { btfLoad, mapCreate, mapElem, progLoad } from '../syscall/uapi.js'
+import { planOf, possible, type Possible } from './fixture.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf } from './syscall/fake.js'
+
+const { EACCES, EIO } = constants.errno
+
+/** Programs that the plan runs once, and those that stay. */
+const isIterator = ({ hook }: Possible['plan']['programs'][number]) => 'iterator' in hook
+
+function start(plan: Possible['plan'], answer?: Answer, surroundings?: Surroundings) {
+  const fake = fakeKernel(answer)
+  const kernel = openKernel(fake.native)
+  return { ...fake, kernel, session: startSession(plan, kernel, surroundings) }
+}
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)))
+const named = ({ attr }: Call, { fields }: typeof mapCreate | typeof progLoad) => {
+  const [offset, size] = 'map_name' in fields ? fields.map_name : fields.prog_name
+  return text(new Uint8Array([...attr.subarray(offset, offset + size), 0]))
+}
+/** Each is smaller than the one before it. */
+const falls = (numbers: readonly number[]) => numbers.slice(1).every((number, index) => number < numbers[index]!)
+
+/** Descriptors of the maps by name: they are made first, the BTF of the socket storage just before it. */
+function fdsOf(calls: readonly Call[]): Record<string, number> {
+  const fds: Record<string, number> = {}
+  calls.filter(({ name }) => name === 'MAP_CREATE' || name === 'BTF_LOAD').forEach((call, index) => {
+    if (call.name === 'MAP_CREATE') fds[named(call, mapCreate)] = 100 + index
+  })
+  return fds
+}
+
+/** A load that is only tried again for the verifier's log. */
+const isRetry = (call: Call) => call.name === 'PROG_LOAD' && numberOf(call, progLoad, 'log_level') > 0
+
+for (const { fixture, btf, backend, plan } of possible) {
+  const check = (title: string, run: () => void) => test(`${backend.name} on ${fixture}: ${title}`, run)
+
+  /** The plan for a filter. */
+  function planWith(filter: Partial<Filter>) {
+    const plan = planOf(btf, backend.name, filter)
+    if (plan instanceof PlanError) throw plan
+    return plan
+  }
+
+  check('maps are made, all programs loaded, then attached, and then the iterators run', () => {
+    const { calls } = start(plan)
+    const order: readonly (readonly Call['name'][])[] = [['MAP_CREATE', 'BTF_LOAD'], ['PROG_LOAD']]
+    let step = 0
+    for (const { name } of calls) {
+      const at = order.findIndex(names => names.includes(name))
+      const now = at >= 0 ? at : name === 'LINK_CREATE' || name === 'ITER_CREATE' || name === 'read' ? 3 : 2
+      assert.ok(now >= step, `${name} comes too late`)
+      step = now
+    }
+    const [maps, loads] = (['MAP_CREATE', 'PROG_LOAD'] as const).map(name => calls.filter(call => call.name === name))
+    assert.equal(maps!.map(call => named(call, mapCreate)), plan.maps.map(({ name }) => name))
+    assert.equal(loads!.map(call => named(call, progLoad)), plan.programs.map(({ name }) => name))
+    assert.is(calls.filter(({ name }) => name === 'ITER_CREATE').length, plan.programs.filter(isIterator).length)
+  })
+
+  check('a program is given with the descriptors of its maps, and what it is attached to', () => {
+    const { calls, session } = start(plan)
+    const loads = calls.filter(({ name }) => name === 'PROG_LOAD')
+    const fds = fdsOf(calls)
+    plan.programs.forEach(({ assembly, btfId }, index) => {
+      assert.equal(bufferOf(loads[index]!, progLoad, 'insns'), encode(assembly, fds))
+      assert.is(numberOf(loads[index]!, progLoad, 'attach_btf_id'), btfId ?? 0)
+      assert.equal(bufferOf(loads[index]!, progLoad, 'license'), new TextEncoder().encode('GPL\0'))
+      assert.is(numberOf(loads[index]!, progLoad, 'log_level'), 0)
+    })
+    assert.is(session.flows.fd, fds[mapName.flows])
+    assert.equal(session.programs.map(({ name }) => name), plan.programs.map(({ name }) => name))
+    for (const { log } of session.programs) assert.is(log, undefined)
+  })
+
+  check('the socket storage is described by a BTF that is closed at once', () => {
+    const { calls, made, closed } = start(plan)
+    const at = calls.findIndex(({ name }) => name === 'BTF_LOAD')
+    const [load, create] = calls.slice(at, at + 2)
+    assert.is(numberOf(load!, btfLoad, 'btf_size'), bufferOf(load!, btfLoad, 'btf')!.length)
+    assert.is(named(create!, mapCreate), mapName.overflow)
+    assert.is(numberOf(create!, mapCreate, 'btf_fd'), made[at])
+    assert.is(closed[0], made[at])
+  })
+
+  check('every iterator is closed when it has run, everything else stays until the session ends', () => {
+    const { kernel, session, made, closed } = start(plan)
+    // The BTF, and two for each iterator.
+    assert.is(closed.length, 1 + 2 * plan.programs.filter(isIterator).length)
+    const before = closed.length
+    session.close()
+    assert.is(kernel.open, 0)
+    assert.equal([...closed].sort(), made)
+    assert.ok(falls(closed.slice(before)), 'in reverse order')
+    session.close()
+    assert.is(closed.length, made.length)
+  })
+
+  /** The calls of a start, each but once. */
+  const whole = start(plan).calls.length
+
+  check('when any call is refused, the start fails and everything is undone in reverse order', () => {
+    for (let refused = 0; refused < whole; refused++) {
+      let index = -1
+      let before = 0
+      let refusing = false
+      const fake = fakeKernel(call => {
+        if (!isRetry(call)) refusing = ++index === refused
+        if (refusing) before = fake.closed.length
+        return refusing ? -EIO : undefined
+      })
+      const kernel = openKernel(fake.native)
+      assert.throws(() => startSession(plan, kernel), (error: NodeJS.ErrnoException) => error.code === 'EIO')
+      assert.is(index, refused, `nothing is tried after call ${refused}, ${fake.calls[refused]?.name}`)
+      assert.is(kernel.open, 0, `after call ${refused}`)
+      assert.equal([...fake.closed].sort(), fake.made)
+      assert.ok(falls(fake.closed.slice(before)), `after call ${refused}`)
+    }
+  })
+
+  check('the verifier’s log of the program that is refused is kept, with our notes', () => {
+    const { name, assembly } = plan.programs.at(-1)!
+    const slot = assembly.notes.findIndex(note => note !== undefined)
+    const fake = fakeKernel(call => {
+      if (call.name !== 'PROG_LOAD' || named(call, progLoad) !== name) return
+      const log = bufferOf(call, progLoad, 'log_buf')
+      if (log !== undefined) new TextEncoder().encodeInto(`${slot}: (79) r1 = 0\nR1 is wrong\n`, log)
+      return -EACCES
+    })
+    const kernel = openKernel(fake.native)
+    const wanted = `load ${name}: EACCES: R1 is wrong at ${slot}: (79) r1 = 0 (${assembly.notes[slot]})`
+    assert.throws(() => startSession(plan, kernel), ({ message }: Error) => message === wanted)
+    assert.is(kernel.open, 0)
+  })
+
+  check('with a log level the verifier’s logs are kept', () => {
+    const answer: Answer = call => {
+      const log = bufferOf(call, progLoad, 'log_buf')
+      if (call.name === 'PROG_LOAD') new TextEncoder().encodeInto(`all of ${named(call, progLoad)} is well\n`, log!)
+    }
+    const { session } = start(plan, answer, { logLevel: 1 })
+    for (const { name, log } of session.programs) assert.is(log, `all of ${name} is well\n`)
+  })
+
+  check('what somebody else opened is used and not closed', () => {
+    const filtered = planWith({ cgroupIds: true, mntnsIds: true })
+    const fake = fakeKernel()
+    const kernel = openKernel(fake.native)
+    const set = (name: string) => kernel.createMap({ name, type: 'hash', keySize: 8, valueSize: 8, maxEntries: 1 })
+    const maps = { [mapName.cgroupIds]: set('one'), [mapName.mntnsIds]: set('other') }
+    startSession(filtered, kernel, { maps }).close()
+    assert.is(kernel.open, 2)
+    assert.not.ok(fake.closed.some(fd => fd === 100 || fd === 101))
+    const insns = fake.calls.filter(({ name }) => name === 'PROG_LOAD').map(call => bufferOf(call, progLoad, 'insns')!)
+    const fds = { ...fdsOf(fake.calls), [mapName.cgroupIds]: 100, [mapName.mntnsIds]: 101 }
+    assert.equal(insns, filtered.programs.map(({ assembly }) => encode(assembly, fds)))
+  })
+
+  check('without a map that the programs use nothing is started', () => {
+    const kernel = openKernel(fakeKernel().native)
+    assert.throws(() => startSession(planWith({ mntnsIds: true }), kernel), /mntns_ids/)
+    assert.is(kernel.open, 0)
+  })
+
+  check('the cgroup to stay in is put into its map before a program is loaded', () => {
+    const { calls } = start(planWith({ cgroup: true }), undefined, { cgroup: 77 })
+    const at = calls.findIndex(({ name }) => name === 'MAP_UPDATE_ELEM')
+    const update = calls[at]!
+    assert.equal(bufferOf(update, mapElem, 'key'), new Uint8Array(4))
+    assert.equal(bufferOf(update, mapElem, 'value'), Uint8Array.of(77, 0, 0, 0))
+    assert.is(calls.filter(({ name }) => name === 'MAP_UPDATE_ELEM').length, 1)
+    assert.ok(at < calls.findIndex(({ name }) => name === 'PROG_LOAD'))
+    assert.not.ok(start(plan).calls.some(({ name }) => name === 'MAP_UPDATE_ELEM'))
+  })
+
+  check('what the programs say about themselves is read where they write it', () => {
+    const { session } = start(plan, call => {
+      if (call.name !== 'MAP_LOOKUP_ELEM') return
+      const value = bufferOf(call, mapElem, 'value')!
+      const view = new DataView(value.buffer)
+      assert.is(value.length, Stat.size)
+      for (const [offset, number] of [
+        [Stat.lostEvents, 1n], [Stat.lostTx, 2n], [Stat.lostRx, 2n ** 40n], [Stat.entered, 4n], [Stat.gone, 5n],
+      ] as const) view.setBigUint64(offset, number, true)
+    })
+    assert.equal(session.stats(), { lost: { events: 1, tx: 2, rx: 2 ** 40 }, entered: 4, gone: 5 })
+  })
+}
+
+test.run()
