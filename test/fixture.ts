@@ -30,6 +30,7 @@ export function planOf(btf: Btf, backend: string, filter: Partial<Filter> = {}):
 /** A backend on a kernel on which it is possible. */
 export interface Possible {
   readonly fixture: string
+  readonly bytes: Uint8Array
   readonly btf: Btf
   readonly backend: Backend
   readonly plan: Plan
@@ -40,7 +41,7 @@ export const possible: readonly Possible[] = btfFixtures.flatMap(({ name: fixtur
   const btf = parseBtf(bytes)
   return backends.flatMap(backend => {
     const plan = planOf(btf, backend.name)
-    return plan instanceof PlanError ? [] : [{ fixture, btf, backend, plan }]
+    return plan instanceof PlanError ? [] : [{ fixture, bytes, btf, backend, plan }]
   })
 })
 

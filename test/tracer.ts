@@ -3,26 +3,8 @@ import * as assert from 'uvu/assert'
 import type { Aggregate } from '../src/aggregate.js'
 import type { Frame } from '../src/row.js'
 import type { Session, Stats } from '../src/session.js'
-import { type Clock, trace, type View } from '../src/tracer.js'
-
-/** A clock that only moves when somebody sleeps, or as a test says. */
-function fakeClock() {
-  let now = 100
-  const watchers = new Set<() => void>()
-  const clock: Clock = {
-    now: () => now,
-    date: () => new Date(now * 1000),
-    loadavg: () => '0.00 0.00 0.00 1/1 1',
-    sleep: async (seconds, signal) => {
-      if (!signal.aborted && seconds > 0) now += seconds
-    },
-    every: (_, callback) => {
-      watchers.add(callback)
-      return () => watchers.delete(callback)
-    },
-  }
-  return { clock, pass: (seconds: number) => (now += seconds), tick: () => watchers.forEach(watch => watch()), watchers }
-}
+import { trace, type View } from '../src/tracer.js'
+import { fakeClock } from './clock.js'
 
 function fakeSession(stats: Partial<Stats> = {}) {
   const current: Stats = { lost: { events: 0, tx: 0, rx: 0 }, entered: 0, gone: 0, ...stats }

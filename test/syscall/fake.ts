@@ -50,7 +50,8 @@ export function fakeKernel(answer: Answer = () => {}) {
     },
     read: (_fd, buffer) => {
       const result = ask({ name: 'read', attr: buffer, pointers: [] })
-      if (result < 0) throw Object.assign(new Error(`read: ${-result}`), { code: codes.get(-result), errno: result })
+      const code = codes.get(-result)
+      if (result < 0) throw Object.assign(new Error(`${code}: read`), { code, errno: result, syscall: 'read' })
       return result
     },
   }

@@ -1,0 +1,304 @@
+import { constants } from 'node:os'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { main, type World } from '../src/main.js'
+import { openKernel, UnsupportedError } from '../syscall/index.js'
+import { batch, info, mapInfo, mapType, progLoad } from '../syscall/uapi.js'
+import { fakeClock } from './clock.js'
+import { type Possible, possible } from './fixture.js'
+import { type Answer, bufferOf, fakeKernel, numberOf, putField } from './syscall/fake.js'
+
+const { E2BIG, EACCES, EINVAL, EIO, ENOENT, ENOMEM, ENOSYS, EPERM, EPIPE } = constants.errno
+const privileges = ': run it as root, or with CAP_BPF and CAP_PERFMON'
+
+/** What is around the program: everything that it says and does is kept. */
+function fakeWorld({ bytes }: Pick<Possible, 'bytes'>, answer: Answer = () => {}, changed: Partial<World> = {}) {
+  const fake = fakeKernel(call => {
+    const result = answer(call)
+    if (typeof result === 'number' || call.name !== 'MAP_LOOKUP_BATCH') return result
+    // There are no flows.
+    putField(call, batch, 'count', 0)
+    return -ENOENT
+  })
+  const kernel = openKernel(fake.native)
+  const written: string[] = []
+  const told: string[] = []
+  const { clock, watchers } = fakeClock()
+  const world: World = {
+    openKernel: () => kernel,
+    readBtf: () => bytes,
+    clock,
+    out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
+    tell: line => told.push(line),
+    openCgroup: () => undefined,
+    usage: () => ({ cpu: 1.5, rss: 2 ** 20 }),
+    stop: new AbortController().signal,
+    ...changed,
+  }
+  return { ...fake, kernel, world, written, told, watchers }
+}
+
+const failing = (code: string) => async () => {
+  throw Object.assign(new Error(`write ${code}`), { code, errno: -1, syscall: 'write' })
+}
+
+/** A system that the program must not touch. */
+const untouchable: Partial<World> = {
+  openKernel: () => { throw new Error('the kernel was opened') },
+  readBtf: () => { throw new Error('BTF was read') },
+}
+
+for (const one of possible) {
+  const { fixture, backend, plan } = one
+  const check = (title: string, run: () => Promise<void>) => test(`${backend.name} on ${fixture}: ${title}`, run)
+  const args = (...more: readonly string[]) => ['--backend', backend.name, ...more]
+
+  /** Runs the program, and sees that it leaves nothing open. */
+  async function run(argv: readonly string[], answer?: Answer, changed?: Partial<World>) {
+    const fake = fakeWorld(one, answer, changed)
+    const status = await main(argv, fake.world)
+    assert.is(fake.kernel.open, 0, 'descriptors left open')
+    assert.is(fake.watchers.size, 0, 'timers left')
+    return { ...fake, status }
+  }
+
+  /** It said one line, on stderr alone. */
+  async function complains(status: number, line: string | RegExp, ...rest: Parameters<typeof run>) {
+    const result = await run(...rest)
+    assert.is(result.told.length, 1, result.told.join('\n'))
+    const [told] = result.told
+    if (typeof line === 'string') assert.is(told, `tcptop: ${line}`)
+    else assert.match(told!, line)
+    assert.not.match(told!, '\n')
+    assert.is(result.status, status)
+    return result
+  }
+
+  check('as many frames as are asked for are written, each at once, and the status is 0', async () => {
+    const { status, written, told } = await run(args('1', '3'))
+    assert.equal([status, told], [0, []])
+    assert.is(written.length, 4)
+    assert.match(written[0]!, /^Tracing\.\.\. Output every 1 secs\. Hit Ctrl-C to end\n/)
+    for (const frame of written.slice(1)) assert.match(frame, /loadavg: 0\.00 0\.00 0\.00 1\/1 1\n/)
+  })
+
+  check('the frames of JSON name the backend', async () => {
+    const { written } = await run(args('-f', 'json', '0.5', '2'))
+    type Line = { readonly backend: string; readonly interval: number }
+    const frames = written.join('').trim().split('\n').map(line => JSON.parse(line) as Line)
+    assert.equal(frames.map(({ backend, interval }) => [backend, interval]), [[backend.name, 0.5], [backend.name, 0.5]])
+  })
+
+  check('a stop has a last frame, and the status is 0', async () => {
+    const stop = new AbortController()
+    let left = 3
+    const write = async () => {
+      if (--left === 0) stop.abort()
+    }
+    const out = { isTerminal: false, size: () => undefined, write }
+    const { status, told } = await run(args(), undefined, { stop: stop.signal, out })
+    assert.equal([status, told, left], [0, [], -1])
+  })
+
+  check('what the kernel refuses is told in one line, with advice where there is something to do', async () => {
+    for (const [errno, said] of [
+      [EPERM, `EPERM${privileges}`],
+      [EACCES, `EACCES${privileges}`],
+      [ENOSYS, 'ENOSYS: this kernel was built without BPF (CONFIG_BPF_SYSCALL)'],
+      [ENOMEM, 'ENOMEM: the kernel has no memory for the maps; try a smaller --max-flows'],
+      [E2BIG, 'E2BIG'],
+      [EINVAL, 'EINVAL'],
+      [524, 'ENOTSUPP'],
+    ] as const) {
+      const { written } = await complains(1, `bpf(BPF_MAP_CREATE): ${said}`, args(), () => -errno)
+      assert.equal(written, [])
+    }
+    const noPrograms: Answer = ({ name }) => name === 'PROG_LOAD' ? -EPERM : undefined
+    await complains(1, `bpf(BPF_PROG_LOAD): EPERM${privileges}`, args(), noPrograms)
+  })
+
+  check('whichever call is refused, one line says so and nothing stays open', async () => {
+    const { calls } = await run(args('1', '1'))
+    // Commands stay refused once one was: a program is loaded once more for its log.
+    for (let refused = 0; refused < calls.length; refused++) {
+      let index = 0
+      await complains(1, /EIO/, args('1', '1'), () => index++ >= refused ? -EIO : undefined)
+    }
+  })
+
+  const rejected: Answer = call => {
+    if (call.name !== 'PROG_LOAD') return
+    const log = bufferOf(call, progLoad, 'log_buf')
+    if (log !== undefined) new TextEncoder().encodeInto('0: (95) exit\n1: (95) exit\nR0 !read_ok\n', log)
+    return -EINVAL
+  }
+
+  check('what the verifier rejects is told in one line, and with -v with its log', async () => {
+    const { name } = plan.programs[0]!
+    const message = `load ${name}: EINVAL: R0 !read_ok at 1: (95) exit`
+    const note = plan.programs[0]!.assembly.notes[1]
+    const line = `${message}${note === undefined ? '' : ` (${note})`} (1 line omitted; -v shows all)`
+    await complains(1, line, args(), rejected)
+    const { status, told } = await run(args('-v'), rejected)
+    assert.is(status, 1)
+    assert.is(told.length, 1)
+    assert.ok(told[0]!.startsWith(`tcptop: ${line}\n0: (95) exit`))
+    assert.match(told[0]!, /\nR0 !read_ok\n$/)
+  })
+
+  check('without BTF, or with one that is none, one line says what is needed', async () => {
+    const gone = () => { throw Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' }) }
+    const needs = /^tcptop: .* needs Linux \d+\.\d+ with BTF \(CONFIG_DEBUG_INFO_BTF\)$/
+    await complains(1, needs, args(), undefined, { readBtf: gone })
+    for (const bytes of [new Uint8Array(), new Uint8Array(100), one.bytes.subarray(0, 1000)]) {
+      const { calls } = await complains(1, /^tcptop: /, args(), undefined, { readBtf: () => bytes })
+      assert.is(calls.length, 0)
+    }
+  })
+
+  check('without the shim one line says what to do', async () => {
+    const reason = 'the native shim is not built: run npm run build'
+    await complains(1, reason, args(), undefined, { openKernel: () => { throw new UnsupportedError(reason) } })
+  })
+
+  check('a pipe that nobody reads any more ends it well, at every write', async () => {
+    for (let writes = 0; writes < 4; writes++) {
+      let left = writes
+      const write = async () => left-- === 0 ? failing('EPIPE')() : undefined
+      const out = { isTerminal: false, size: () => undefined, write }
+      const { status, told } = await run(args(), undefined, { out })
+      assert.equal([status, told, left], [0, [], -1])
+    }
+  })
+
+  check('any other failure to write is told; EPIPE that the kernel says is no closed pipe', async () => {
+    const out = { isTerminal: false, size: () => undefined, write: failing('ENOSPC') }
+    await complains(1, 'write ENOSPC', args(), undefined, { out })
+    await complains(1, 'bpf(BPF_MAP_CREATE): EPIPE', args(), () => -EPIPE)
+  })
+
+  check('an error that nobody foresaw is told in one line, and with -v with where it comes from', async () => {
+    const boom = { readBtf: () => one.bytes, openKernel: () => { throw new Error('boom') } }
+    await complains(1, 'boom', args(), undefined, boom)
+    const { told } = await run(args('-v'), undefined, boom)
+    assert.match(told[0]!, /^tcptop: Error: boom\n {4}at /)
+  })
+
+  check('wrong usage is told with status 2, before anything is touched', async () => {
+    for (const argv of [['-p', 'x'], ['-4', '-6'], ['0'], ['--nope'], ['--backend', 'magic']]) {
+      await complains(2, /^tcptop: .* got /, argv, undefined, untouchable)
+    }
+  })
+
+  check('help and version are written without touching anything, the programs without the kernel', async () => {
+    for (const option of ['--help', '--version']) {
+      const { status, written, told } = await run([option], undefined, untouchable)
+      assert.equal([status, told, written.length], [0, [], 1])
+    }
+    const { openKernel } = untouchable as Pick<World, 'openKernel'>
+    const { status, written } = await run(args('--dump-bpf'), undefined, { openKernel })
+    assert.is(status, 0)
+    assert.match(written[0]!, new RegExp(`^; backend ${backend.name}\n`))
+    for (const { name } of plan.programs) assert.match(written[0]!, `\n; program ${name} at `)
+  })
+
+  /** A pinned set of ids. */
+  const set: Answer = call => {
+    if (call.name !== 'OBJ_GET_INFO_BY_FD') return
+    const view = new DataView(bufferOf(call, info, 'info')!.buffer)
+    const { type, key_size, value_size } = mapInfo.fields
+    for (const [[offset], value] of [[type, mapType.hash], [key_size, 8], [value_size, 8]] as const) {
+      view.setUint32(offset, value, true)
+    }
+    return
+  }
+
+  check('all that was opened is closed in reverse order: the session, the sets, the cgroup', async () => {
+    const order: string[] = []
+    const openCgroup = () => ({ fd: 9, close: () => void order.push('cgroup') })
+    const fake = fakeWorld(one, set, { openCgroup })
+    const { close } = fake.native
+    Object.assign(fake.native, { close: (fd: number) => {
+      close(fd)
+      order.push(`${fd}`)
+    } })
+    assert.is(await main(args('-c', '/c', '--cgroupmap', '/1', '--mntnsmap', '/2', '1', '1'), fake.world), 0)
+    assert.is(fake.kernel.open, 0)
+    assert.equal(order.slice(-3), ['101', '100', 'cgroup'])
+    // The BTF of the socket storage and the iterators are closed before.
+    const session = order.slice(1 + 2 * plan.programs.filter(({ hook }) => 'iterator' in hook).length, -1).map(Number)
+    assert.ok(session.slice(1).every((fd, index) => fd < session[index]!), session.join(' '))
+  })
+
+  check('what was opened before a refusal is closed too', async () => {
+    const order: string[] = []
+    const openCgroup = () => ({ fd: 9, close: () => void order.push('cgroup') })
+    const argv = args('-c', '/c', '--cgroupmap', '/1')
+    const noPrograms: Answer = call => call.name === 'PROG_LOAD' ? -EPERM : set(call)
+    await complains(1, /EPERM/, argv, noPrograms, { openCgroup })
+    assert.equal(order, ['cgroup'])
+    const noSet: Answer = ({ name }) => name === 'OBJ_GET' ? -EINVAL : undefined
+    await complains(2, /--cgroupmap must be .*, got "\/1"/, argv, noSet, { openCgroup })
+    assert.equal(order, ['cgroup', 'cgroup'])
+  })
+
+  check('a cgroup that is none is wrong usage', async () => {
+    await complains(2, '--cgroup must be a cgroup v2 directory, got "/nowhere"', args('-c', '/nowhere'))
+  })
+
+  check('a set whose keys cannot be ids is told, and used all the same', async () => {
+    let first = true
+    const { status, told, written } = await run(args('--cgroupmap', '/1', '1', '1'), call => {
+      if (call.name !== 'MAP_LOOKUP_BATCH' || !first) return set(call)
+      first = false
+      new DataView(bufferOf(call, batch, 'keys')!.buffer).setBigUint64(0, 0xf000_0000n, true)
+      putField(call, batch, 'count', 1)
+      return -ENOENT
+    })
+    assert.is(status, 0)
+    assert.is(told.length, 1)
+    assert.match(told[0]!, /^tcptop: --cgroupmap: no key can be a cgroup id/)
+    assert.is(written.length, 2)
+  })
+
+  check('a load average that cannot be read is told once, and not at all with -S', async () => {
+    const clock = { ...fakeClock().clock, loadavg: () => null }
+    const { status, told, written } = await run(args('1', '3'), undefined, { clock })
+    assert.is(status, 0)
+    assert.equal(told, ['tcptop: /proc/loadavg cannot be read: the summary line is left out'])
+    assert.not.match(written.join(''), 'loadavg')
+    assert.equal((await run(args('-S', '1', '3'), undefined, { clock })).told, [])
+  })
+
+  check('with -v it tells what it took, how exact that is and what every frame costs', async () => {
+    const { told } = await run(args('-v', '1', '2'), call => {
+      const log = bufferOf(call, progLoad, 'log_buf')
+      if (call.name === 'PROG_LOAD') assert.is(numberOf(call, progLoad, 'log_level'), 1)
+      if (call.name === 'PROG_LOAD') new TextEncoder().encodeInto('processed 5 insns\n', log!)
+    })
+    assert.ok(told.some(line => line.startsWith(`backend ${backend.name}`)))
+    for (const { name } of plan.programs) assert.ok(told.includes(`verifier log of ${name}:`), name)
+    for (const limit of backend.limits) assert.ok(told.includes(`note: ${limit}`), limit)
+    assert.equal(told.filter(line => line === 'flows 0, cpu 1.500 s, memory 1.0 MiB').length, 2)
+  })
+
+  check('only a terminal is cleared, and not with -C', async () => {
+    for (const [isTerminal, more, clears] of [[true, [], true], [true, ['-C'], false], [false, [], false]] as const) {
+      const written: string[] = []
+      const write = async (text: string) => void written.push(text)
+      const out = { isTerminal, size: () => ({ rows: 24, columns: 80 }), write }
+      await run(args(...more, '1', '2'), undefined, { out })
+      assert.is(written.join('').includes('\x1b'), clears)
+    }
+  })
+
+  check('the room for flows is what is asked for', async () => {
+    const sizes: number[] = []
+    await run(args('--max-flows', '1234', '1', '1'), ({ name, attr }) => {
+      if (name === 'MAP_CREATE') sizes.push(new DataView(attr.buffer).getUint32(12, true))
+    })
+    assert.ok(sizes.includes(1234))
+  })
+}
+
+test.run()
