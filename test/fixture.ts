@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { type Btf, parseBtf } from '../bpf-asm/index.js'
+import { type Btf, BtfError, parseBtf } from '../bpf-asm/index.js'
 import { type Backend, backends } from '../src/backend/index.js'
 import { factsOf } from '../src/facts.js'
 import { makePlan, type Plan, PlanError } from '../src/plan.js'
@@ -17,12 +17,12 @@ export const btfFixtures: readonly { readonly name: string; readonly bytes: Uint
 /** Lets everything pass. */
 export const noFilter: Filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
 
-/** The plan of a backend for a kernel, or why there is none. */
-export function planOf(btf: Btf, backend: string, filter: Partial<Filter> = {}): Plan | PlanError {
+/** The plan of a backend for a kernel, or why there is none: it lacks a hook, or a field. */
+export function planOf(btf: Btf, backend: string, filter: Partial<Filter> = {}): Plan | PlanError | BtfError {
   try {
     return makePlan({ backend, filter: { ...noFilter, ...filter }, maxFlows: 65_536 }, factsOf(btf))
   } catch (error) {
-    if (error instanceof PlanError) return error
+    if (error instanceof PlanError || error instanceof BtfError) return error
     throw error
   }
 }
@@ -41,7 +41,7 @@ export const possible: readonly Possible[] = btfFixtures.flatMap(({ name: fixtur
   const btf = parseBtf(bytes)
   return backends.flatMap(backend => {
     const plan = planOf(btf, backend.name)
-    return plan instanceof PlanError ? [] : [{ fixture, bytes, btf, backend, plan }]
+    return plan instanceof Error ? [] : [{ fixture, bytes, btf, backend, plan }]
   })
 })
 

@@ -11,7 +11,7 @@ import { matchesGolden } from './golden.js'
 /** The plan where there is one. */
 function made(btf: Btf, backend: string, filter?: Partial<Filter>): Plan {
   const plan = planOf(btf, backend, filter)
-  if (plan instanceof PlanError) throw plan
+  if (plan instanceof Error) throw plan
   return plan
 }
 
@@ -25,13 +25,13 @@ for (const { name: fixture, bytes } of btfFixtures) {
   for (const { name } of backends) {
     test(`on ${fixture} backend ${name} is planned as ever, or refused as ever`, () => {
       const plan = planOf(btf, name)
-      matchesGolden(plan instanceof PlanError ? `${plan.message}\n` : dump(plan), `plan/${fixture}-${name}.txt`)
+      matchesGolden(plan instanceof Error ? `${plan.message}\n` : dump(plan), `plan/${fixture}-${name}.txt`)
     })
 
     test(`on ${fixture} backend ${name} is taken when it is asked for, or refused, and never replaced`, () => {
       const plan = planOf(btf, name)
-      if (plan instanceof PlanError) {
-        assert.match(plan.message, new RegExp(`^backend ${name}: it needs .*; this kernel has no `))
+      if (plan instanceof Error) {
+        assert.match(plan.message, new RegExp(`^(backend ${name}: it needs .*; )?this kernel has no `))
         for (const other of backends) if (other.name !== name) assert.not.match(plan.message, `backend ${other.name}:`)
       } else {
         assert.is(plan.backend.name, name)
@@ -41,13 +41,14 @@ for (const { name: fixture, bytes } of btfFixtures) {
   }
 
   test(`on ${fixture} the first backend that is possible is taken, and those before it are passed over`, () => {
-    const wanted = possible.find(one => one.fixture === fixture)!.backend
-    const plan = made(btf, 'auto')
+    const wanted = possible.find(one => one.fixture === fixture)?.backend
+    const plan = planOf(btf, 'auto')
+    if (wanted === undefined || plan instanceof Error) return assert.ok(wanted === undefined && plan instanceof Error)
     assert.is(plan.backend, wanted)
     const before = backends.slice(0, backends.indexOf(wanted)).map(({ name }) => name)
     assert.equal(plan.passedOver.map(({ backend }) => backend), before)
     for (const { backend, reason } of plan.passedOver) {
-      assert.is((planOf(btf, backend) as PlanError).message, `backend ${backend}: ${reason}`)
+      assert.is((planOf(btf, backend) as Error).message, `backend ${backend}: ${reason}`)
     }
   })
 

@@ -3,7 +3,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { encode } from '../bpf-asm/index.js'
 import { Stat } from '../src/layout.js'
-import { PlanError } from '../src/plan.js'
 import { type Filter, mapName } from '../src/program/index.js'
 import { startSession, type Surroundings } from '../src/session.js'
 import { openKernel } from '../syscall/index.js'
@@ -48,7 +47,7 @@ for (const { fixture, btf, backend, plan } of possible) {
   /** The plan for a filter. */
   function planWith(filter: Partial<Filter>) {
     const plan = planOf(btf, backend.name, filter)
-    if (plan instanceof PlanError) throw plan
+    if (plan instanceof Error) throw plan
     return plan
   }
 

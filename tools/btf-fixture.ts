@@ -31,7 +31,8 @@ export function questionsOf(btf: Btf): Questions {
   }
   const listening: Btf = {
     types: btf.types,
-    member: (struct, path) => noteMember(struct, path) && btf.member(struct, path),
+    // A kernel that lacks one is asked for the others all the same.
+    member: (struct, path) => noteMember(struct, path) && (btf.findMember(struct, path) ?? { offset: 0, size: 8 }),
     findMember: (struct, path) => noteMember(struct, path) && btf.findMember(struct, path),
     func: name => funcs.add(name) && btf.func(name),
     typedef: name => typedefs.add(name) && btf.typedef(name),

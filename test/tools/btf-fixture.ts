@@ -111,11 +111,18 @@ test('nested members, bit fields, arrays, functions and what is missing are answ
   assert.is(small.sizeOf('size_t'), 8)
 })
 
-test('the fields are asked for also where no backend has what it needs', () => {
+test('all fields are asked for also where some are missing, or no backend has what it needs', () => {
   const btf = parseBtf(btfFixtures[0]!.bytes)
+  const { members } = questionsOf(btf)
   const bare: Btf = { ...btf, func: () => undefined, typedef: () => undefined }
-  assert.equal(questionsOf(bare).members, questionsOf(btf).members)
+  assert.equal(questionsOf(bare).members, members)
   assert.ok(questionsOf(bare).typedefs.size > 0)
+  const findMember: Btf['findMember'] = (struct, path) => path === 'bytes_acked' ? undefined : btf.findMember(struct, path)
+  const poor: Btf = { ...btf, findMember }
+  assert.equal(questionsOf(poor).members, members)
+  const small = parseBtf(fixtureOf(poor))
+  assert.is(small.findMember('tcp_sock', 'bytes_acked'), undefined)
+  assert.equal(small.findMember('tcp_sock', 'write_seq'), btf.findMember('tcp_sock', 'write_seq'))
 })
 
 test('without two arguments the tool says how it is used', () => {
