@@ -6,6 +6,8 @@ const notSupported = 524
 /** Where two names mean the same, such as EAGAIN and EWOULDBLOCK, the one that comes first: entries that are put in later win. */
 const names = new Map<number, string>([
   ...Object.entries(constants.errno).reverse().map(([name, errno]) => [errno, name] as const),
+  // The kernel's own name: ENOTSUP, the same number, is too much like the other.
+  [constants.errno.EOPNOTSUPP, 'EOPNOTSUPP'],
   [notSupported, 'ENOTSUPP'],
 ])
 

@@ -56,9 +56,10 @@ test('a log of nothing but statistics has no reason', () => {
   assert.match(message, /^load x: EACCES: the verifier gave no reason/)
 })
 
-test('an errno has the name that comes first, also the one that the kernel should keep to itself', () => {
+test('an errno has the kernel’s name, also the one that the kernel should keep to itself', () => {
   assert.is(errorName(constants.errno.EPERM), 'EPERM')
   assert.is(errorName(constants.errno.EAGAIN), 'EAGAIN')
+  assert.is(errorName(95), 'EOPNOTSUPP')
   assert.is(errorName(524), 'ENOTSUPP')
   assert.is(errorName(9999), 'errno 9999')
 })
