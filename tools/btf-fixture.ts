@@ -36,7 +36,7 @@ export function questionsOf(btf: Btf): Questions {
     findMember: (struct, path) => noteMember(struct, path) && btf.findMember(struct, path),
     func: name => funcs.add(name) && btf.func(name),
     typedef: name => typedefs.add(name) && btf.typedef(name),
-    struct: refuse, findStruct: refuse, sizeOf: refuse, enumValue: refuse, nameOf: refuse,
+    struct: refuse, findStruct: refuse, sizeOf: refuse, enumValue: refuse, nameOf: refuse, variable: refuse,
   }
   fieldsOf(listening)
   const filter = { pids: [1], cgroup: true, cgroupIds: true, mntnsIds: true }

@@ -97,7 +97,7 @@ const model: Btf = {
   func: name => functions[name],
   typedef: name => name === 'btf_trace_send' ? 3 : undefined,
   nameOf: id => ['', '', '', '', '', 'size_t', 'int'][id] ?? none(),
-  struct: none, enumValue: none,
+  struct: none, enumValue: none, variable: none,
 }
 
 test('nested members, bit fields, arrays, functions and what is missing are answered as they were', () => {
