@@ -18,6 +18,7 @@ process.stderr.on('error', () => {})
 const world: World = {
   openKernel,
   readBtf: () => readFileSync('/sys/kernel/btf/vmlinux'),
+  arch: process.arch,
   clock: {
     now: () => performance.now() / 1000,
     date: () => new Date(),

@@ -1,19 +1,31 @@
-import type { Btf } from '../bpf-asm/index.js'
+import type { Btf, Func } from '../bpf-asm/index.js'
 
 /** What this kernel has, as far as it can be told without privileges. */
 export interface Facts {
   readonly btf: Btf
+  /** Where a kprobe at the entry of a function finds its first argument: offset into `struct pt_regs`; undefined on unknown machines. */
+  readonly firstArgument: number | undefined
   /** The BTF id that a program on this tracepoint is attached by, a typedef `btf_trace_<name>` (since 5.5). */
   tracepoint(name: string): number | undefined
+  /** A function, for a program at its entry or return (since 5.5). */
+  func(name: string): Func | undefined
   /** The BTF id of an iterator, a function `bpf_iter_<name>` (since 5.8). */
   iterator(name: string): number | undefined
+  /** Whether there is a helper of this name, for programs of some type. */
+  helper(name: string): boolean
 }
 
-/** Tells the facts from the BTF of the running kernel. */
-export function factsOf(btf: Btf): Facts {
+/** By Node's name of the machine: `di` of arch/x86/include/asm/ptrace.h, `regs[0]` of arch/arm64/include/uapi/asm/ptrace.h. */
+const firstArgument: Readonly<Record<string, number>> = { x64: 112, arm64: 0 }
+
+/** Tells the facts from the BTF of the running kernel and the machine it runs on. */
+export function factsOf(btf: Btf, arch: string): Facts {
   return {
     btf,
+    firstArgument: firstArgument[arch],
     tracepoint: name => btf.typedef(`btf_trace_${name}`),
+    func: name => btf.func(name),
     iterator: name => btf.func(`bpf_iter_${name}`)?.id,
+    helper: name => btf.enumValue('bpf_func_id', `BPF_FUNC_${name}`) !== undefined,
   }
 }

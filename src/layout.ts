@@ -6,9 +6,9 @@
  * flow key      0        8     12     14  16
  *               | cookie | pid | port | 0 |   pid 0: the socket's own entry; otherwise what one further process moved
  *
- * flow value    0       4      8    16   24       32       40
- *               | flags | isn  | tx | rx | txSeen | rxSeen |            counters, u64, never reset
- *               40    44     48     64      80      96   98   100  102    104     108   112
+ * flow value    0       4      8    16   24       32       40      48
+ *               | flags | isn  | tx | rx | txSeen | rxSeen | txEnd |    counters, u64, never reset
+ *               48    52     56     72      88      104   106     108       110      112     116 120
  *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | 0 |      identity
  *
  * row           0    8    16
@@ -19,11 +19,14 @@
 
 /** The key of a flow: a socket, or one further process that used it. */
 export const enum Key {
-  /** u64: the socket's cookie, unique for as long as the kernel runs. */
+  /** u64: the socket's cookie, unique for as long as the kernel runs; or the time when it was met, where there are no cookies. */
   cookie = 0,
   /** u32: 0 for the socket's own entry, the process for a share of it. */
   pid = 8,
-  /** u16, big-endian: the local port, so that a socket that connects once more has an entry of its own for it; 0 of MPTCP. */
+  /**
+   * u16, big-endian: the local port, so that a socket that connects once more has an entry of its own for it; 0 of MPTCP. Where
+   * there are no cookies, the processor on which the socket was met.
+   */
   port = 12,
   size = 16,
 }
@@ -42,30 +45,32 @@ export const enum Value {
   txSeen = 24,
   /** u64: the same of bytes consumed. */
   rxSeen = 32,
+  /** u64: the absolute count of bytes queued when the connection ended; 0 until then. */
+  txEnd = 40,
   /** u32: the process whose bytes `tx` and `rx` are; `Pid.kernel` for none, `Pid.nobody` until somebody moves bytes. */
-  pid = 40,
+  pid = 48,
   /** u32: the process that used the socket last: charged with what the kernel moves when no process is at work. */
-  last = 44,
+  last = 52,
   /** char[16]: the name of `pid`'s thread group leader. */
-  comm = 48,
+  comm = 56,
   /** 16 bytes; IPv4 as ::ffff:a.b.c.d. */
-  laddr = 64,
-  raddr = 80,
+  laddr = 72,
+  raddr = 88,
   /** u16, big-endian. */
-  lport = 96,
-  rport = 98,
+  lport = 104,
+  rport = 106,
   /** u16, big-endian: the service's port: the local one of an accepted connection, the remote one of an opened one. */
-  service = 100,
+  service = 108,
   /** u16: 4 or 6, as shown: IPv4-mapped IPv6 is 4. */
-  family = 102,
+  family = 110,
   /** u32: inode of the network namespace. */
-  netns = 104,
-  size = 112,
+  netns = 112,
+  size = 120,
 }
 
 /** Where the identity, the part of a value that a grouping masks, starts and ends. */
 export const enum Identity {
-  start = 40,
+  start = 48,
   size = 72,
 }
 

@@ -6,9 +6,9 @@ import { dump } from './dump.js'
 import { factsOf } from './facts.js'
 import { Row } from './layout.js'
 import { type Options, parseOptions } from './options.js'
-import { makePlan, type Plan, PlanError } from './plan.js'
+import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './plan.js'
 import { mapName } from './program/index.js'
-import { startSession } from './session.js'
+import { startSession, type Surroundings } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, openSet } from './set.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
@@ -18,6 +18,8 @@ export interface World {
   openKernel(): Kernel
   /** The running kernel's BTF; throws Node's ENOENT where it has none. */
   readBtf(): Uint8Array
+  /** The machine, by Node's name. */
+  readonly arch: string
   readonly clock: Clock
   readonly out: Output
   /** One line for the user, on stderr. */
@@ -58,8 +60,9 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 }
 
 async function run(options: Options, world: World): Promise<void> {
-  const plan = makePlan(requestOf(options), factsOf(parseBtf(readBtf(world))))
-  if (options.dumpBpf) return world.out.write(dump(plan))
+  const request = requestOf(options)
+  const facts = factsOf(parseBtf(readBtf(world)), world.arch)
+  if (options.dumpBpf) return world.out.write(dump(makePlan(request, facts)))
 
   const opened: { close(): void }[] = []
   const own = <T extends { close(): void }>(resource: T) => {
@@ -81,8 +84,10 @@ async function run(options: Options, world: World): Promise<void> {
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
     const aggregate = await loadAggregate(options.grouping.mask())
-    const session = own(startSession(plan, kernel, { maps: borrowed, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined }))
-    if (options.verbose) for (const line of describe(plan, session.programs)) world.tell(line)
+    const { plan, session, passedOver } = startFirst(
+      makePlans(request, facts), kernel, { maps: borrowed, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined })
+    own(session)
+    if (options.verbose) for (const line of describe(plan, passedOver, session.programs)) world.tell(line)
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
@@ -129,7 +134,7 @@ function readBtf(world: World): Uint8Array {
   try {
     return world.readBtf()
   } catch (cause) {
-    throw new UnsupportedError('the tracepoint backend', 'Linux 6.3 with BTF (CONFIG_DEBUG_INFO_BTF)', { cause })
+    throw new UnsupportedError('this program', 'Linux 5.15 with BTF (CONFIG_DEBUG_INFO_BTF)', { cause })
   }
 }
 
@@ -139,12 +144,28 @@ function openCgroup(world: World, path: string) {
   return cgroup
 }
 
-function describe({ backend, passedOver }: Plan, programs: readonly Program[]): string[] {
+/** Starts the first plan that this kernel takes. Throws the last one's error when it takes none. */
+function startFirst(plans: Iterable<Plan>, kernel: Kernel, surroundings: Surroundings) {
+  const refused: PassedOver[] = []
+  let failure: unknown
+  for (const plan of plans) {
+    try {
+      return { plan, session: startSession(plan, kernel, surroundings), passedOver: [...plan.passedOver, ...refused] }
+    } catch (error) {
+      if (!(error instanceof SyscallError || error instanceof UnsupportedError)) throw error
+      refused.push({ backend: plan.backend.name, reason: error.message })
+      failure = error
+    }
+  }
+  throw failure
+}
+
+function describe({ backend, variant }: Plan, passedOver: readonly PassedOver[], programs: readonly Program[]): string[] {
   return [
     ...passedOver.map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
     `backend ${backend.name}${backends.length > 1 ? ` of ${backends.map(({ name }) => name).join(', ')}` : ''}`,
     ...programs.flatMap(program => program.log === undefined || program.log === '' ? [] : [`verifier log of ${program.name}:`, program.log]),
-    ...backend.limits.map(limit => `note: ${limit}`),
+    ...variant.limits.map(limit => `note: ${limit}`),
   ]
 }
 
@@ -169,7 +190,7 @@ function advice(code: string | undefined): string {
   switch (code) {
     case 'EPERM':
     case 'EACCES':
-      return ': run it as root, or with CAP_BPF and CAP_PERFMON'
+      return ': run it as root, or with CAP_BPF and CAP_PERFMON (before Linux 5.11 also with `ulimit -l unlimited`)'
     case 'ENOSYS':
       return ': this kernel was built without BPF (CONFIG_BPF_SYSCALL)'
     case 'ENOMEM':

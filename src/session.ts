@@ -1,5 +1,5 @@
 import { encode, storageBtf } from '../bpf-asm/index.js'
-import type { BpfMap, Kernel, Program, ProgramSpec } from '../syscall/index.js'
+import type { BpfMap, Descriptor, Kernel, Program, ProgramSpec } from '../syscall/index.js'
 import { Stat } from './layout.js'
 import type { Plan, ProgramPlan } from './plan.js'
 import { mapName } from './program/index.js'
@@ -58,7 +58,7 @@ export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, 
     if (cgroup !== undefined) map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup).buffer))
     const fds = Object.fromEntries(Object.entries(maps).map(([name, { fd }]) => [name, fd]))
     const loaded = plan.programs.map(program => ({ plan: program, program: own(kernel.loadProgram({ ...specOf(program, fds), ...(logLevel === undefined ? {} : { logLevel }) })) }))
-    for (const { plan: { hook }, program } of loaded) if ('tracepoint' in hook) own(kernel.attachTracing(program))
+    for (const { plan: { hook }, program } of loaded) if (!('iterator' in hook)) own(attach(kernel, program, hook))
     for (const { plan: { hook }, program } of loaded) if ('iterator' in hook) run(kernel, program)
     return { flows: map(mapName.flows), programs: loaded.map(({ program }) => program), stats: () => readStats(map(mapName.stats)), close }
   } catch (error) {
@@ -68,17 +68,22 @@ export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, 
 }
 
 /** What the kernel is given of a program, with the descriptors of its maps. */
-function specOf({ name, hook, btfId, assembly }: ProgramPlan, fds: Readonly<Record<string, number>>): ProgramSpec {
+function specOf({ name, type, attachType, btfId, assembly }: ProgramPlan, fds: Readonly<Record<string, number>>): ProgramSpec {
   return {
     name,
-    type: 'tracing',
-    expectedAttachType: 'tracepoint' in hook ? 'trace_raw_tp' : 'trace_iter',
-    attachBtfId: btfId,
+    type,
+    ...(attachType === undefined ? {} : { expectedAttachType: attachType }),
+    ...(btfId === undefined ? {} : { attachBtfId: btfId }),
     insns: encode(assembly, fds),
     notes: assembly.notes,
     // Helpers that read the kernel's structures are for GPL programs alone; see README, Licence.
     license: 'GPL',
   }
+}
+
+function attach(kernel: Kernel, program: Program, on: ProgramPlan['hook']): Descriptor {
+  if ('rawTracepoint' in on) return kernel.attachRawTracepoint(program, on.rawTracepoint)
+  return 'kprobe' in on ? kernel.attachKprobe(program, on.kprobe) : kernel.attachTracing(program)
 }
 
 function run(kernel: Kernel, program: Program): void {

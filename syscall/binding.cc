@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -92,10 +93,20 @@ Napi::Value perf_event_ioctl(const Napi::CallbackInfo &info) {
   return result(info, ioctl(static_cast<int>(number(0)), number(1), static_cast<unsigned long>(number(2))));
 }
 
+// raiseMemlock(): as much locked memory as this process may allow itself
+Napi::Value raise_memlock(const Napi::CallbackInfo &info) {
+  rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+  if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0) return result(info, 0);
+  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return result(info, -1);
+  limit.rlim_cur = limit.rlim_max;
+  return result(info, setrlimit(RLIMIT_MEMLOCK, &limit));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("bpf", Napi::Function::New<bpf>(env, "bpf"));
   exports.Set("perfEventOpen", Napi::Function::New<perf_event_open>(env, "perfEventOpen"));
   exports.Set("perfEventIoctl", Napi::Function::New<perf_event_ioctl>(env, "perfEventIoctl"));
+  exports.Set("raiseMemlock", Napi::Function::New<raise_memlock>(env, "raiseMemlock"));
   return exports;
 }
 

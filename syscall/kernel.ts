@@ -1,5 +1,7 @@
+import { release as kernelRelease } from 'node:os'
 import { bpf } from './call.js'
 import { type Descriptor, Descriptors } from './fd.js'
+import { attachKprobe } from './kprobe.js'
 import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } from './link.js'
 import { type BpfMap, createMap, type MapSpec, openMap } from './map.js'
 import { loadNative, type Native } from './native.js'
@@ -20,14 +22,21 @@ export interface Kernel {
   attachTracing(program: Program): Descriptor
   /** Attaches a raw tracepoint program. Throws SyscallError. */
   attachRawTracepoint(program: Program, name: string): Descriptor
+  /** Attaches a kprobe program to the entry of a function. Throws SyscallError, UnsupportedError. */
+  attachKprobe(program: Program, symbol: string): Descriptor
   /** Attaches an iterator. Throws SyscallError. */
   attachIterator(program: Program): Iterator
   /** Descriptors that are open now. */
   readonly open: number
 }
 
-/** The kernel, through the native shim; tests pass another. Throws UnsupportedError when the shim is not there. */
-export function openKernel(native: Native = loadNative()): Kernel {
+/**
+ * The kernel, through the native shim; tests pass another. Throws UnsupportedError when the shim is not there. Before Linux 5.11, which is
+ * told by its `release`, maps and programs are locked memory: as much is allowed as possible, and what is not enough is refused later.
+ */
+export function openKernel(native: Native = loadNative(), release = kernelRelease()): Kernel {
+  const [major = 0, minor = 0] = release.split('.').map(part => parseInt(part))
+  if (major < 5 || (major === 5 && minor < 11)) native.raiseMemlock()
   const descriptors = new Descriptors(native)
   return {
     createMap: spec => createMap(descriptors, spec),
@@ -36,6 +45,7 @@ export function openKernel(native: Native = loadNative()): Kernel {
     loadProgram: spec => loadProgram(descriptors, spec),
     attachTracing: program => attachTracing(descriptors, program),
     attachRawTracepoint: (program, name) => attachRawTracepoint(descriptors, program, name),
+    attachKprobe: (program, symbol) => attachKprobe(descriptors, program, symbol),
     attachIterator: program => attachIterator(descriptors, program),
     get open() {
       return descriptors.open

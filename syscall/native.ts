@@ -14,6 +14,8 @@ export interface Native {
   bpf(command: number, attr: Uint8Array, pointers: readonly Pointer[]): number
   perfEventOpen(attr: Uint8Array, pid: number, cpu: number, group: number, flags: number, pointers: readonly Pointer[]): number
   perfEventIoctl(fd: number, request: number, argument: number): number
+  /** Allows this process as much locked memory as it may have: RLIMIT_MEMLOCK. */
+  raiseMemlock(): number
   close(fd: number): void
   /** Throws Node's error. */
   read(fd: number, buffer: Uint8Array): number
@@ -32,5 +34,5 @@ export function loadNative(): Native {
   } catch (cause) {
     throw new UnsupportedError(`the native shim ${path} does not fit this machine: run npm run build`, undefined, { cause })
   }
-  return { ...shim as Pick<Native, 'bpf' | 'perfEventOpen' | 'perfEventIoctl'>, close: closeSync, read: (fd, buffer) => readSync(fd, buffer) }
+  return { ...shim as Pick<Native, 'bpf' | 'perfEventOpen' | 'perfEventIoctl' | 'raiseMemlock'>, close: closeSync, read: (fd, buffer) => readSync(fd, buffer) }
 }

@@ -1,21 +1,41 @@
 import type { Code } from '../../bpf-asm/index.js'
-import type { Context } from '../program/index.js'
+import type { Access, Call, Context, Field } from '../program/index.js'
 
-/** Where a program runs. */
+/** Where a program runs. Typed tracepoints, entries, exits and iterators are found in the kernel's BTF, the others by name. */
+export type Point =
+  | { readonly tracepoint: string }
+  | { readonly rawTracepoint: string }
+  /** Of a function, by ftrace. */
+  | { readonly entry: string }
+  | { readonly exit: string }
+  | { readonly kprobe: string }
+  /** Runs once at the start. */
+  | { readonly iterator: string }
+
 export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */
   readonly program: string
-  /** A tracepoint, or an iterator that runs once at the start. */
-  readonly on: { readonly tracepoint: string } | { readonly iterator: string }
-  readonly code: (context: Context) => Code
+  readonly on: Point
+  /** Whether a kernel may lack the point: it then has nothing that would pass there, or a limit tells of it. */
+  readonly optional?: true
+  readonly code: (context: Context, call: Call) => Code
 }
 
-/** A set of hooks that together count every byte. */
-export interface Backend {
-  readonly name: string
-  readonly hooks: readonly Hook[]
-  /** Why the running kernel might lack a hook. */
+/** Hooks that together count every byte. */
+export interface Variant extends Pick<Context, 'locked' | 'calls'> {
+  /** What a kernel needs that has all hooks. */
   readonly needs: string
+  /** A helper that came with the Linux version from which on programs may do what these do, where hooks alone do not tell. */
+  readonly helper?: string
+  readonly access: (field: Field) => Access
+  readonly hooks: readonly Hook[]
   /** What it cannot see or sees in another way than one would think, for `-v` and the README. */
   readonly limits: readonly string[]
+}
+
+/** A way of hooking into the kernel, as the user names it. */
+export interface Backend {
+  readonly name: string
+  /** What it becomes on kernels of different ages, the preferred variant first. */
+  readonly variants: readonly Variant[]
 }

@@ -1,7 +1,9 @@
 import type { Backend } from './backend.js'
+import { fentry } from './fentry.js'
+import { kprobe } from './kprobe.js'
 import { tracepoint } from './tracepoint.js'
 
-export type { Backend, Hook } from './backend.js'
+export type { Backend, Hook, Point, Variant } from './backend.js'
 
 /** All backends, the preferred one first. */
-export const backends: readonly Backend[] = [tracepoint]
+export const backends: readonly Backend[] = [fentry, kprobe, tracepoint]

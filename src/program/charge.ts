@@ -1,38 +1,46 @@
 import {
-  and, atomicAdd, call, cmpxchg, type Code, exit, ja, jeq, jeq32, jne, jne32, label, load, loadMapValue, mov, mov32, note, r0, r1, r10, r2, r3, r4,
-  r5, store,
+  and, atomicAdd, cmpxchg, type Code, exit, ja, jeq, jeq32, jne, jne32, label, load, loadMapValue, mov, mov32, note, r0, r1, r10, r2,
+  r3, r4, r5, type Register, store,
 } from '../../bpf-asm/index.js'
 import { Key, Pid, Stat, Value } from '../layout.js'
-import { amount, type Context, flow, lookup, mapName, read, stack, task } from './context.js'
+import { lookup } from './access.js'
+import { amount, type Context, flow, mapName, stack, task } from './context.js'
 import { insert } from './enter.js'
-import type { Field } from './field.js'
 import { admit, choosesProcesses } from './filter.js'
 
-/** Which counter of an entry is charged. */
-export type Counter = 'tx' | 'rx'
+/** What was moved and is to be charged: code that adds it to counters of bytes sent and received. Clobbers r3. */
+export type Moved = (base: Register, tx: number, rx: number) => Code
 
-const total = { tx: Value.tx, rx: Value.rx } as const
+/** `amount` was sent. */
+export const tx: Moved = (base, sent) => atomicAdd('u64', base, sent, amount)
+/** `amount` was received. */
+export const rx: Moved = (base, _, received) => atomicAdd('u64', base, received, amount)
+/** `amount` was sent and what is on the stack was received. */
+export const both: Moved = (base, sent, received) => [
+  tx(base, sent, received),
+  load(r3, 'u64', r10, stack.received),
+  atomicAdd('u64', base, received, r3),
+]
 
 /** `PF_KTHREAD` (include/linux/sched.h) */
 const kernelThread = 0x00200000
-/** `Pid.nobody` as a signed immediate */
+/** `Pid.nobody` and `Pid.filtered` as signed immediates */
 const nobody = -1
 const filtered = Pid.filtered | 0
 
 /**
- * Charges `amount` to the current process, which is at work on the socket. The first process that moves bytes owns the entry and
+ * Charges what was moved to the current process, which is at work on the socket. The first process that moves bytes owns the entry and
  * is charged in it; any other gets an entry of its own beside it. Ends the program.
  */
-export function chargeCurrent(context: Context, counter: Counter): Code {
-  const { field, filter } = context
+export function chargeCurrent(context: Context, moved: Moved): Code {
+  const { field, filter, access, locked } = context
   return [
-    call('get_current_task_btf'),
-    mov(task, r0),
-    read(r1, field.taskFlags, task),
+    access.current(),
+    access.read(r1, field.taskFlags, task),
     and(r1, kernelThread),
     jne(r1, 0, 'unattended'),
     admit(context, 'filtered'),
-    read(r1, field.tgid, task),
+    access.tgid(r1),
     load(r2, 'u32', flow, Value.pid),
     jne(r2, r1, 'other'),
     label('own'),
@@ -40,30 +48,29 @@ export function chargeCurrent(context: Context, counter: Counter): Code {
     jeq(r2, r1, 'named'),
     store('u32', flow, Value.last, r1),
     label('named'),
-    refreshComm(field, 'count'),
+    refreshComm(context, 'count'),
     label('count'),
-    atomicAdd('u64', flow, total[counter], amount),
+    moved(flow, Value.tx, Value.rx),
     leave(),
 
     label('other'),
     jne32(r2, nobody, 'share'),
-    note('the first to move bytes owns the entry', mov32(r0, nobody)),
-    cmpxchg('u32', flow, Value.pid, r1),
-    jeq32(r0, nobody, 'own'),
-    jeq(r0, r1, 'own'),
+    note('the first to move bytes owns the entry', claim(context)),
+    locked ? ja('own') : [jeq32(r0, nobody, 'own'), jeq(r0, r1, 'own')],
     label('share'),
     store('u32', flow, Value.last, r1),
     note('the process’s own entry beside the owner’s', store('u32', r10, stack.key + Key.pid, r1)),
     lookup(mapName.flows, stack.key),
     jne(r0, 0, 'shared'),
-    copyShare(field),
+    access.tgid(r1),
+    copyShare(),
     insert('share_known'),
     label('share_known'),
     lookup(mapName.flows, stack.key),
     jeq(r0, 0, 'lose'),
     label('shared'),
     mov(flow, r0),
-    read(r1, field.tgid, task),
+    access.tgid(r1),
     ja('own'),
 
     choosesProcesses(filter) ? [
@@ -72,20 +79,25 @@ export function chargeCurrent(context: Context, counter: Counter): Code {
       leave(),
     ] : [],
     label('unattended'),
-    chargeLast(context, counter, 'unattended'),
+    chargeLast(context, moved, 'unattended'),
     leave(),
     label('lose'),
-    lose(counter),
+    lose(moved),
     leave(),
   ]
 }
 
-/** Charges `amount`, which the kernel moved while no process was at work, to the process that used the socket last. */
-export function chargeLast({ filter }: Context, counter: Counter, name: string): Code {
+/** Makes r1 the owner of `flow`, which is nobody's; without the lock, unless r0 is then another one who was faster. */
+function claim({ locked }: Context): Code {
+  return locked ? store('u32', flow, Value.pid, r1) : [mov32(r0, nobody), cmpxchg('u32', flow, Value.pid, r1)]
+}
+
+/** Charges what the kernel moved while no process was at work, to the process that used the socket last. */
+export function chargeLast(context: Context, moved: Moved, name: string): Code {
   const to = (part: string) => `${name}_${part}`
   return [
     load(r1, 'u32', flow, Value.last),
-    choosesProcesses(filter) ? [jeq32(r1, filtered, to('done')), jeq32(r1, nobody, to('done'))] : [
+    choosesProcesses(context.filter) ? [jeq32(r1, filtered, to('done')), jeq32(r1, nobody, to('done'))] : [
       jne32(r1, nobody, to('known')),
       note('no process ever used it: a socket of the kernel', mov(r1, Pid.kernel)),
       label(to('known')),
@@ -93,8 +105,7 @@ export function chargeLast({ filter }: Context, counter: Counter, name: string):
     load(r2, 'u32', flow, Value.pid),
     jeq(r2, r1, to('add')),
     jne32(r2, nobody, to('share')),
-    mov32(r0, nobody),
-    cmpxchg('u32', flow, Value.pid, r1),
+    claim(context),
     ja(to('add')),
     label(to('share')),
     store('u32', r10, stack.key + Key.pid, r1),
@@ -102,29 +113,29 @@ export function chargeLast({ filter }: Context, counter: Counter, name: string):
     jeq(r0, 0, to('add')),
     mov(flow, r0),
     label(to('add')),
-    atomicAdd('u64', flow, total[counter], amount),
+    moved(flow, Value.tx, Value.rx),
     label(to('done')),
   ]
 }
 
-/** Counts `amount` as not attributed. */
-export function lose(counter: Counter): Code {
+/** Counts what was moved as not attributed. */
+export function lose(moved: Moved): Code {
   return [
     loadMapValue(r1, mapName.stats, 0),
     mov(r2, 1),
     atomicAdd('u64', r1, Stat.lostEvents, r2),
-    atomicAdd('u64', r1, counter === 'tx' ? Stat.lostTx : Stat.lostRx, amount),
+    moved(r1, Stat.lostTx, Stat.lostRx),
   ]
 }
 
-/** `flow`'s comm is that of the leader of `task`'s thread group. Clobbers r2 to r5. */
-export function copyComm(field: Field): Code {
-  return [readComm(field), store('u64', flow, Value.comm, r4), store('u64', flow, Value.comm + 8, r5)]
+/** `flow`'s comm is that of the leader of `task`'s thread group. Clobbers r0 to r5. */
+export function copyComm({ access }: Context): Code {
+  return [access.comm(), store('u64', flow, Value.comm, r4), store('u64', flow, Value.comm + 8, r5)]
 }
 
-function refreshComm(field: Field, done: string): Code {
+function refreshComm({ access }: Context, done: string): Code {
   return [
-    readComm(field),
+    access.comm(),
     load(r2, 'u64', flow, Value.comm),
     jne(r2, r4, 'rename'),
     load(r2, 'u64', flow, Value.comm + 8),
@@ -135,20 +146,11 @@ function refreshComm(field: Field, done: string): Code {
   ]
 }
 
-function readComm(field: Field): Code {
-  return [
-    note('the name is the thread group leader’s', read(r3, field.leader, task)),
-    load(r4, 'u64', r3, field.comm.offset),
-    load(r5, 'u64', r3, field.comm.offset + 8),
-  ]
-}
-
 /** On the stack: an entry of r1's share of the socket of `flow`. */
-function copyShare(field: Field): Code {
+function copyShare(): Code {
   const words = (from: number, to: number) => Array.from({ length: (to - from) / 8 }, (_, index) => from + 8 * index)
   const share = (offset: number) => stack.value + offset
   return [
-    read(r1, field.tgid, task),
     words(Value.flags, Value.laddr).map(offset => store('u64', r10, share(offset), 0)),
     store('u32', r10, share(Value.pid), r1),
     store('u32', r10, share(Value.last), r1),

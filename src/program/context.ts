@@ -1,8 +1,6 @@
-import {
-  add, call, type Code, jeq, jne, jset, label, load, loadMap, type Member, mov, note, r0, r1, r10, r2, r6, r7, r8, r9, type Register,
-  type Size, store,
-} from '../../bpf-asm/index.js'
+import { type Code, jset, type Member, r1, r6, r7, r8, r9, type Register } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
+import type { Access } from './access.js'
 import type { Field } from './field.js'
 import type { Filter } from './filter.js'
 
@@ -10,9 +8,36 @@ import type { Filter } from './filter.js'
 export interface Context {
   readonly field: Field
   readonly filter: Filter
+  readonly access: Access
+  /** Whether all hooks read a socket under its lock, so that no two processors take the same difference. */
+  readonly locked: boolean
+  /**
+   * Whether hooks see what calls return: an MPTCP socket, and one in a sockmap, is then counted by that. Otherwise their TCP is: of
+   * MPTCP the subflows, of a sockmap what its sockets received.
+   */
+  readonly calls: boolean
 }
 
-/** The socket at hand, a `struct tcp_sock *` that the verifier lets the program read. */
+/** Where a program finds what the function or tracepoint was called with: offsets into its context, 8 bytes each. */
+export interface Call {
+  /** Of the first argument. */
+  readonly first: number
+  /** Of the argument with this name; undefined when the function has none. */
+  argument(name: string): number | undefined
+  /** Of what the function returned. */
+  readonly result: number
+}
+
+/** The call of a function with these parameters, as tracing programs see it. */
+export function callOf(params: readonly string[]): Call {
+  return {
+    first: 0,
+    argument: name => params.includes(name) ? 8 * params.indexOf(name) : undefined,
+    result: 8 * params.length,
+  }
+}
+
+/** The socket at hand. */
 export const socket = r6
 /** Bytes to be charged; before that, the most that may be charged. */
 export const amount = r7
@@ -24,7 +49,7 @@ export const task = r9
 /** The names under which the program refers to its maps. */
 export const mapName = {
   flows: 'flows',
-  overflow: 'overflow',
+  sockets: 'sockets',
   stats: 'stats',
   cgroup: 'cgroup',
   cgroupIds: 'cgroup_ids',
@@ -37,8 +62,12 @@ export const stack = {
   key: -Key.size,
   /** The key of a filter map. */
   filterKey: -Key.size - 8,
+  /** A socket's address as a key, or 16 bytes on their way from the kernel. */
+  passing: -Key.size - 24,
+  /** u64: bytes received, where `amount` are those sent. */
+  received: -Key.size - 32,
   /** A flow value in the making. */
-  value: -Key.size - 8 - Value.size,
+  value: -Key.size - 32 - Value.size,
 } as const
 
 /** `IPPROTO_TCP` and `IPPROTO_MPTCP` (include/uapi/linux/in.h). */
@@ -48,70 +77,15 @@ export const family = { inet: 2, inet6: 10 } as const
 /** include/net/tcp_states.h */
 export const state = {
   established: 1, synSent: 2, synRecv: 3, finWait1: 4, finWait2: 5, timeWait: 6, close: 7, closeWait: 8, lastAck: 9, listen: 10,
-  closing: 11,
+  closing: 11, newSynRecv: 12,
 } as const
-
-const sizes: Readonly<Record<number, Size>> = { 1: 'u8', 2: 'u16', 4: 'u32', 8: 'u64' }
-
-/** `dst = *(member *)(base)` in the member's own size. */
-export function read(dst: Register, member: Member, base: Register): Code {
-  const size = sizes[member.size]
-  if (size === undefined) throw new RangeError(`a member of ${member.size} bytes cannot be loaded at once`)
-  return load(dst, size, base, member.offset)
-}
-
-/** Looks up the entry of `socket`, a TCP socket: `flow` and r0 point to it, or r0 is 0. Its key stays on the stack. */
-export function find({ field }: Context): Code {
-  return [
-    key(field),
-    read(r1, field.sport, socket),
-    store('u16', r10, stack.key + Key.port, r1),
-    lookup(mapName.flows, stack.key),
-    mov(flow, r0),
-  ]
-}
-
-/** The same for an MPTCP socket, whose port is its subflows' affair. */
-export function findMptcp({ field }: Context): Code {
-  return [key(field), lookup(mapName.flows, stack.key), mov(flow, r0)]
-}
-
-function key(field: Field): Code {
-  return [
-    note('the key: the socket’s cookie, 0 before the kernel was asked for one', read(r1, field.cookie, socket)),
-    store('u64', r10, stack.key + Key.cookie, r1),
-    store('u64', r10, stack.key + Key.pid, 0),
-  ]
-}
-
-/** `r0 = bpf_map_lookup_elem(&map, r10 + key)` */
-export function lookup(map: string, key: number): Code {
-  return [mov(r2, r10), add(r2, key), loadMap(r1, map), call('map_lookup_elem')]
-}
-
-/**
- * `socket = bpf_skc_to_tcp_sock(source)`, a helper since 5.9; leaves for `otherwise` unless it is TCP over IPv4 or IPv6. The
- * family is looked at first because before 6.0 the helper asks for protocol 6 alone, which a netlink socket can have too.
- */
-export function asTcp({ field }: Context, source: Register, otherwise: string): Code {
-  return [
-    read(r1, field.family, source),
-    jeq(r1, family.inet, 'inet'),
-    jne(r1, family.inet6, otherwise),
-    label('inet'),
-    mov(r1, source),
-    call('skc_to_tcp_sock'),
-    jeq(r0, 0, otherwise),
-    mov(socket, r0),
-  ]
-}
 
 /**
  * Goes to `redirected` when the socket at `source` is in a sockmap: `SK_USER_DATA_PSOCK` (include/net/sock.h, since 6.0). Programs may
  * then move its bytes to other sockets, so that only the return values of calls tell what a process moved.
  */
-export function ifRedirected({ field }: Context, source: Register, redirected: string): Code {
-  return [read(r1, field.userData, source), jset(r1, 4, redirected)]
+export function ifRedirected({ field, access, calls }: Context, source: Register, redirected: string): Code {
+  return calls ? [access.read(r1, field.userData, source), jset(r1, 4, redirected)] : []
 }
 
 /** The bits of a member within what `read` loads. */

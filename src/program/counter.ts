@@ -1,9 +1,9 @@
 import {
-  add, and, type Code, cmpxchg, jeq, jne, jne32, jsle, jle, jset, jsgt32, label, load, lsh, mov, note, r0, r1, r2, r3, r4, r5, store, sub,
-  sub32,
+  add, and, arsh, atomicAdd, type Code, cmpxchg, ja, jeq, jeq32, jne, jsle, jle, jset, jsgt32, label, load, lsh, mov, note, r0, r1, r10, r2,
+  r3, r4, r5, type Register, store, sub, sub32,
 } from '../../bpf-asm/index.js'
 import { Value } from '../layout.js'
-import { amount, type Context, flow, read, socket, state } from './context.js'
+import { amount, type Context, flow, socket, stack, state } from './context.js'
 
 /** `SOCK_DONE` of `enum sock_flags` (include/net/sock.h): the peer's FIN has arrived. */
 const sockDone = 1 << 1
@@ -23,15 +23,15 @@ const finSent = bits(state.finWait1, state.finWait2, state.timeWait, state.lastA
  * connection's life: `isn`. With it there is one word to read that changes at both ends, and no lock is needed. `bytes_acked`
  * is read first and only tells the upper half; the state last, for a FIN is counted only after the state has told of it.
  */
-export function queued({ field }: Context): Code {
+export function queued({ field, access }: Context): Code {
   return [
-    read(r1, field.bytesAcked, socket),
-    read(r2, field.writeSeq, socket),
+    access.read(r1, field.bytesAcked, socket),
+    access.read(r2, field.writeSeq, socket),
     load(r3, 'u32', flow, Value.isn),
     sub32(r2, r3),
     sub32(r2, r1),
     note('r1: every byte ever queued', add(r1, r2)),
-    read(r3, field.state, socket),
+    access.read(r3, field.state, socket),
   ]
 }
 
@@ -42,9 +42,14 @@ export function lessFin(name: string): Code {
 
 /**
  * `amount =` what `socket` queued and nobody was charged with, at most what `amount` holds if it is a bound; it counts as charged
- * from here on. Goes to `none` when there is nothing. Several processors may do this at once, outside the socket's lock.
+ * from here on. Goes to `none` when there is nothing. Where no lock is held, several processors may do this at once.
  */
 export function takeQueued(context: Context, none: string, { name = 'tx', bounded = true } = {}): Code {
+  const bound = bounded ? [
+    jle(r2, amount, `${name}_whole`),
+    note('others’ sends are under way: take our own part', mov(r2, amount)),
+    label(`${name}_whole`),
+  ] : []
   return [
     queued(context),
     jeq(r3, state.established, `${name}_open`),
@@ -52,47 +57,58 @@ export function takeQueued(context: Context, none: string, { name = 'tx', bounde
     lsh(r4, r3),
     jset(r4, sending, `${name}_open`),
     and(r4, finSent),
-    jeq(r4, 0, none),
+    jeq(r4, 0, `${name}_ended`),
     note('less the FIN', sub(r1, 1)),
+    ja(`${name}_open`),
+    label(`${name}_ended`),
+    note('not connected: what was queued when it was', load(r1, 'u64', flow, Value.txEnd)),
     label(`${name}_open`),
-    note('tries, should others be faster', mov(r5, 16)),
-    label(`${name}_again`),
-    load(r0, 'u64', flow, Value.txSeen),
-    mov(r2, r1),
-    sub(r2, r0),
-    jsle(r2, 0, none),
-    bounded ? [
-      jle(r2, amount, `${name}_whole`),
-      note('others’ sends are under way: take our own part', mov(r2, amount)),
-      label(`${name}_whole`),
-    ] : [],
-    mov(r3, r0),
-    add(r3, r2),
-    mov(r4, r0),
-    cmpxchg('u64', flow, Value.txSeen, r3),
-    jeq(r0, r4, `${name}_taken`),
-    sub(r5, 1),
-    jne(r5, 0, `${name}_again`),
-    mov(r2, 0),
-    label(`${name}_taken`),
-    mov(amount, r2),
-    jeq(amount, 0, none),
+    context.locked ? [
+      load(r0, 'u64', flow, Value.txSeen),
+      mov(r2, r1),
+      sub(r2, r0),
+      jsle(r2, 0, none),
+      bound,
+      add(r0, r2),
+      store('u64', flow, Value.txSeen, r0),
+      mov(amount, r2),
+    ] : [
+      note('tries, should others be faster', mov(r5, 16)),
+      label(`${name}_again`),
+      load(r0, 'u64', flow, Value.txSeen),
+      mov(r2, r1),
+      sub(r2, r0),
+      jsle(r2, 0, none),
+      bound,
+      mov(r3, r0),
+      add(r3, r2),
+      mov(r4, r0),
+      cmpxchg('u64', flow, Value.txSeen, r3),
+      jeq(r0, r4, `${name}_taken`),
+      sub(r5, 1),
+      jne(r5, 0, `${name}_again`),
+      mov(r2, 0),
+      label(`${name}_taken`),
+      mov(amount, r2),
+      jeq(amount, 0, none),
+    ],
   ]
 }
 
 /**
- * `r1 =` all bytes ever consumed from `socket`, whose lock is held: `bytes_received - (rcv_nxt - copied_seq)`, less the FIN
- * once that is consumed too.
+ * `r1 =` all bytes ever consumed from `socket`: `bytes_received - (rcv_nxt - copied_seq)`, less the FIN once that is consumed too. r2 is
+ * `copied_seq`. Without the lock (`racing`) `copied_seq` may have passed the `rcv_nxt` that was read.
  */
-export function consumed({ field }: Context, name = 'rx'): Code {
+export function consumed({ field, access }: Context, name = 'rx', { racing = false } = {}): Code {
   return [
-    read(r1, field.bytesReceived, socket),
-    read(r3, field.rcvNxt, socket),
-    read(r2, field.copiedSeq, socket),
+    access.read(r1, field.bytesReceived, socket),
+    access.read(r3, field.rcvNxt, socket),
+    access.read(r2, field.copiedSeq, socket),
     sub32(r3, r2),
+    racing ? [lsh(r3, 32), arsh(r3, 32)] : [],
     note('r1: every byte ever consumed', sub(r1, r3)),
     jne(r3, 0, `${name}_known`),
-    read(r3, field.flags, socket),
+    access.read(r3, field.flags, socket),
     and(r3, sockDone),
     jeq(r3, 0, `${name}_known`),
     note('less the FIN', sub(r1, 1)),
@@ -104,44 +120,52 @@ export function consumed({ field }: Context, name = 'rx'): Code {
  * Adds to r1 the urgent byte that recv(MSG_OOB) delivered while the stream had not come to it yet (tcp_recv_urg); when the
  * stream passes it, `copied_seq` counts it. r2 is `copied_seq`.
  */
-export function consumedUrgent({ field }: Context): Code {
+export function consumedUrgent({ field, access }: Context, name: string): Code {
   return [
-    read(r3, field.urgData, socket),
-    jne(r3, urgRead, 'urgent_none'),
-    read(r3, field.urgSeq, socket),
-    read(r2, field.copiedSeq, socket),
+    access.read(r3, field.urgData, socket),
+    jne(r3, urgRead, name),
+    access.read(r3, field.urgSeq, socket),
     sub32(r2, r3),
-    jsgt32(r2, 0, 'urgent_none'),
+    jsgt32(r2, 0, name),
     add(r1, 1),
-    label('urgent_none'),
+    label(name),
   ]
 }
 
-/** `amount =` what r1 says was consumed and nobody was charged with, under the socket's lock; goes to `none` without any. */
-export function takeConsumed(none: string): Code {
+/**
+ * `taken =` what r1 says was consumed and nobody was charged with; goes to `none` without any. The lock is held, but where calls are seen
+ * when they have returned, an urgent byte is counted without.
+ */
+export function takeConsumed({ locked }: Context, none: string, taken: Register = amount): Code {
   return [
-    mov(amount, r1),
     load(r2, 'u64', flow, Value.rxSeen),
-    sub(amount, r2),
-    jsle(amount, 0, none),
-    store('u64', flow, Value.rxSeen, r1),
+    locked ? [
+      mov(r3, r1),
+      sub(r1, r2),
+      jsle(r1, 0, none),
+      store('u64', flow, Value.rxSeen, r3),
+    ] : [
+      sub(r1, r2),
+      jsle(r1, 0, none),
+      atomicAdd('u64', flow, Value.rxSeen, r1),
+    ],
+    taken === r1 ? [] : mov(taken, r1),
   ]
 }
 
-/** `r1 = snd_una - bytes_acked`: see `queued`. Under the lock, or read again until both are of one moment. */
-export function firstSequence({ field }: Context, name: string): Code {
+/** `r1 = snd_una - bytes_acked`: see `queued`. Without the lock (`racing`) read until it is twice the same. */
+export function firstSequence({ field, access }: Context, name: string, { racing = true } = {}): Code {
+  const isn = [access.read(r2, field.bytesAcked, socket), access.read(r1, field.sndUna, socket), sub32(r1, r2)]
+  if (!racing) return isn
   return [
-    mov(r5, 16),
+    isn,
+    Array.from({ length: 8 }, () => [
+      store('u32', r10, stack.filterKey, r1),
+      access.refresh(),
+      isn,
+      load(r2, 'u32', r10, stack.filterKey),
+      jeq32(r1, r2, `${name}_isn`),
+    ]),
     label(`${name}_isn`),
-    read(r2, field.bytesAcked, socket),
-    read(r1, field.sndUna, socket),
-    read(r3, field.bytesAcked, socket),
-    read(r4, field.sndUna, socket),
-    sub(r5, 1),
-    jeq(r5, 0, `${name}_isn_read`),
-    jne(r2, r3, `${name}_isn`),
-    jne32(r1, r4, `${name}_isn`),
-    label(`${name}_isn_read`),
-    sub32(r1, r2),
   ]
 }

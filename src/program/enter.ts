@@ -1,10 +1,10 @@
 import {
-  add, atomicAdd, be, call, type Code, ja, jeq, jne, jne32, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4,
-  store, sub,
+  add, atomicAdd, be, type Code, ja, jeq, jne, jne32, jset, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4, r9, store, sub, call,
 } from '../../bpf-asm/index.js'
-import { Flag, Key, Stat, Value } from '../layout.js'
-import { amount, type Context, family, flow, lookup, mapName, read, socket, stack, state, task } from './context.js'
+import { Flag, Stat, Value } from '../layout.js'
+import { lookup } from './access.js'
 import { copyComm } from './charge.js'
+import { amount, type Context, family, flow, mapName, socket, stack, state, task } from './context.js'
 import { consumed, firstSequence, lessFin, queued } from './counter.js'
 import { choosesProcesses } from './filter.js'
 
@@ -18,6 +18,8 @@ export type Origin =
   | 'sending'
   /** A process received from it: what comes later counts. */
   | 'receiving'
+  /** A process is at work on it, and lets go of it, or sends a packet: what comes later counts. */
+  | 'used'
   /** It was there before us, `task` has it open: what comes later counts. */
   | 'seeded'
   /** It was there before us, and no process has it open: what comes later counts. */
@@ -25,37 +27,40 @@ export type Origin =
   /** An MPTCP socket, whose counters are the return values of its calls. */
   | 'mptcp'
 
-/** `BPF_NOEXIST` and `BPF_SK_STORAGE_GET_F_CREATE` (include/uapi/linux/bpf.h). */
+/** `BPF_NOEXIST` (include/uapi/linux/bpf.h) */
 const noExist = 1
-const create = 1
 
 /** ::ffff:0:0/96 seen as the second and third word of four, little-endian. */
 const mappedWord = 0xffff0000 | 0
 
 /**
- * Makes the entry of `socket`: afterwards `flow` is the entry and the program goes to `found`; or, where the map has no room, the
- * socket's own storage, from which only `lost` can be counted, and goes to `spilled`. Goes to `none` when the socket is not wanted.
+ * Makes the entry of `socket`: afterwards `flow` is the entry and the program goes to `found`; or, where the map has no room, the counters
+ * that are kept beside it, from which only `lost` can be counted, and goes to `spilled`. Goes to `none` when the socket is not wanted.
  */
 export function enter(context: Context, origin: Origin, to: { found: string; spilled: string; none: string }): Code {
+  const { access } = context
   const { found, spilled, none } = to
-  const known = `${origin}_known`
+  const done = `${origin}_done`
+  const isKnown = origin === 'sending' || origin === 'receiving' || origin === 'used'
   return [
     note('the entry is made on the stack', mov(flow, r10)),
     add(flow, stack.value),
     fill(),
     identify(context, origin, none),
     baseline(context, origin),
-    mov(r1, socket),
-    call('get_socket_cookie'),
-    store('u64', r10, stack.key + Key.cookie, r0),
-    origin === 'sending' || origin === 'receiving' ? [respill(), label('spill_read')] : [],
-    insert(known),
-    label(known),
+    access.remember(origin, isKnown, none),
+    insert(done),
+    label(done),
     lookup(mapName.flows, stack.key),
     mov(flow, r0),
     jne(r0, 0, found),
-    origin === 'mptcp' ? ja(spilled) : [storage(create), jeq(r0, 0, none), mov(flow, r0), ja(spilled)],
+    origin === 'mptcp' ? ja(spilled) : [access.spill(true), jeq(r0, 0, none), mov(flow, r0), ja(spilled)],
   ]
+}
+
+/** Goes to `otherwise` when no process has the socket any more (`SOCK_DEAD`): its end may have come already. */
+export function unlessDead({ access, field }: Context, otherwise: string): Code {
+  return [access.read(r1, field.flags, socket), jset(r1, 1, otherwise)]
 }
 
 /** Puts the value on the stack into the map under the key on the stack and counts it, or goes to `exists`. */
@@ -75,28 +80,18 @@ export function insert(exists: string): Code {
   ]
 }
 
-/** `r0 =` the socket's storage, where a socket is counted that the map has no room for. */
-export function storage(flags: number): Code {
-  return [
-    loadMap(r1, mapName.overflow),
-    mov(r2, socket),
-    flags === 0 ? mov(r3, 0) : [mov(r3, r10), add(r3, stack.value)],
-    mov(r4, flags),
-    call('sk_storage_get'),
-  ]
-}
-
 /** Counters zero, nobody’s. */
 function fill(): Code {
-  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns]
+  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.txEnd, Value.comm, Value.comm + 8, Value.netns]
   return [zero.map(offset => store('u64', flow, offset, 0)), note('nobody’s yet', store('u64', flow, Value.pid, -1))]
 }
 
 /** Addresses, ports, service, family and namespace, from `socket` to `flow`. */
-export function identify({ field, filter }: Context, origin: Origin, none: string, prefix: string = origin): Code {
+export function identify({ field, filter, access }: Context, origin: Origin, none: string, prefix: string = origin): Code {
   const name = (part: string) => `${prefix}_${part}`
-  const theirs = note('opened: the service is theirs', store('u16', flow, Value.service, r2))
-  const ours = [note('accepted: the service is ours', load(r1, 'u16', flow, Value.lport)), store('u16', flow, Value.service, r1)]
+  const { read } = access
+  const theirs = note('opened: the service is theirs', load(r1, 'u16', flow, Value.rport), store('u16', flow, Value.service, r1))
+  const ours = note('accepted: the service is ours', load(r1, 'u16', flow, Value.lport), store('u16', flow, Value.service, r1))
   const service = origin === 'opened' ? theirs : origin === 'accepted' ? ours : [
     note('a connection that was accepted has its listener’s backlog', read(r1, field.backlog, socket)),
     jne(r1, 0, name('accepted')),
@@ -118,7 +113,7 @@ export function identify({ field, filter }: Context, origin: Origin, none: strin
     ja(name('mapped')),
     label(name('inet6')),
     ([[Value.laddr, field.saddr6], [Value.raddr, field.daddr6]] as const).map(([offset, address]) => [0, 8].map(half => [
-      load(r1, 'u64', socket, address.offset + half),
+      read(r1, { offset: address.offset + half, size: 8 }, socket),
       store('u64', flow, offset + half, r1),
     ])),
     load(r1, 'u64', flow, Value.raddr),
@@ -130,8 +125,8 @@ export function identify({ field, filter }: Context, origin: Origin, none: strin
     label(name('native')),
     filter.family === 4 ? ja(none) : store('u16', flow, Value.family, 6),
     label(name('ports')),
-    read(r2, field.dport, socket),
-    store('u16', flow, Value.rport, r2),
+    read(r1, field.dport, socket),
+    store('u16', flow, Value.rport, r1),
     origin === 'mptcp' ? [read(r1, field.num, socket), be(r1, 16)] : read(r1, field.sport, socket),
     store('u16', flow, Value.lport, r1),
     service,
@@ -143,47 +138,49 @@ export function identify({ field, filter }: Context, origin: Origin, none: strin
 
 /** Sets from where the bytes of `socket` count. */
 function baseline(context: Context, origin: Origin): Code {
-  const { field } = context
+  const { access, field } = context
   const done = `${origin}_baseline`
-  const isn = [firstSequence(context, origin), note('isn', store('u32', flow, Value.isn, r1))]
+  // Iterators, and calls that have returned, see a socket without its lock.
+  const racing = { racing: origin === 'seeded' || origin === 'unowned' || !context.locked }
+  const isn = [firstSequence(context, origin, racing), note('isn', store('u32', flow, Value.isn, r1))]
   const seen = [
     queued(context),
     lessFin(`${origin}_fin`),
     origin === 'sending' ? [sub(r1, amount)] : [],
     store('u64', flow, Value.txSeen, r1),
-    consumed(context, `${origin}_seen`),
+    consumed(context, `${origin}_seen`, racing),
     store('u64', flow, Value.rxSeen, r1),
   ]
   switch (origin) {
     case 'opened':
-      return [isn, note('the SYN', store('u64', flow, Value.txSeen, 1))]
+      return [isn, syn(context, done), label(done)]
     case 'accepted':
       return isn
     case 'sending':
+    case 'used':
       return [
-        read(r1, field.state, socket),
-        jne(r1, state.synSent, 'sending_connected'),
-        note('fast open: counted when the connection stands', store('u64', flow, Value.txSeen, 1)),
-        call('get_current_task_btf'),
-        mov(task, r0),
+        access.read(r1, field.state, socket),
+        jne(r1, state.synSent, `${origin}_connected`),
+        note('counted when the connection stands', store('u64', flow, Value.txSeen, 1)),
+        access.current(),
         expect(context),
         ja(done),
-        label('sending_connected'),
+        label(`${origin}_connected`),
         isn,
-        read(r1, field.state, socket),
+        access.read(r1, field.state, socket),
         note('fast open: all of it is new', jeq(r1, state.synRecv, done)),
         seen,
         label(done),
       ]
     case 'receiving':
-      return [isn, read(r1, field.state, socket), jeq(r1, state.synRecv, done), seen, label(done)]
+      return [isn, access.read(r1, field.state, socket), jeq(r1, state.synRecv, done), seen, label(done)]
     case 'seeded':
       return [isn, seen, expect(context)]
     case 'unowned':
       return [isn, seen]
     case 'mptcp':
       return [
-        read(r1, field.state, socket),
+        access.read(r1, field.state, socket),
         jne(r1, state.close, done),
         note('closed already: there will be no other sign', store('u32', flow, Value.flags, Flag.gone)),
         label(done),
@@ -191,22 +188,23 @@ function baseline(context: Context, origin: Origin): Code {
   }
 }
 
-/** Notes `task` as the process that will be charged if the kernel moves bytes before anybody else does. */
-function expect({ field, filter }: Context): Code {
-  if (choosesProcesses(filter)) return []
-  return [read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(field)]
+/**
+ * Of a connection that is being established, whose new state is in r9: the SYN is no byte that was sent. A socket under repair
+ * (TCP_REPAIR) is established without one.
+ */
+export function syn({ access, field }: Context, done: string): Code {
+  return [
+    note('the SYN', store('u64', flow, Value.txSeen, 1)),
+    jne(r9, state.established, done),
+    access.read(r1, field.bytesAcked, socket),
+    jne(r1, 0, done),
+    note('under repair', store('u64', flow, Value.txSeen, 0)),
+  ]
 }
 
-/** Continues from where the socket's storage says that counting stood while the map had no room. */
-function respill(): Code {
-  return [
-    storage(0),
-    jeq(r0, 0, 'spill_read'),
-    load(r1, 'u32', r0, Value.isn),
-    store('u32', flow, Value.isn, r1),
-    load(r1, 'u64', r0, Value.txSeen),
-    store('u64', flow, Value.txSeen, r1),
-    load(r1, 'u64', r0, Value.rxSeen),
-    store('u64', flow, Value.rxSeen, r1),
-  ]
+/** Notes `task` as the process that will be charged if the kernel moves bytes before anybody else does. */
+function expect(context: Context): Code {
+  const { access, field, filter } = context
+  if (choosesProcesses(filter)) return []
+  return [access.read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(context)]
 }

@@ -1,7 +1,8 @@
 import {
   call, type Code, ja, jeq, jeq32, jne, label, loadMap, mov, note, r0, r1, r10, r2, store,
 } from '../../bpf-asm/index.js'
-import { type Context, lookup, mapName, read, stack, task } from './context.js'
+import { lookup } from './access.js'
+import { type Context, mapName, stack, task } from './context.js'
 
 /** Whose bytes are wanted. What is not asked for is absent and costs nothing. */
 export interface Filter {
@@ -21,10 +22,11 @@ export function choosesProcesses({ pids, cgroup, cgroupIds, mntnsIds }: Filter):
 }
 
 /** Goes to `reject` unless the current task, which is `task`, passes. Clobbers r0 to r5. */
-export function admit({ field, filter }: Context, reject: string, name = 'admit'): Code {
+export function admit({ field, filter, access }: Context, reject: string, name = 'admit'): Code {
+  const { read } = access
   return [
     filter.pids.length === 0 ? [] : [
-      read(r1, field.tgid, task),
+      access.tgid(r1),
       filter.pids.map(pid => jeq32(r1, pid, name)),
       ja(reject),
       label(name),

@@ -34,8 +34,8 @@ export interface Result {
 const source = fileURLToPath(new URL('../../../tools/workload/', import.meta.url))
 const folder = fileURLToPath(new URL('../../workload/', import.meta.url))
 const program = `${folder}workload`
-/** Seconds after which a case hangs. */
-const patience = 60
+/** Seconds after which a case hangs; `TCPTOP_PATIENCE` times as many on a machine that is so much slower. */
+const patience = 60 * Number(process.env.TCPTOP_PATIENCE ?? 1)
 
 /** Compiles the programs, if they have changed, and lists the cases. */
 export function compile(): Case[] {

@@ -43,6 +43,7 @@ export function fakeKernel(answer: Answer = () => {}) {
   const native: Native = {
     bpf: (number, attr, pointers) => ask({ name: names.get(number)!, attr, pointers }),
     perfEventOpen: (attr, _pid, _cpu, _group, _flags, pointers) => ask({ name: 'perf_event_open', attr, pointers }),
+    raiseMemlock: () => 0,
     perfEventIoctl: () => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [] }),
     close: fd => {
       if (!made.includes(fd) || closed.includes(fd)) throw new Error(`descriptor ${fd} is not open`)

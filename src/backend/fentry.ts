@@ -1,0 +1,38 @@
+import {
+  consumedBy, destroyed, receivedFrom, receivedFromMap, receivedUrgent, seedFile, seedSocket, sentLocked, sentTo, sentToMap, stateSet, typed,
+} from '../program/index.js'
+import type { Backend } from './backend.js'
+import { atRelease } from './release.js'
+
+/**
+ * The return of the functions that take bytes from a caller, under the socket's lock, and tracepoints for the rest. The functions of MPTCP
+ * and of sockmaps are hooked apart, so that plain TCP does not pay for them.
+ */
+export const fentry: Backend = {
+  name: 'fentry',
+  variants: [{
+    needs: 'Linux 5.12 with BTF and ftrace',
+    helper: 'check_mtu',
+    access: typed,
+    locked: true,
+    calls: true,
+    hooks: [
+      { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
+      // Until Linux 6.4 sendfile and splice go another way.
+      { program: 'tcptop_tx_page', on: { exit: 'do_tcp_sendpages' }, optional: true, code: sentLocked },
+      { program: 'tcptop_urgent', on: { exit: 'tcp_recv_urg' }, optional: true, code: receivedUrgent },
+      { program: 'tcptop_mptcp_tx', on: { exit: 'mptcp_sendmsg' }, optional: true, code: sentTo },
+      { program: 'tcptop_mptcp_rx', on: { exit: 'mptcp_recvmsg' }, optional: true, code: receivedFrom },
+      { program: 'tcptop_map_tx', on: { exit: 'tcp_bpf_sendmsg' }, optional: true, code: sentToMap },
+      { program: 'tcptop_map_rx', on: { exit: 'tcp_bpf_recvmsg' }, optional: true, code: receivedFromMap },
+      { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
+      { program: 'tcptop_state', on: { tracepoint: 'inet_sock_set_state' }, code: stateSet },
+      { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
+      // In this order, for the first knows the owners.
+      { program: 'tcptop_files', on: { iterator: 'task_file' }, code: seedFile },
+      { program: 'tcptop_sockets', on: { iterator: 'tcp' }, code: seedSocket },
+    ],
+    limits: [],
+  }, atRelease({ entry: 'release_sock' }, 'Linux 5.8 with BTF and ftrace')],
+}

@@ -1,0 +1,60 @@
+import { add, type Code, loadMap, call, type Member, mov, r1, r10, r2, type Register, type Size } from '../../bpf-asm/index.js'
+
+/** How a program gets at the kernel's structures, and what it knows a socket by. */
+export interface Access {
+  /** The map `mapName.sockets`: what is kept of sockets beside their flows. Its values are the counters that a `Value` starts with. */
+  readonly sockets: {
+    readonly type: 'sk_storage' | 'hash'
+    readonly keySize: number
+    readonly flags: number
+    /** Entries, when there is room for so many flows. */
+    room(flows: number): number
+  }
+  /**
+   * `dst = base->member`, of `socket` only after `asTcp`. Where the access is probed it is a call, unless it reads what `refresh` has
+   * copied: it clobbers r0 to r5.
+   */
+  read(dst: Register, member: Member, base: Register): Code
+  /** `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6. */
+  asTcp(source: Register, otherwise: string): Code
+  /** Makes reads of `socket`, which is known to be TCP, tell of now. */
+  refresh(): Code
+  /**
+   * Looks up the entry of `socket`: `flow` and r0 point to it, or r0 is 0. Its key stays on the stack. `name` tells its labels from
+   * others of the program.
+   */
+  find(name?: string): Code
+  /**
+   * On the stack, the key of `socket`'s entry that is to be made, whose value is on the stack too: where the socket was counted before,
+   * it goes on from there. Leaves for `none` when the socket cannot be kept in mind. `isKnown`: whether it may have been counted before.
+   */
+  remember(name: string, isKnown: boolean, none: string): Code
+  /** `r0 =` the counters, as in a `Value`, of `socket` that the flow map has no room for, or 0. Made from the value on the stack with `make`. */
+  spill(make: boolean): Code
+  /** Whether a socket that connects once more from the same port goes on with its entry. */
+  readonly keepsPort: boolean
+  /** `socket` is gone, or will be another connection. */
+  forget(): Code
+  /** `task =` the current task */
+  current(): Code
+  /** `dst =` the process of `task`, the current one. */
+  tgid(dst: Register): Code
+  /** `r4, r5 =` the name of `task`'s thread group leader. */
+  comm(): Code
+  /** `r0 =` the `struct sock` of the open file at `source`; leaves for `otherwise` when it is none of a socket. */
+  socketOf(file: Register, otherwise: string): Code
+}
+
+const sizes: Readonly<Record<number, Size>> = { 1: 'u8', 2: 'u16', 4: 'u32', 8: 'u64' }
+
+/** The size to load a member with. Throws RangeError when that takes more than one load. */
+export function sizeOf({ size }: Member): Size {
+  const name = sizes[size]
+  if (name === undefined) throw new RangeError(`a member of ${size} bytes cannot be loaded at once`)
+  return name
+}
+
+/** `r0 = bpf_map_lookup_elem(&map, r10 + key)` */
+export function lookup(map: string, key: number): Code {
+  return [mov(r2, r10), add(r2, key), loadMap(r1, map), call('map_lookup_elem')]
+}

@@ -1,0 +1,183 @@
+import {
+  atomicAdd, type Code, jeq, jne, jset, label, load, loadMapValue, mov, note, r0, r1, r2, r6, r7, r9, store,
+} from '../../bpf-asm/index.js'
+import { Flag, Stat, Value } from '../layout.js'
+import { chargeLast, leave, lose, rx, tx } from './charge.js'
+import { type Context, flow, mapName, maskOf, protocol, socket, state } from './context.js'
+import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued } from './counter.js'
+import { enter, identify, syn } from './enter.js'
+import { choosesProcesses } from './filter.js'
+import { typed } from './typed.js'
+
+/** `SOCK_BINDPORT_LOCK` (include/net/sock.h): the process chose the port, so that the next connection has it too. */
+const portChosen = 8
+
+/**
+ * `trace_inet_sock_set_state(sk, old, new)`, under the lock and before the new state is stored: makes the entry of a connection that
+ * leaves its handshake, ends that of one whose socket connects once more, and keeps the last count of one that ends.
+ */
+export function stateSet(context: Context): Code {
+  const { access, field, calls } = context
+  return [
+    load(r6, 'u64', r1, 0),
+    load(r9, 'u32', r1, 16),
+    note('r7: the old state, r9: the new one', load(r7, 'u32', r1, 8)),
+    calls ? [access.read(r2, field.protocol, r6), jne(r2, protocol.tcp, 'mptcp')] : [],
+    jeq(r7, state.synSent, 'interesting'),
+    jeq(r7, state.synRecv, 'interesting'),
+    jeq(r7, state.listen, 'exit'),
+    jeq(r9, state.close, 'interesting'),
+    jne(r9, state.synSent, 'exit'),
+    label('interesting'),
+    access.asTcp(r6, 'exit'),
+    access.find(),
+    jeq(r0, 0, 'unknown'),
+    jeq(r9, state.synSent, 'anew'),
+    jne(r7, state.synSent, 'connected'),
+    note('fast open, or the chosen port once more', firstSequence(context, 'again', { racing: false })),
+    store('u32', flow, Value.isn, r1),
+    store('u64', flow, Value.rxSeen, 0),
+    syn(context, 'again_syn'),
+    label('again_syn'),
+    revive(),
+    identify(context, 'opened', 'exit', 'again'),
+    jeq(r9, state.close, 'connected'),
+    queued(context),
+    store('u64', flow, Value.txEnd, r1),
+    restSent(context, 'exit'),
+    leave(),
+
+    label('connected'),
+    jne(r9, state.close, 'exit'),
+    keepEnd(context, 'ended'),
+    restReceived(context, 'exit'),
+    label('exit'),
+    leave(),
+
+    label('anew'),
+    access.keepsPort ? [
+      access.read(r1, field.userlocks, socket),
+      jset(r1, portChosen << (field.userlocks.bitOffset ?? 0), 'exit'),
+    ] : [],
+    note('the port will be another: this connection is over', markGone()),
+    access.forget(),
+    leave(),
+
+    label('unknown'),
+    jeq(r9, state.synSent, 'forget'),
+    jeq(r9, state.close, 'spilled'),
+    jeq(r7, state.synSent, 'opened'),
+    jne(r7, state.synRecv, 'spilled'),
+    enter(context, 'accepted', { found: 'exit', spilled: 'exit', none: 'exit' }),
+    label('opened'),
+    enter(context, 'opened', { found: 'exit', spilled: 'exit', none: 'exit' }),
+    label('forget'),
+    access.forget(),
+    leave(),
+    label('spilled'),
+    endSpilled(context),
+
+    !calls ? [] : [
+      label('mptcp'),
+      note('an MPTCP socket gives no other sign of its end', jne(r2, protocol.mptcp, 'exit')),
+      jne(r9, state.close, 'exit'),
+      typed(field).findMptcp(),
+      jeq(r0, 0, 'exit'),
+      markGone(),
+      leave(),
+    ],
+  ]
+}
+
+/** `trace_tcp_destroy_sock(sk)`: the last reading; after it nobody can move bytes. */
+export function destroyed(context: Context): Code {
+  const { access } = context
+  return [
+    load(r6, 'u64', r1, 0),
+    access.asTcp(r6, 'exit'),
+    access.find(),
+    jeq(r0, 0, 'spilled'),
+    note('r9: the socket’s own entry', mov(r9, flow)),
+    restSent(context, 'sent'),
+    label('sent'),
+    mov(flow, r9),
+    restReceived(context, 'received'),
+    label('received'),
+    mov(flow, r9),
+    markGone(),
+    access.forget(),
+    label('exit'),
+    leave(),
+    label('spilled'),
+    endSpilled(context, { isLast: true }),
+  ]
+}
+
+/** What was queued until now is all there will be, but for those who are sending right now: they are charged when their calls return. */
+function keepEnd(context: Context, name: string): Code {
+  return [queued(context), lessFin(name), store('u64', flow, Value.txEnd, r1)]
+}
+
+/** Charges what was sent unseen, by the kernel or by whoever did not return; goes to `none` without any. */
+function restSent(context: Context, none: string): Code {
+  return [unlessSubflow(context, none), takeQueued(context, none, { name: 'rest_tx', bounded: false }), chargeLast(context, tx, 'last_tx')]
+}
+
+/** The same of what was received. */
+function restReceived(context: Context, none: string): Code {
+  return [
+    unlessSubflow(context, none),
+    consumed(context, 'rest_rx'),
+    consumedUrgent(context, 'rest_urgent'),
+    takeConsumed(context, none),
+    chargeLast(context, rx, 'last_rx'),
+  ]
+}
+
+/** The end of a connection, or of its socket, that the map had no room for; ends the program. */
+function endSpilled(context: Context, { isLast = false } = {}): Code {
+  const { access, filter } = context
+  if (choosesProcesses(filter)) return [access.forget(), leave()]
+  return [
+    unlessSubflow(context, 'exit'),
+    access.spill(false),
+    jeq(r0, 0, 'exit'),
+    mov(flow, r0),
+    isLast ? [
+      takeQueued(context, 'spilled_rx', { name: 'spilled_tx', bounded: false }),
+      lose(tx),
+      label('spilled_rx'),
+    ] : keepEnd(context, 'spilled_end'),
+    consumed(context, 'spilled'),
+    takeConsumed(context, 'spilled_done'),
+    lose(rx),
+    label('spilled_done'),
+    isLast ? access.forget() : [],
+    leave(),
+  ]
+}
+
+/** Goes to `otherwise` for a subflow of an MPTCP socket, if its bytes are counted where the application moves them. */
+function unlessSubflow({ field, access, calls }: Context, otherwise: string): Code {
+  const { subflow } = field
+  return subflow === undefined || !calls ? [] : [access.read(r1, subflow, socket), jset(r1, maskOf(subflow), otherwise)]
+}
+
+function markGone(): Code {
+  return [store('u32', flow, Value.flags, Flag.gone), count(Stat.gone, 1)]
+}
+
+/** The socket has the same port again after all. */
+function revive(): Code {
+  return [
+    load(r1, 'u32', flow, Value.flags),
+    jeq(r1, 0, 'alive'),
+    store('u32', flow, Value.flags, 0),
+    count(Stat.gone, -1),
+    label('alive'),
+  ]
+}
+
+function count(stat: Stat, by: number): Code {
+  return [loadMapValue(r1, mapName.stats, 0), mov(r2, by), atomicAdd('u64', r1, stat, r2)]
+}

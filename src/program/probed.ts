@@ -1,0 +1,147 @@
+import {
+  add, and, call, type Code, jeq, jne, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register,
+  rsh, store,
+} from '../../bpf-asm/index.js'
+import { Key, Value } from '../layout.js'
+import { type Access, lookup, sizeOf } from './access.js'
+import { family, flow, mapName, protocol, socket, stack, state, task } from './context.js'
+import type { Field, FieldName } from './field.js'
+
+/** What every reading of a socket needs: copied at once. */
+const fresh: readonly FieldName[] = [
+  'family', 'state', 'flags', 'owned', 'protocol', 'bytesReceived', 'rcvNxt', 'copiedSeq', 'bytesAcked', 'sndUna', 'writeSeq', 'urgData',
+  'urgSeq',
+]
+/** Bytes between two members that are copied along, for another call costs more. */
+const gap = 64
+/** `BPF_NOEXIST` (include/uapi/linux/bpf.h) */
+const noExist = 1
+/** `S_IFMT` and `S_IFSOCK` (include/uapi/linux/stat.h) */
+const fileType = { mask: 0xf000, socket: 0xc000 } as const
+/** Where a value of `mapName.sockets`, laid out as the counters of a `Value`, has the key of its flow. */
+const known = { cookie: Value.tx, port: Value.rx } as const
+
+/** A part of a socket, and where its copy lies on the stack. */
+interface Part {
+  readonly from: number
+  readonly to: number
+  readonly at: number
+}
+
+/** The parts that hold all `fresh` members; copies are aligned as what they are copies of. */
+function partsOf(field: Field): Part[] {
+  const members = fresh.map(name => field[name]).sort((one, other) => one.offset - other.offset)
+  const parts: { from: number; to: number }[] = []
+  for (const { offset, size } of members) {
+    const last = parts.at(-1)
+    if (last !== undefined && offset - last.to <= gap) last.to = Math.max(last.to, offset + size)
+    else parts.push({ from: offset - offset % 8, to: offset + size })
+  }
+  let at: number = stack.value
+  return parts.map(({ from, to }) => ({ from, to, at: (at -= Math.ceil((to - from) / 8) * 8) }))
+}
+
+/** `bpf_probe_read_kernel(r10 + at, size, base + offset)`, since Linux 5.5. */
+function probe(at: number, size: number, base: Register, offset: number): Code {
+  return [mov(r3, base), offset === 0 ? [] : add(r3, offset), mov(r2, size), mov(r1, r10), add(r1, at), call('probe_read_kernel')]
+}
+
+/**
+ * Copies what it needs, so that no types are needed: for kprobes and raw tracepoints, and where typed access lacks something. `socket` is
+ * the address of a `struct sock`. Sockets are known by their addresses, and as those are used again, by when and where each was met.
+ */
+export function probed(field: Field): Access {
+  const parts = partsOf(field)
+  const copyOf = ({ offset, size }: Member) => {
+    const part = parts.find(({ from, to }) => offset >= from && offset + size <= to)
+    return part === undefined ? undefined : part.at + offset - part.from
+  }
+  const read: Access['read'] = (dst, member, base) => {
+    const copy = base === socket ? copyOf(member) : undefined
+    if (copy !== undefined) return load(dst, sizeOf(member), r10, copy)
+    return [probe(stack.passing, member.size, base, member.offset), load(dst, sizeOf(member), r10, stack.passing)]
+  }
+  const refresh = () => note('what every reading needs', parts.map(({ from, to, at }) => probe(at, to - from, socket, from)))
+  const spill = () => [store('u64', r10, stack.passing, socket), lookup(mapName.sockets, stack.passing)]
+  const copyKey = [
+    load(r1, 'u64', r0, known.cookie),
+    store('u64', r10, stack.key + Key.cookie, r1),
+    store('u64', r10, stack.key + Key.pid, 0),
+    load(r1, 'u64', r0, known.port),
+    store('u16', r10, stack.key + Key.port, r1),
+  ]
+  return {
+    sockets: { type: 'hash', keySize: 8, flags: 0, room: flows => Math.max(4 * flows, 65_536) },
+    read,
+    asTcp: (source, otherwise) => [
+      mov(socket, source),
+      refresh(),
+      read(r1, field.family, socket),
+      jeq(r1, family.inet, 'inet'),
+      jne(r1, family.inet6, otherwise),
+      label('inet'),
+      read(r1, field.protocol, socket),
+      jne(r1, protocol.tcp, otherwise),
+      note('no full sockets', read(r1, field.state, socket)),
+      mov(r2, 1),
+      lsh(r2, r1),
+      jset(r2, 1 << state.timeWait | 1 << state.newSynRecv, otherwise),
+    ],
+    refresh,
+    find: (name = 'find') => [
+      spill(),
+      mov(flow, r0),
+      jeq(r0, 0, `${name}_done`),
+      copyKey,
+      lookup(mapName.flows, stack.key),
+      mov(flow, r0),
+      label(`${name}_done`),
+    ],
+    remember: (_name, _isKnown, none) => [
+      call('ktime_get_ns'),
+      store('u64', flow, known.cookie, r0),
+      call('get_smp_processor_id'),
+      store('u64', flow, known.port, r0),
+      store('u64', r10, stack.passing, socket),
+      loadMap(r1, mapName.sockets),
+      mov(r2, r10),
+      add(r2, stack.passing),
+      mov(r3, flow),
+      mov(r4, noExist),
+      call('map_update_elem'),
+      note('the one that is there, ours or an earlier one', spill()),
+      jeq(r0, 0, none),
+      copyKey,
+      [Value.txSeen, Value.rxSeen, Value.txEnd].map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
+      load(r1, 'u32', r0, Value.isn),
+      store('u32', flow, Value.isn, r1),
+      [known.cookie, known.port].map(offset => store('u64', flow, offset, 0)),
+    ],
+    spill,
+    keepsPort: false,
+    forget: () => [
+      store('u64', r10, stack.passing, socket),
+      loadMap(r1, mapName.sockets),
+      mov(r2, r10),
+      add(r2, stack.passing),
+      call('map_delete_elem'),
+    ],
+    current: () => [call('get_current_task'), mov(task, r0)],
+    tgid: dst => [call('get_current_pid_tgid'), mov(dst, r0), rsh(dst, 32)],
+    comm: () => [
+      note('the name is the thread group leader’s', read(r3, field.leader, task)),
+      probe(stack.passing, 16, r3, field.comm.offset),
+      load(r4, 'u64', r10, stack.passing),
+      load(r5, 'u64', r10, stack.passing + 8),
+    ],
+    socketOf: (file, otherwise) => [
+      read(r1, field.fileInode, file),
+      read(r1, field.inodeMode, r1),
+      and(r1, fileType.mask),
+      jne(r1, fileType.socket, otherwise),
+      read(r1, field.filePrivate, file),
+      read(r0, field.socketSk, r1),
+      jeq(r0, 0, otherwise),
+    ],
+  }
+}

@@ -1,0 +1,50 @@
+import { type Code, jeq, jne, label, load, mov, note, r0, r1, r6, r8, r9 } from '../../bpf-asm/index.js'
+import { leave } from './charge.js'
+import { type Context, socket, state } from './context.js'
+import { enter } from './enter.js'
+
+/** Every open file of every process (`iter/task_file`): a TCP socket that was there before us counts from here. */
+export function seedFile(context: Context): Code {
+  const { access } = context
+  const iterator = { task: 8, file: 24 }
+  return [
+    note('struct bpf_iter__task_file', load(r8, 'u64', r1, iterator.file)),
+    jeq(r8, 0, 'exit'),
+    load(r9, 'u64', r1, iterator.task),
+    jeq(r9, 0, 'exit'),
+    access.socketOf(r8, 'exit'),
+    mov(r6, r0),
+    seed(context, 'seeded'),
+    label('exit'),
+    leave(),
+  ]
+}
+
+/**
+ * Every TCP socket of the network namespace (`iter/tcp`): one that no process has open, because nobody has accepted it yet or because
+ * it is the kernel's, counts from here.
+ */
+export function seedSocket(context: Context): Code {
+  return [
+    note('struct bpf_iter__tcp', load(r6, 'u64', r1, 8)),
+    jeq(r6, 0, 'exit'),
+    seed(context, 'unowned'),
+    label('exit'),
+    leave(),
+  ]
+}
+
+/** Makes the entry of r6 if it is a connection that has none. */
+function seed(context: Context, origin: 'seeded' | 'unowned'): Code {
+  const { access, field } = context
+  return [
+    access.asTcp(r6, 'exit'),
+    access.read(r1, field.dport, socket),
+    note('not connected yet, or listening', jeq(r1, 0, 'exit')),
+    access.read(r1, field.state, socket),
+    jeq(r1, state.synSent, 'exit'),
+    access.find(),
+    jne(r0, 0, 'exit'),
+    enter(context, origin, { found: 'exit', spilled: 'exit', none: 'exit' }),
+  ]
+}

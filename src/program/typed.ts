@@ -1,0 +1,87 @@
+import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, store } from '../../bpf-asm/index.js'
+import { Key, Value } from '../layout.js'
+import { type Access, lookup, sizeOf } from './access.js'
+import { family, flow, mapName, socket, stack, task } from './context.js'
+import type { Field } from './field.js'
+
+/** `BPF_SK_STORAGE_GET_F_CREATE` (include/uapi/linux/bpf.h) */
+const create = 1
+
+/**
+ * Loads through pointers whose types the verifier knows: `socket` is a `struct tcp_sock *`. Sockets are known by their cookies. Takes
+ * what tracing programs have since Linux 5.12: bpf_get_current_task_btf, cookies, socket storage, atomic instructions that fetch.
+ */
+export function typed(field: Field): Access & { findMptcp(): Code } {
+  const read: Access['read'] = (dst, member, base) => load(dst, sizeOf(member), base, member.offset)
+  const key = [
+    note('the key: the socket’s cookie, 0 before the kernel was asked for one', read(r1, field.cookie, socket)),
+    store('u64', r10, stack.key + Key.cookie, r1),
+    store('u64', r10, stack.key + Key.pid, 0),
+  ]
+  const spill: Access['spill'] = make => [
+    loadMap(r1, mapName.sockets),
+    mov(r2, socket),
+    make ? [mov(r3, r10), add(r3, stack.value)] : mov(r3, 0),
+    mov(r4, make ? create : 0),
+    call('sk_storage_get'),
+  ]
+  return {
+    // Socket storage is not preallocated (`BPF_F_NO_PREALLOC` is obligatory), and has no limit.
+    sockets: { type: 'sk_storage', keySize: 4, flags: 1, room: () => 0 },
+    read,
+    /**
+     * `bpf_skc_to_tcp_sock`, a helper since 5.9. The family is looked at first because before 6.0 it asks for protocol 6 alone, which
+     * a netlink socket can have too.
+     */
+    asTcp: (source, otherwise) => [
+      read(r1, field.family, source),
+      jeq(r1, family.inet, 'inet'),
+      jne(r1, family.inet6, otherwise),
+      label('inet'),
+      mov(r1, source),
+      call('skc_to_tcp_sock'),
+      jeq(r0, 0, otherwise),
+      mov(socket, r0),
+    ],
+    refresh: () => [],
+    find: () => [
+      key,
+      read(r1, field.sport, socket),
+      store('u16', r10, stack.key + Key.port, r1),
+      lookup(mapName.flows, stack.key),
+      mov(flow, r0),
+    ],
+    /** The port of an MPTCP socket is its subflows' affair. */
+    findMptcp: () => [key, lookup(mapName.flows, stack.key), mov(flow, r0)],
+    remember: (name, isKnown) => [
+      mov(r1, socket),
+      call('get_socket_cookie'),
+      store('u64', r10, stack.key + Key.cookie, r0),
+      isKnown ? [
+        spill(false),
+        jeq(r0, 0, `${name}_fresh`),
+        [Value.txSeen, Value.rxSeen, Value.txEnd].map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
+        load(r1, 'u32', r0, Value.isn),
+        store('u32', flow, Value.isn, r1),
+        label(`${name}_fresh`),
+      ] : [],
+    ],
+    spill,
+    keepsPort: true,
+    forget: () => [],
+    current: () => [call('get_current_task_btf'), mov(task, r0)],
+    tgid: dst => read(dst, field.tgid, task),
+    comm: () => [
+      note('the name is the thread group leader’s', read(r3, field.leader, task)),
+      load(r4, 'u64', r3, field.comm.offset),
+      load(r5, 'u64', r3, field.comm.offset + 8),
+    ],
+    socketOf: (file, otherwise) => [
+      mov(r1, file),
+      call('sock_from_file'),
+      jeq(r0, 0, otherwise),
+      read(r0, field.socketSk, r0),
+      jeq(r0, 0, otherwise),
+    ],
+  }
+}
