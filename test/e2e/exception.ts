@@ -1,0 +1,36 @@
+/** What a case cannot be on some kernels, and why: everything else must be run and be exact. */
+export interface Exception {
+  readonly cases: readonly string[]
+  /** `inexact`: the tool is known to be wrong there. `absent`: the kernel cannot run it. */
+  readonly kind: 'inexact' | 'absent'
+  /** Of which backends; of all without. */
+  readonly backends?: readonly string[]
+  /** Before this version of Linux; of all without. */
+  readonly before?: string
+  readonly reason: string
+}
+
+const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
+
+/** Kernels are Debian's. */
+export const exceptions: readonly Exception[] = [
+  { cases: ['mptcp', 'mptcp-fallback', 'mptcp-older'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no MPTCP' },
+  { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'SO_PEEK_OFF for TCP is of Linux 6.9' },
+  { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
+  {
+    cases: sockmap, kind: 'inexact', backends: ['kprobe'],
+    reason: 'what a process gives to a sockmap shows in the call’s return value alone',
+  },
+]
+
+/** The first exception of a case on a kernel, with a backend. */
+export function exceptionFor(name: string, release: string, backend: string): Exception | undefined {
+  return exceptions.find(({ cases, backends, before }) =>
+    cases.includes(name) && (backends?.includes(backend) ?? true) && (before === undefined || isBefore(release, before)))
+}
+
+/** Versions as `uname -r` says them. */
+export function isBefore(release: string, version: string): boolean {
+  const [one, other] = [release, version].map(text => text.split('.').slice(0, 2).map(part => parseInt(part)))
+  return one![0]! !== other![0]! ? one![0]! < other![0]! : one![1]! < other![1]!
+}
