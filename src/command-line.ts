@@ -63,9 +63,7 @@ function* longNames(argv: readonly string[], options: ReadonlyMap<string, Spec>)
       const [name = '', value] = argument.slice(2).split(/=(.*)/s)
       const spec = options.get(name)
       if (spec === undefined) throw notAnOption(`--${name}`)
-      if (spec.flag && value !== undefined) {
-        throw new UsageError(`--${name} must be given without a value, got ${JSON.stringify(value)}`)
-      }
+      if (spec.flag && value !== undefined) throw takesNoValue(`--${name}`, value)
       yield argument
     } else if (argument.startsWith('-') && argument !== '-') {
       yield* splitLetters(argument.slice(1), options)
@@ -85,8 +83,13 @@ function* splitLetters(letters: string, options: ReadonlyMap<string, Spec>): Gen
     }
     const value = letters.slice(index + 1)
     if (!spec.flag) return yield value === '' ? `--${name}` : `--${name}=${value.replace(/^=/, '')}`
+    if (value.startsWith('=')) throw takesNoValue(`-${letter}`, value.slice(1))
     yield `--${name}`
   }
+}
+
+function takesNoValue(flag: string, value: string): UsageError {
+  return new UsageError(`${flag} must be given without a value, got ${JSON.stringify(value)}`)
 }
 
 function notAnOption(name: string): UsageError {

@@ -169,6 +169,9 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['--help', '--foo'], `${unknown} "--foo"`],
   [['--noclear=false'], '--noclear must be given without a value, got "false"'],
   [['--ipv4='], '--ipv4 must be given without a value, got ""'],
+  [['-C=1'], '-C must be given without a value, got "1"'],
+  [['-CS='], '-S must be given without a value, got ""'],
+  [['-=1'], `${unknown} "-="`],
 ]
 
 for (const [argv, message] of bad) {
