@@ -3,6 +3,8 @@ import { Group } from './group'
 import { resize } from './room'
 
 const family: usize = Row.identity + Value.family - Identity.start
+/** Bytes of an identity */
+const size: usize = Identity.size
 
 /** What rows are sorted by: a field of `Row`, its bytes, and whether the largest come first. */
 export namespace Order {
@@ -99,7 +101,17 @@ export namespace Select {
     if (order != 0) return order < 0 != Order.descending
     const total = load<u64>(one, Row.total)
     const otherTotal = load<u64>(other, Row.total)
-    return total != otherTotal ? total > otherTotal : one < other
+    return total != otherTotal ? total > otherTotal : isSmaller(one + Row.identity, other + Row.identity)
+  }
+
+  /** Rows that tie keep their order from frame to frame: by the bytes of what a row is, which no two rows have in common. */
+  function isSmaller(one: usize, other: usize): bool {
+    for (let at: usize = 0; at < size; at += 8) {
+      const mask = load<u64>(Group.mask + at)
+      const order = difference(bswap(load<u64>(one + at) & mask), bswap(load<u64>(other + at) & mask))
+      if (order != 0) return order < 0
+    }
+    return false
   }
 
   /** Numbers of 4 and 8 bytes are in the machine's order; 2 bytes are ports and 16 are addresses or names, in the order of bytes. */
