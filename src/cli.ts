@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-import { closeSync, constants, openSync, readFileSync, statfsSync, write } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKernel } from '../syscall/index.js'
 import { main, type Output, type World } from './main.js'
 
-/** `CGROUP2_SUPER_MAGIC` (include/uapi/linux/magic.h) */
+/** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
+const bpffs = 0xcafe4a11
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -47,6 +48,14 @@ const world: World = {
       return undefined
     }
   },
+  mayBePin: path => {
+    try {
+      return statfsSync(path).type === bpffs && !statSync(path).isDirectory()
+    } catch {
+      return true
+    }
+  },
+  remove: unlinkSync,
   usage: () => {
     const { user, system } = process.cpuUsage()
     return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }

@@ -1,5 +1,5 @@
 import { parseBtf } from '../bpf-asm/index.js'
-import { type BpfMap, type Kernel, type Program, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
+import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
 import { dump } from './dump.js'
@@ -9,7 +9,7 @@ import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './plan.js'
 import { mapName } from './program/index.js'
 import { startSession, type Surroundings } from './session.js'
-import { cgroupSet, mistaken, mntnsSet, openSet } from './set.js'
+import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
 
@@ -26,6 +26,10 @@ export interface World {
   tell(line: string): void
   /** Opens a cgroup v2 directory; undefined when it is none. */
   openCgroup(path: string): { readonly fd: number; close(): void } | undefined
+  /** False when something is at `path` that is no object of BPF; true also where we may not look. */
+  mayBePin(path: string): boolean
+  /** Removes a file. */
+  remove(path: string): void
   /** CPU seconds used so far, and bytes of memory now. */
   usage(): { readonly cpu: number; readonly rss: number }
   /** Aborted when the user has seen enough. */
@@ -61,8 +65,8 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 
 async function run(options: Options, world: World): Promise<void> {
   const request = requestOf(options)
-  const facts = factsOf(parseBtf(readBtf(world)), world.arch)
-  if (options.dumpBpf) return world.out.write(dump(makePlan(request, facts)))
+  const facts = () => factsOf(parseBtf(readBtf(world)), world.arch)
+  if (options.dumpBpf) return world.out.write(dump(makePlan(request, facts())))
 
   const opened: { close(): void }[] = []
   const own = <T extends { close(): void }>(resource: T) => {
@@ -72,21 +76,29 @@ async function run(options: Options, world: World): Promise<void> {
   try {
     const cgroup = options.cgroup === undefined ? undefined : own(openCgroup(world, options.cgroup))
     const kernel = world.openKernel()
-    const borrowed: Record<string, BpfMap> = {}
+    const sets: Record<string, NamedSet> = {}
     for (const [kind, path, name] of [
       [cgroupSet, options.cgroupMap, mapName.cgroupIds],
       [mntnsSet, options.mntnsMap, mapName.mntnsIds],
     ] as const) {
       if (path === undefined) continue
-      const set = own(openSet(kernel, kind, path))
-      borrowed[name] = set
-      const warning = mistaken(kind, set)
+      const set = openSet(kernel, kind, path, world.mayBePin)
+      own(set.map)
+      sets[name] = set
+    }
+    // What the user wrote is checked: from here on it is the kernel that refuses.
+    const plans = makePlans(request, facts())
+    const aggregate = await loadAggregate(options.grouping.mask())
+    const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
+    const { plan, session, passedOver } =
+      startFirst(plans, kernel, { maps, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined })
+    own(session)
+    // What stays is made last, when nothing can be refused any more.
+    pinSets(Object.values(sets), world.remove)
+    for (const { kind, map } of Object.values(sets)) {
+      const warning = mistaken(kind, map)
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
-    const aggregate = await loadAggregate(options.grouping.mask())
-    const { plan, session, passedOver } = startFirst(
-      makePlans(request, facts), kernel, { maps: borrowed, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined })
-    own(session)
     if (options.verbose) for (const line of describe(plan, passedOver, session.programs)) world.tell(line)
 
     const { format, grouping } = options

@@ -35,47 +35,73 @@ export const mntnsSet: SetKind = {
 /** Entries of a set that we make, as bcc makes it; of any set, entries that are looked at at once. */
 const entries = 1024
 
-/**
- * Opens the set pinned at `path`. When there is none an empty one is made and pinned, and stays there, so that a tool can be
- * started before its set is filled. Throws UsageError when the path is something else.
- */
-export function openSet(kernel: Kernel, kind: SetKind, path: string): BpfMap {
-  const refuse = (what: string, cause?: unknown) =>
-    new UsageError(`${kind.option} must be the path of a pinned BPF hash map with keys of 8 bytes, got "${path}": ${what}`, { cause })
-  const map = openOrMake(kernel, kind, path, refuse)
-  if (map.type === 'hash' || map.type === 'lru_hash') {
-    if (map.keySize === 8) return map
-    map.close()
-    throw refuse(`its keys have ${map.keySize} bytes`)
-  }
-  map.close()
-  throw refuse(`it is of ${map.type === undefined ? 'an unknown type' : `type ${map.type}`}`)
+/** A set that the user named. */
+export interface NamedSet {
+  readonly kind: SetKind
+  readonly path: string
+  readonly map: BpfMap
+  /** Whether nothing was at the path: the map is ours, and is not there yet either. */
+  readonly isNew: boolean
 }
 
-function openOrMake(kernel: Kernel, kind: SetKind, path: string, refuse: (what: string, cause: unknown) => UsageError): BpfMap {
+/**
+ * Opens the set pinned at `path`. When there is none an empty one is made, to be pinned with `pinSets`. Throws UsageError when the
+ * path is something else; `mayBePin` tells whether it can be a pin at all.
+ */
+export function openSet(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: string) => boolean): NamedSet {
+  const map = findMap(kernel, kind, path, mayBePin)
+  if (map === undefined) return { kind, path, map: makeMap(kernel, kind), isNew: true }
+  if (map.type === 'hash' || map.type === 'lru_hash') {
+    if (map.keySize === 8) return { kind, path, map, isNew: false }
+    map.close()
+    throw refusal(kind, path, `its keys have ${map.keySize} bytes`)
+  }
+  map.close()
+  throw refusal(kind, path, `it is of ${map.type === undefined ? 'an unknown type' : `type ${map.type}`}`)
+}
+
+/**
+ * Pins the sets that are new, all or none. They stay there, so that a tool can be started before its set is filled. Throws UsageError
+ * when one cannot be pinned where the user wants it; `remove` removes a file.
+ */
+export function pinSets(sets: readonly NamedSet[], remove: (path: string) => void): void {
+  const pinned: string[] = []
+  for (const { kind, path, map, isNew } of sets) {
+    if (!isNew) continue
+    try {
+      map.pin(path)
+      pinned.push(path)
+    } catch (error) {
+      pinned.forEach(remove)
+      const what = `nothing is there and no map can be pinned there (${codeOf(error) ?? error}); is a bpf file system mounted?`
+      throw refusal(kind, path, what, error)
+    }
+  }
+}
+
+function findMap(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: string) => boolean): BpfMap | undefined {
   try {
     return kernel.openMap(path)
   } catch (error) {
     switch (codeOf(error)) {
       case 'ENOENT':
-        return makeSet(kernel, kind, path, refuse)
+        return undefined
       case 'EPERM':
         throw error
-      default:
-        throw refuse(`it is no BPF map${codeOf(error) === 'EACCES' ? ', or may not be read' : ''}`, error)
+      case 'EACCES':
+        // The kernel says so both of a pin that may not be opened and of any other file.
+        if (mayBePin(path)) throw error
     }
+    throw refusal(kind, path, 'it is no BPF map', error)
   }
 }
 
-function makeSet(kernel: Kernel, { name, valueSize }: SetKind, path: string, refuse: (what: string, cause: unknown) => UsageError): BpfMap {
-  const map = kernel.createMap({ name, type: 'hash', keySize: 8, valueSize, maxEntries: entries })
-  try {
-    map.pin(path)
-    return map
-  } catch (error) {
-    map.close()
-    throw refuse(`nothing is there and no map can be pinned there (${codeOf(error) ?? error}); is a bpf file system mounted?`, error)
-  }
+function makeMap(kernel: Kernel, { name, valueSize }: SetKind): BpfMap {
+  return kernel.createMap({ name, type: 'hash', keySize: 8, valueSize, maxEntries: entries })
+}
+
+function refusal({ option }: SetKind, path: string, what: string, cause?: unknown): UsageError {
+  return new UsageError(`${option} must be the path of a pinned BPF hash map with keys of 8 bytes, got "${path}": ${what}`, { cause })
 }
 
 /** One line about a set whose keys cannot be what the option says, or undefined. Sets may be larger than our memory. */

@@ -3,10 +3,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { main, type World } from '../src/main.js'
 import { openKernel, UnsupportedError } from '../syscall/index.js'
-import { batch, info, mapInfo, mapType, progLoad } from '../syscall/uapi.js'
+import { batch, info, mapInfo, mapType, object, progLoad } from '../syscall/uapi.js'
 import { fakeClock } from './clock.js'
 import { type Possible, possible } from './fixture.js'
-import { type Answer, bufferOf, fakeKernel, numberOf, putField } from './syscall/fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, putField } from './syscall/fake.js'
 
 const { E2BIG, EACCES, EINVAL, EIO, ENOENT, ENOMEM, ENOSYS, EPERM, EPIPE } = constants.errno
 const privileges = ': run it as root, or with CAP_BPF and CAP_PERFMON'
@@ -31,6 +31,8 @@ function fakeWorld({ bytes }: Pick<Possible, 'bytes'>, answer: Answer = () => {}
     out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
     tell: line => told.push(line),
     openCgroup: () => undefined,
+    mayBePin: () => true,
+    remove: () => { throw new Error('nothing is to be removed') },
     usage: () => ({ cpu: 1.5, rss: 2 ** 20 }),
     stop: new AbortController().signal,
     ...changed,
@@ -244,6 +246,42 @@ for (const one of possible) {
 
   check('a cgroup that is none is wrong usage', async () => {
     await complains(2, '--cgroup must be a cgroup v2 directory, got "/nowhere"', args('-c', '/nowhere'))
+  })
+
+  check('what the user wrote is checked before anything stays: a new set is pinned last, and alone', async () => {
+    const openCgroup = () => ({ fd: 9, close: () => {} })
+    const fresh = args('-c', '/c', '--cgroupmap', '/new', '--mntnsmap', '/bad')
+    /** Nothing is at /new, and at /bad a program, or nothing either. */
+    const at = (call: Call, path: string) => path === `${new TextDecoder().decode(bufferOf(call, object, 'pathname'))}`.slice(0, -1)
+    const noMap: Answer = call => call.name === 'OBJ_GET' ? at(call, '/new') ? -ENOENT : -EINVAL : undefined
+    const before = await complains(2, /--mntnsmap must be .*, got "\/bad": it is no BPF map$/, fresh, noMap, { openCgroup })
+    assert.not.ok(before.calls.some(({ name }) => name === 'OBJ_PIN' || name === 'PROG_LOAD'))
+
+    const noPrograms: Answer = ({ name }) => name === 'OBJ_GET' ? -ENOENT : name === 'PROG_LOAD' ? -EPERM : undefined
+    const without = await complains(1, /EPERM/, fresh, noPrograms, { openCgroup })
+    assert.not.ok(without.calls.some(({ name }) => name === 'OBJ_PIN'))
+
+    const removed: string[] = []
+    const noPin: Answer = call =>
+      call.name === 'OBJ_GET' ? -ENOENT : call.name === 'OBJ_PIN' && at(call, '/bad') ? -EPERM : undefined
+    const world = { openCgroup, remove: (path: string) => void removed.push(path) }
+    await complains(2, /--mntnsmap must be .*, got "\/bad": .* can be pinned there \(EPERM\)/, fresh, noPin, world)
+    assert.equal(removed, ['/new'])
+
+    const { status, calls } = await run([...fresh, '1', '1'], ({ name }) => name === 'OBJ_GET' ? -ENOENT : undefined, { openCgroup })
+    assert.equal([status, calls.filter(({ name }) => name === 'OBJ_PIN').length], [0, 2])
+  })
+
+  check('without BTF wrong usage is told all the same', async () => {
+    const gone = { readBtf: () => { throw Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' }) } }
+    await complains(2, /--cgroup must be .*, got "\/nowhere"/, args('-c', '/nowhere'), undefined, gone)
+    await complains(2, /--mntnsmap must be .*, got "\/1"/, args('--mntnsmap', '/1'), () => -EINVAL, gone)
+  })
+
+  check('a set that may not be opened is no wrong usage, a file that is none is', async () => {
+    const refused: Answer = ({ name }) => name === 'OBJ_GET' ? -EACCES : undefined
+    await complains(1, `bpf(BPF_OBJ_GET): EACCES${privileges}`, args('--cgroupmap', '/1'), refused)
+    await complains(2, /got "\/1": it is no BPF map$/, args('--cgroupmap', '/1'), refused, { mayBePin: () => false })
   })
 
   check('a set whose keys cannot be ids is told, and used all the same', async () => {

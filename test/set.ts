@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { cgroupSet, mistaken, mntnsSet, openSet, type SetKind } from '../src/set.js'
+import { cgroupSet, mistaken, mntnsSet, openSet, pinSets, type SetKind } from '../src/set.js'
 import { UsageError } from '../src/usage-error.js'
-import { openKernel, SyscallError } from '../syscall/index.js'
+import { type Kernel, openKernel, SyscallError } from '../syscall/index.js'
 import { batch, info, mapCreate, mapInfo, mapType, object } from '../syscall/uapi.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, putField } from './syscall/fake.js'
 
@@ -33,6 +33,9 @@ function refusing(errnos: Partial<Record<Call['name'], number>>) {
   return { ...fake, kernel: openKernel(fake.native) }
 }
 
+/** Anything may be pinned anywhere. */
+const open = (kernel: Kernel, kind: SetKind) => openSet(kernel, kind, path, () => true)
+
 function failureOf(run: () => unknown): Error {
   try {
     run()
@@ -50,7 +53,7 @@ test('a hash with keys of 8 bytes is a set, whatever its values', () => {
     for (const type of [mapType.hash, mapType.lru_hash]) {
       for (const value_size of [1, 4, 8, 100]) {
         const { kernel, made, closed } = pinned({ type, value_size })
-        assert.is(openSet(kernel, kind, path).fd, made[0])
+        assert.is(open(kernel, kind).map.fd, made[0])
         assert.equal(closed, [])
       }
     }
@@ -67,7 +70,7 @@ test('a map that is no set is refused with what it is instead, and closed', () =
       [{ type: 999 }, 'it is of an unknown type'],
     ] as const) {
       const { kernel, made, closed } = pinned(shape)
-      const error = failureOf(() => openSet(kernel, kind, path))
+      const error = failureOf(() => open(kernel, kind))
       assert.instance(error, UsageError)
       assert.is(error.message, `${beginning(kind)}${what}`)
       assert.equal([kernel.open, closed], [0, made])
@@ -75,56 +78,71 @@ test('a map that is no set is refused with what it is instead, and closed', () =
   }
 })
 
-test('where nothing is, an empty set is made and pinned as bcc does it, and used', () => {
+test('where nothing is, an empty set is made as bcc does it, used, and pinned when it is time', () => {
   for (const [kind, valueSize] of [[cgroupSet, 8], [mntnsSet, 4]] as const) {
     const { kernel, calls, closed } = refusing({ OBJ_GET: ENOENT })
-    const map = openSet(kernel, kind, path)
-    assert.equal(calls.map(({ name }) => name), ['OBJ_GET', 'MAP_CREATE', 'OBJ_PIN'])
+    const set = open(kernel, kind)
+    assert.equal([set.isNew, calls.map(({ name }) => name)], [true, ['OBJ_GET', 'MAP_CREATE']])
     const field = (name: keyof typeof mapCreate.fields) => numberOf(calls[1]!, mapCreate, name)
     assert.equal([field('map_type'), field('key_size')], [mapType.hash, 8])
     assert.equal([field('value_size'), field('max_entries')], [valueSize, 1024])
-    assert.is(numberOf(calls[2]!, object, 'bpf_fd'), map.fd)
+    pinSets([set], () => { throw new Error('it is pinned') })
+    assert.is(calls.length, 3)
+    assert.is(numberOf(calls[2]!, object, 'bpf_fd'), set.map.fd)
     assert.is(new TextDecoder().decode(bufferOf(calls[2]!, object, 'pathname')), `${path}\0`)
     assert.equal([kernel.open, closed], [1, []])
   }
 })
 
-test('a set that cannot be pinned is closed, and the path is to blame', () => {
-  for (const kind of kinds) {
-    const { kernel, made, closed } = refusing({ OBJ_GET: ENOENT, OBJ_PIN: EPERM })
-    const error = failureOf(() => openSet(kernel, kind, path))
+test('a set that was there is not pinned again', () => {
+  const { kernel, calls } = pinned()
+  pinSets(kinds.map(kind => open(kernel, kind)), () => {})
+  assert.not.ok(calls.some(({ name }) => name === 'OBJ_PIN'))
+})
+
+test('when a set cannot be pinned the path is to blame, and none stays', () => {
+  for (const refused of [1, 2]) {
+    let pins = 0
+    const { native } = fakeKernel(({ name }) => name === 'OBJ_GET' ? -ENOENT : name === 'OBJ_PIN' && ++pins === refused ? -EPERM : undefined)
+    const removed: string[] = []
+    const sets = kinds.map(kind => openSet(openKernel(native), kind, `/${kind.name}`, () => true))
+    const error = failureOf(() => pinSets(sets, path => void removed.push(path)))
     assert.instance(error, UsageError)
-    assert.is(error.message,
-      `${beginning(kind)}nothing is there and no map can be pinned there (EPERM); is a bpf file system mounted?`)
+    const { option, name } = kinds[refused - 1]!
+    assert.is(error.message, `${option} must be the path of a pinned BPF hash map with keys of 8 bytes, got "/${name}": `
+      + 'nothing is there and no map can be pinned there (EPERM); is a bpf file system mounted?')
     assert.instance(error.cause, SyscallError)
-    assert.equal([kernel.open, closed], [0, made])
+    assert.equal(removed, refused === 1 ? [] : ['/cgroup_ids'])
   }
 })
 
 test('a set that cannot be made is the kernel’s refusal', () => {
-  const error = failureOf(() => openSet(refusing({ OBJ_GET: ENOENT, MAP_CREATE: EPERM }).kernel, cgroupSet, path))
+  const error = failureOf(() => open(refusing({ OBJ_GET: ENOENT, MAP_CREATE: EPERM }).kernel, cgroupSet))
   assert.is(error.message, 'bpf(BPF_MAP_CREATE): EPERM')
 })
 
-test('what is no map is called so; without privileges nothing is said of the path', () => {
+test('what is no map is called so', () => {
   for (const kind of kinds) {
-    for (const [errno, what] of [
-      [EINVAL, 'it is no BPF map'], [ENOTDIR, 'it is no BPF map'], [EACCES, 'it is no BPF map, or may not be read'],
-    ] as const) {
-      const error = failureOf(() => openSet(refusing({ OBJ_GET: errno }).kernel, kind, path))
+    for (const errno of [EINVAL, ENOTDIR, EACCES]) {
+      const error = failureOf(() => openSet(refusing({ OBJ_GET: errno }).kernel, kind, path, () => false))
       assert.instance(error, UsageError)
-      assert.is(error.message, `${beginning(kind)}${what}`)
+      assert.is(error.message, `${beginning(kind)}it is no BPF map`)
       assert.instance(error.cause, SyscallError)
     }
-    const error = failureOf(() => openSet(refusing({ OBJ_GET: EPERM }).kernel, kind, path))
+  }
+})
+
+test('where privileges are missing, or a pin may not be opened, nothing is said of the path', () => {
+  for (const [errno, message] of [[EPERM, 'bpf(BPF_OBJ_GET): EPERM'], [EACCES, 'bpf(BPF_OBJ_GET): EACCES']] as const) {
+    const error = failureOf(() => open(refusing({ OBJ_GET: errno }).kernel, cgroupSet))
     assert.instance(error, SyscallError)
-    assert.is(error.message, 'bpf(BPF_OBJ_GET): EPERM')
+    assert.is(error.message, message)
   }
 })
 
 test('a pinned program is no map', () => {
   const { kernel } = refusing({ MAP_GET_NEXT_KEY: EINVAL })
-  assert.is(failureOf(() => openSet(kernel, mntnsSet, path)).message, `${beginning(mntnsSet)}it is no BPF map`)
+  assert.is(failureOf(() => open(kernel, mntnsSet)).message, `${beginning(mntnsSet)}it is no BPF map`)
   assert.is(kernel.open, 0)
 })
 
@@ -141,7 +159,7 @@ function saidOf(kind: SetKind, ids: readonly bigint[], shape: Shape = {}, each =
     putField(call, batch, 'count', some.length)
     return left.length === 0 && (some.length === 0 || each === 1024) ? -ENOENT : 0
   })
-  return { said: mistaken(kind, openSet(kernel, kind, path)), batches: () => batches }
+  return { said: mistaken(kind, open(kernel, kind).map), batches: () => batches }
 }
 
 const cgroups = [1n, 4711n, 0x1_0000_0000n, 0xefff_ffffn]

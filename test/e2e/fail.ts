@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -137,6 +137,16 @@ test('--cgroupmap and --mntnsmap of what is no set of ids are refused', () => wi
   }
 }))
 
+test('what is refused leaves no new set behind', () => withBpffs(async folder => {
+  const left = join(folder, 'new')
+  for (const more of [['--mntnsmap', '/etc/passwd'], ['--mntnsmap', join(tmpdir(), 'tcptop-nothing')], ['-c', '/proc']]) {
+    complains(await tool('--cgroupmap', left, ...more, '0.1', '1'), 2)
+    assert.not.ok(existsSync(left), more.join(' '))
+  }
+  assert.is((await tool('--cgroupmap', left, '0.1', '1')).status, 0)
+  assert.ok(existsSync(left))
+}))
+
 /** `setpriv` to become nobody with these capabilities alone. */
 function nobody(...capabilities: readonly string[]): string[] {
   const only = ['-all', ...capabilities.map(name => `+${name}`)].join(',')
@@ -190,14 +200,15 @@ testNobody('with CAP_BPF and CAP_PERFMON alone other users’ processes are coun
   }
 })
 
-testNobody('a set that may not be read is not called something else', () => withBpffs(async folder => {
+testNobody('a set that may not be read is a matter of privileges, a file that is none is not', () => withBpffs(async folder => {
   const map = openKernel().createMap({ name: 'secret', type: 'hash', keySize: 8, valueSize: 8, maxEntries: 16 })
   map.pin(join(folder, 'set'))
   map.close()
   // mkdtemp keeps everybody out of the folder, too.
   for (const mode of [0o700, 0o755]) {
     chmodSync(folder, mode)
-    complains(await asNobody(enough, '--cgroupmap', join(folder, 'set'), '0.1', '1'), 2, 'may not be read')
+    complains(await asNobody(enough, '--cgroupmap', join(folder, 'set'), '0.1', '1'), 1, 'EACCES', 'root')
+    complains(await asNobody(enough, '--cgroupmap', '/etc/passwd', '0.1', '1'), 2, 'no BPF map')
   }
 }))
 
