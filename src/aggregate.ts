@@ -33,6 +33,8 @@ export interface Aggregate {
   readonly flows: number
   /** Flows ever deleted from the map. */
   readonly deleted: number
+  /** Of these, sockets' own entries, without the shares of other processes. */
+  readonly ended: number
   /** Bytes of memory. */
   readonly bytes: number
 }
@@ -48,6 +50,7 @@ interface Exports {
   ingest(count: number): void
   removedAt(): number
   removedCount(): number
+  endedCount(): number
   flows(): number
   order(offset: number, size: number, descending: number): void
   pick(family: number, limit: number): void
@@ -73,6 +76,7 @@ export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
 
   let entries = fewest
   let deleted = 0
+  let ended = 0
 
   /** Entries of the next batch; a bucket that is larger than the room makes the room larger. */
   function next(batch: ReturnType<Source['batch']>): number {
@@ -96,6 +100,7 @@ export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
       if (count === 0) return
       source.deleteBatch(view(wasm.removedAt(), count * Key.size), count)
       deleted += count
+      ended += wasm.endedCount()
     },
     take(limit, { offset, size, order }, byFamily) {
       wasm.order(offset, size, order === 'descending' ? 1 : 0)
@@ -111,6 +116,9 @@ export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
     },
     get deleted() {
       return deleted
+    },
+    get ended() {
+      return ended
     },
     get bytes() {
       return wasm.memory.buffer.byteLength

@@ -48,7 +48,7 @@ export async function* trace(
     try {
       const { entered, gone } = session.stats()
       const used = entered - aggregate.deleted
-      if (used > maxFlows / 2 && gone - aggregate.deleted > maxFlows / 8) aggregate.drain(session.flows)
+      if (used > maxFlows / 2 && gone - aggregate.ended > maxFlows / 8) aggregate.drain(session.flows)
     } catch (error) {
       failure ??= error
     }

@@ -169,6 +169,7 @@ test('a process’ share is deleted after the socket’s own entry', async () =>
   main.gone = true
   for (let walk = 0; walk < 4; walk++) aggregate.drain(map)
   assert.equal(map.deleted, ['9/0', '9/5'])
+  assert.equal([aggregate.deleted, aggregate.ended], [2, 1])
   assert.is(aggregate.flows, 0)
   assert.equal(take(aggregate, 9).map(({ pid, tx }) => [pid, tx]), [[5, 2], [7, 1]])
 })

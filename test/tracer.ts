@@ -19,9 +19,10 @@ function fakeAggregate() {
     take: () => ({ rows: new DataView(new ArrayBuffer(0)), count: 0, total: { rx: drains, tx: 2 * drains } }),
     flows: 0,
     deleted: 0,
+    ended: 0,
     bytes: 0,
   }
-  return { aggregate: aggregate as unknown as Aggregate & { deleted: number }, drains: () => drains }
+  return { aggregate: aggregate as unknown as Aggregate & { deleted: number; ended: number }, drains: () => drains }
 }
 
 const view = (interval: number, count?: number): View => ({
@@ -88,9 +89,16 @@ test('between frames the map is drained when closed connections fill it, and not
     session.current = { ...session.current, gone: 30 }
     tick()
     assert.is(drains(), before + 1, 'many closed')
+    aggregate.deleted = 20
+    tick()
+    assert.is(drains(), before + 2, 'shares of other processes were deleted, which closed nothing')
+    aggregate.ended = 20
+    tick()
+    assert.is(drains(), before + 2, 'mostly open')
+    aggregate.ended = 0
     aggregate.deleted = 40
     tick()
-    assert.is(drains(), before + 1, 'room enough')
+    assert.is(drains(), before + 2, 'room enough')
   })
   assert.is(watchers.size, 0, 'the watch ends with the frames')
 })

@@ -28,14 +28,16 @@ export namespace Flow {
 
   /** Flows that are known. */
   export let count: u32 = 0
-  /** Keys of the flows that are over, to be deleted from the kernel's map, and how many. */
+  /** Keys of the flows that are over, to be deleted from the kernel's map, how many, and how many of them are a socket's own. */
   export let removed: usize = 0
   export let removedCount: u32 = 0
+  export let endedCount: u32 = 0
   let removedRoom: u32 = 0
 
   /** A new walk over the kernel's map starts. */
   export function begin(): void {
     removedCount = 0
+    endedCount = 0
   }
 
   /** Room for `more` flows that are new. At most three quarters are used, so that a search is short. */
@@ -75,15 +77,22 @@ export namespace Flow {
     } else {
       memory.copy(removed + <usize>removedCount * Key.size, key, Key.size)
       removedCount++
+      if (who == ownOf(who)) endedCount++
       free(slot)
     }
   }
 
   /** The socket's own entry says so; another process' share is over when the socket's own entry has gone. */
   function isOver(cookie: u64, who: u64, value: usize): bool {
-    const own = who & 0xffffffff00000000
+    const own = ownOf(who)
     if (who == own) return (load<u32>(value, Value.flags) & Flag.gone) != 0
     return load<u64>(find(cookie, own), Slot.cookie) == 0
+  }
+
+  /** Port and no process: the socket's own entry. */
+  @inline
+  function ownOf(who: u64): u64 {
+    return who & 0xffffffff00000000
   }
 
   /** Process and port of a slot, without what is ours. */

@@ -52,13 +52,17 @@ export function ingest(count: u32): void {
   }
 }
 
-/** Keys to delete from the kernel's map after the walk, and how many. */
+/** Keys to delete from the kernel's map after the walk, how many, and how many of them are a socket's own. */
 export function removedAt(): usize {
   return Flow.removed
 }
 
 export function removedCount(): u32 {
   return Flow.removedCount
+}
+
+export function endedCount(): u32 {
+  return Flow.endedCount
 }
 
 /** Flows that are known. */
