@@ -2,6 +2,7 @@ import {
   consumedBy, destroyed, receivedFrom, receivedFromMap, receivedUrgent, seedFile, seedSocket, sentLocked, sentTo, sentToMap, stateSet, typed,
 } from '../program/index.js'
 import type { Backend } from './backend.js'
+import { limit } from './limit.js'
 import { atRelease } from './release.js'
 
 /**
@@ -33,6 +34,6 @@ export const fentry: Backend = {
       { program: 'tcptop_files', on: { iterator: 'task_file' }, code: seedFile },
       { program: 'tcptop_sockets', on: { iterator: 'tcp' }, code: seedSocket },
     ],
-    limits: [],
+    limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected],
   }, atRelease({ entry: 'release_sock' }, 'Linux 5.8 with BTF and ftrace')],
 }

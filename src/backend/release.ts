@@ -1,5 +1,6 @@
 import { destroyed, probed, released, seedFile, seedSocket, stateSet } from '../program/index.js'
 import type { Point, Variant } from './backend.js'
+import { limit } from './limit.js'
 
 /** Readings at the entry of `release_sock`, the one point that every call on a socket passes, on every kernel. */
 export function atRelease(on: Point, needs: string): Variant {
@@ -15,6 +16,6 @@ export function atRelease(on: Point, needs: string): Variant {
       { program: 'tcptop_files', on: { iterator: 'task_file' }, optional: true, code: seedFile },
       { program: 'tcptop_sockets', on: { iterator: 'tcp' }, optional: true, code: seedSocket },
     ],
-    limits: [],
+    limits: [limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],
   }
 }

@@ -2,6 +2,7 @@ import {
   consumedBy, destroyed, probed, received, seedFile, seedSocket, sent, stateSet, transmitted, typed,
 } from '../program/index.js'
 import type { Backend, Hook } from './backend.js'
+import { limit } from './limit.js'
 
 /** In this order, for the first knows the owners. */
 const seeds: readonly Hook[] = [
@@ -28,7 +29,9 @@ export const tracepoint: Backend = {
       { program: 'tcptop_call_rx', on: { tracepoint: 'sock_recv_length' }, code: received },
       ...seeds,
     ],
-    limits: [],
+    limits: [
+      limit.blocked, limit.ktls, limit.framing, limit.mptcpSocket, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected,
+    ],
   }, {
     needs: 'Linux 5.12 with BTF',
     helper: 'check_mtu',
@@ -42,7 +45,7 @@ export const tracepoint: Backend = {
       { program: 'tcptop_packet', on: { tracepoint: 'net_dev_queue' }, code: transmitted },
       ...seeds,
     ],
-    limits: [],
+    limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted, limit.reconnected],
   }, {
     needs: 'Linux 5.5',
     access: probed,
@@ -55,6 +58,6 @@ export const tracepoint: Backend = {
       { program: 'tcptop_packet', on: { rawTracepoint: 'net_dev_queue' }, code: transmitted },
       ...seeds.map(hook => ({ ...hook, optional: true } as const)),
     ],
-    limits: [],
+    limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],
   }],
 }

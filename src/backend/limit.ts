@@ -1,0 +1,17 @@
+/** What variants cannot see, or see in another way than one would think: for `-v` and the README. */
+export const limit = {
+  blocked: 'a send is counted when its call returns, not while it is blocked',
+  ktls: 'kTLS is counted as ciphertext',
+  framing: 'of what kTLS sends, the framing is counted when the socket is closed',
+  mptcpSocket: 'an MPTCP connection is counted at its MPTCP socket; its subflows are no rows',
+  mptcpSubflow: 'an MPTCP connection is counted by its subflows, what they received when the kernel takes it from them',
+  sockmapCall:
+    'what BPF programs redirect between sockets (sockmap) is charged to the caller by its return value, and what the kernel sends on for it to the kernel',
+  sockmapQueue: 'what a process gives to a sockmap or gets from it is not counted, but only what its sockets send and receive themselves',
+  urgent: 'an urgent byte that nobody asks for is counted when the stream passes it',
+  unaccepted:
+    'in other network namespaces, what waits in an accept queue, or in a message to another process, when the tool starts is not counted until it was received from once',
+  reconnected: 'a socket that connects once more from the same port has its last interval’s bytes shown with the new remote address',
+  packets:
+    'a send is counted when a packet leaves, or the socket closes; what several processes send on one socket may be charged to the one that used it last',
+} as const

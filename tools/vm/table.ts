@@ -1,0 +1,32 @@
+/** What the cases came to with a backend on a kernel: `exact`, or why not. */
+export interface Column {
+  readonly release: string
+  readonly backend: string
+  readonly outcomes: ReadonlyMap<string, string>
+}
+
+/**
+ * A table in Markdown: a line for each case that is not exact everywhere, one for all others, a column for each kernel and backend, and
+ * below it the reasons by number.
+ */
+export function tableOf(columns: readonly Column[]): string {
+  const cases = [...new Set(columns.flatMap(({ outcomes }) => [...outcomes.keys()]))]
+  const reasons: string[] = []
+  const cell = (outcome: string | undefined) => {
+    if (outcome === 'exact') return outcome
+    const reason = outcome ?? 'not run'
+    if (!reasons.includes(reason)) reasons.push(reason)
+    return `(${reasons.indexOf(reason) + 1})`
+  }
+  const isExact = (name: string) => columns.every(({ outcomes }) => outcomes.get(name) === 'exact')
+  const exceptions = cases.filter(name => !isExact(name))
+  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
+  return [
+    row(['case', ...columns.map(({ release, backend }) => `${release} ${backend}`)]),
+    row(['---', ...columns.map(() => '---')]),
+    row([`${cases.length - exceptions.length} cases`, ...columns.map(() => 'exact')]),
+    ...exceptions.map(name => row([`\`${name}\``, ...columns.map(({ outcomes }) => cell(outcomes.get(name)))])),
+    '\n',
+    ...reasons.map((reason, index) => `${index + 1}. ${reason}\n`),
+  ].join('')
+}
