@@ -21,18 +21,24 @@ export interface Native {
   read(fd: number, buffer: Uint8Array): number
 }
 
-/** Where the shim can be, seen from dist/syscall/. */
-const places = ['../../syscall/build/Release/tcptop.node']
+/**
+ * Where the shim can be, seen from dist/syscall/: built here, or elsewhere for this kind of machine. What was built here does not fit where
+ * the folder was brought to, or is seen from, another machine.
+ */
+const places = ['../../syscall/build/Release/tcptop.node', `../../prebuilt/${process.platform}-${process.arch}/tcptop.node`]
 
-/** Loads the shim. Throws UnsupportedError when it was not built or does not fit this machine. */
+/** Loads the first shim that fits. Throws UnsupportedError when none was built or none fits this machine. */
 export function loadNative(): Native {
-  const path = places.map(place => fileURLToPath(new URL(place, import.meta.url))).find(existsSync)
-  if (path === undefined) throw new UnsupportedError('the native shim is not built: run npm run build (it takes g++, make and python3)')
-  let shim: unknown
-  try {
-    shim = createRequire(import.meta.url)(path)
-  } catch (cause) {
-    throw new UnsupportedError(`the native shim ${path} does not fit this machine: run npm run build`, undefined, { cause })
+  const paths = places.map(place => fileURLToPath(new URL(place, import.meta.url))).filter(existsSync)
+  if (paths.length === 0) throw new UnsupportedError('the native shim is not built: run npm run build (it takes g++, make and python3)')
+  const causes: unknown[] = []
+  for (const path of paths) {
+    try {
+      const shim = createRequire(import.meta.url)(path) as Omit<Native, 'close' | 'read'>
+      return { ...shim, close: closeSync, read: (fd, buffer) => readSync(fd, buffer) }
+    } catch (cause) {
+      causes.push(cause)
+    }
   }
-  return { ...shim as Pick<Native, 'bpf' | 'perfEventOpen' | 'perfEventIoctl' | 'raiseMemlock'>, close: closeSync, read: (fd, buffer) => readSync(fd, buffer) }
+  throw new UnsupportedError(`the native shim ${paths.join(', ')} does not fit this machine: run npm run build`, undefined, { cause: causes[0] })
 }

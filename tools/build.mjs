@@ -4,11 +4,14 @@
  * AssemblyScript, each only when what it is made from has changed. Plain JavaScript, because it runs before there is a
  * compiler.
  *
- *   node tools/build.mjs [--quiet]     --quiet: nothing is said when there is nothing to do
+ *   node tools/build.mjs [--quiet] [--arch=ARCH]
+ *
+ *   --quiet: nothing is said when there is nothing to do
+ *   --arch: the shim for another architecture too, by Node's name of it, with Debian's cross compiler
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -52,13 +55,18 @@ const steps = [
   },
 ]
 
+/** Other architectures, by Node's name of them, with the compilers that Debian has for them: g++-aarch64-linux-gnu is one. */
+const compilers = { arm64: 'aarch64-linux-gnu', x64: 'x86_64-linux-gnu' }
+const archs = process.argv.flatMap(arg => /^--arch=(.*)$/.exec(arg)?.[1] ?? [])
+
 try {
+  steps.push(...archs.map(shimFor))
   if (installed) stamp(install)
   else if (isStale(install) && made('package-lock.json')) await make(install)
   // Without the compilers, as after `npm ci --omit=dev`, what was built before must do.
-  const compilers = made('node_modules/typescript')
-  const stale = steps.filter(compilers ? isStale : step => !step.makes.every(made))
-  if (stale.length > 0 && !compilers) {
+  const canBuild = made('node_modules/typescript')
+  const stale = steps.filter(canBuild ? isStale : step => !step.makes.every(made))
+  if (stale.length > 0 && !canBuild) {
     const names = stale.map(step => step.name).join(', ')
     throw new Error(`not built: ${names}; what builds it is not installed: run npm ci without --omit=dev`)
   }
@@ -67,6 +75,29 @@ try {
 } catch (error) {
   console.error(`build: ${error.message}`)
   process.exitCode = 1
+}
+
+/** The step that makes the shim of another architecture. node-gyp makes everything below its directory, so it gets one of its own. */
+function shimFor(arch) {
+  const directory = join('dist', 'shim', arch)
+  const shim = `prebuilt/linux-${arch}/tcptop.node`
+  const prefix = compilers[arch]
+  if (prefix === undefined) throw new Error(`no compiler is known for ${arch}, but for ${Object.keys(compilers).join(', ')}`)
+  return {
+    name: `native shim for ${arch}`,
+    from: ['syscall/binding.gyp', 'syscall/binding.cc', process.execPath],
+    makes: [shim],
+    before: () => {
+      mkdirSync(at(directory), { recursive: true })
+      for (const name of ['binding.gyp', 'binding.cc']) copyFileSync(at('syscall', name), at(directory, name))
+    },
+    command: () => ['node', nodeGyp(), 'rebuild', `--directory=${directory}`, `--arch=${arch}`, '--loglevel=error', ...nodeHeaders()],
+    env: { CC: `${prefix}-gcc`, CXX: `${prefix}-g++`, AR: `${prefix}-ar` },
+    after: () => {
+      mkdirSync(dirname(at(shim)), { recursive: true })
+      copyFileSync(at(directory, 'build/Release/tcptop.node'), at(shim))
+    },
+  }
 }
 
 function isStale(step) {
@@ -119,7 +150,7 @@ async function make(step) {
   rmSync(join(stamps, step.name), { force: true })
   step.before?.(step)
   const [command, ...args] = step.command()
-  const { status, output } = await run(command, args)
+  const { status, output } = await run(command, args, step.env)
   if (status !== 0) throw new Error(`${step.name} failed: ${command} ${args.join(' ')}\n${output.trimEnd()}`)
   step.after?.()
   stamp(step)
@@ -130,9 +161,9 @@ function stamp(step) {
   writeFileSync(join(stamps, step.name), hash(step.from))
 }
 
-function run(command, args) {
+function run(command, args, env = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data))
     child.on('error', reject)

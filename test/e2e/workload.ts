@@ -1,8 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { compileFor, programFor } from '../../tools/workload/compile.js'
 import type { Line } from './tool.js'
 
 /** What one process moved on one connection, by the return values of its own calls. */
@@ -31,21 +30,13 @@ export interface Result {
   readonly skipped?: string
 }
 
-const source = fileURLToPath(new URL('../../../tools/workload/', import.meta.url))
-const folder = fileURLToPath(new URL('../../workload/', import.meta.url))
-const program = `${folder}workload`
+const program = programFor(process.arch)
 /** Seconds after which a case hangs; `TCPTOP_PATIENCE` times as many on a machine that is so much slower. */
 const patience = 60 * Number(process.env.TCPTOP_PATIENCE ?? 1)
 
 /** Compiles the programs, if they have changed, and lists the cases. */
 export function compile(): Case[] {
-  mkdirSync(folder, { recursive: true })
-  const sources = readdirSync(source).map(name => source + name)
-  const made = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  if (sources.some(path => statSync(path).mtimeMs > made)) {
-    const files = sources.filter(name => name.endsWith('.c'))
-    execFileSync('gcc', ['-std=gnu11', '-O1', '-pthread', '-o', program, ...files], { stdio: ['ignore', 'inherit', 'inherit'] })
-  }
+  compileFor(process.arch)
   return execFileSync(program, ['list'], { encoding: 'utf8' }).trimEnd().split('\n').map(line => {
     const [name = '', kind] = line.split(' ')
     return { name, before: kind === 'before' }

@@ -48,6 +48,8 @@ export interface Archive {
   names(prefix: string): string[]
   /** Names of the packages that one depends on, as far as they match. */
   dependencies(name: string, pattern: RegExp): string[]
+  /** These packages with all that they need, as apt would install them on a machine that has none. */
+  closure(names: readonly string[]): string[]
   /** Unpacks packages into the folder. */
   unpack(names: readonly string[], folder: string): void
 }
@@ -67,6 +69,9 @@ export function openArchive(arch: Arch): Archive {
     dependencies: (name, pattern) =>
       [...apt(state, arch, 'apt-cache', ['depends', name]).matchAll(/^ *(?:Pre)?Depends: (\S+)$/gm)]
         .map(match => match[1]!.replace(/:.*/, '')).filter(name => pattern.test(name)),
+    closure: names =>
+      [...apt(state, arch, 'apt-get', ['install', '-s', '-qq', '--no-install-recommends', ...names]).matchAll(/^Inst (\S+)/gm)]
+        .map(match => match[1]!.replace(/:.*/, '')),
     unpack: (names, folder) => {
       const debs = join(folder, '.debs')
       mkdirSync(debs, { recursive: true })

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,8 +10,8 @@ export interface Job {
   readonly kernel: GuestKernel
   /** The tree that the guest sees as its own, read-only beneath a layer of its own: the host's, or one of another architecture. */
   readonly root: string
-  /** A folder of the host that the guest sees at the same path, where `root` is not the host's. */
-  readonly checkout?: string
+  /** A folder of the host that the guest sees at the same path, wherever `root` is from, beneath a layer of its own too. */
+  readonly checkout: string
   /** A shell script. */
   readonly script: string
   /** More for the kernel's command line, such as `lockdown=integrity`. */
@@ -19,6 +19,8 @@ export interface Job {
   readonly cpus?: number
   /** One instruction lasts one virtual nanosecond, on one processor: what a program measures in time are instructions. */
   readonly counted?: boolean
+  /** A folder of the host that gets what the script leaves in /run/guest/out. */
+  readonly out?: string
   /** Seconds after which the guest is given up. */
   readonly patience: number
   /** Called with every line that the script prints. */
@@ -39,7 +41,10 @@ export async function runInGuest(job: Job): Promise<Ended> {
   const folder = mkdtempSync(join(tmpdir(), 'tcptop-guest-'))
   chmodSync(folder, 0o777)
   writeFileSync(join(folder, 'command'), `echo '${marker}'\n${script}\n`)
-  if (job.checkout !== undefined) writeFileSync(join(folder, 'place'), job.checkout)
+  writeFileSync(join(folder, 'place'), job.checkout)
+  const left = join(folder, 'out')
+  mkdirSync(left)
+  chmodSync(left, 0o777)
   try {
     const emulator = spawn(...emulatorOf(job, folder), { stdio: ['ignore', 'pipe', 'pipe'] })
     let errors = ''
@@ -60,6 +65,7 @@ export async function runInGuest(job: Job): Promise<Ended> {
     }, patience * 1000)
     await new Promise((resolve, reject) => emulator.on('error', reject).on('close', resolve))
     clearTimeout(timer)
+    if (job.out !== undefined) cpSync(left, job.out, { recursive: true })
     const status = join(folder, 'status')
     return existsSync(status) ? { status: Number(readFileSync(status, 'utf8')), output } : { status: null, output: `${output}${errors}` }
   } finally {
@@ -75,13 +81,14 @@ function emulatorOf({ kernel, root, checkout, append = '', cpus = 2, counted = f
   const console = kernel.arch === 'amd64' ? 'ttyS0' : 'ttyAMA0'
   const program = kernel.arch === 'amd64' ? 'qemu-system-x86_64' : 'qemu-system-aarch64'
   return [program, [
-    ...kernel.arch === 'amd64' ? [] : ['-machine', 'virt'],
-    '-nodefaults', '-no-reboot', '-display', 'none', '-serial', 'stdio', '-cpu', 'max', '-m', '4096',
+    // A processor that servers have: `max` would spend its time on emulating pointer authentication.
+    ...kernel.arch === 'amd64' ? ['-cpu', 'max'] : ['-machine', 'virt', '-cpu', 'neoverse-n1'],
+    '-nodefaults', '-no-reboot', '-display', 'none', '-serial', 'stdio', '-m', '4096',
     ...counted ? ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off', '-smp', '1'] : ['-accel', 'tcg', '-smp', `${cpus}`],
     '-kernel', kernel.image, '-initrd', kernel.initramfs,
     '-append', `console=${console} quiet loglevel=1 panic=-1 mitigations=off ${append}`.trimEnd(),
     ...share('root', root, ',readonly=on'),
-    ...checkout === undefined ? [] : share('checkout', checkout, ',readonly=on'),
+    ...share('checkout', checkout, ',readonly=on'),
     ...share('guest', folder, ''),
   ]]
 }

@@ -1,28 +1,50 @@
 /**
- * Boots one of Debian's kernels under emulation and runs a command in it, in this checkout, on a layer of its own over the host's files.
+ * Boots one of Debian's kernels under emulation and runs a command in it, in this checkout, on a layer of its own over the host's files, or
+ * over those of a system of another architecture.
  *
- *   npm run vm -- RELEASE [-a KERNEL_ARGUMENTS] [-c] COMMAND…       -c: one instruction is one nanosecond
+ *   npm run vm -- [-m ARCH] [-a KERNEL_ARGUMENTS] [-c] [-o FOLDER] RELEASE COMMAND…
+ *
+ *   -m: amd64 (default) or arm64     -c: one instruction is one nanosecond     -o: gets what the command leaves in /run/guest/out
  */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
+import { compileFor } from '../workload/compile.js'
+import type { Arch } from './archive.js'
 import { runInGuest } from './guest.js'
 import { fetchKernel, releases } from './kernel.js'
+import { fetchTree } from './tree.js'
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
-const { values, positionals: [release, ...command] } = parseArgs({
+const archs: readonly Arch[] = ['amd64', 'arm64']
+
+const { values: { machine, ...options }, positionals: [release, ...command] } = parseArgs({
   allowPositionals: true,
-  options: { append: { type: 'string', short: 'a' }, counted: { type: 'boolean', short: 'c' } },
+  options: {
+    machine: { type: 'string', short: 'm', default: 'amd64' },
+    append: { type: 'string', short: 'a' },
+    counted: { type: 'boolean', short: 'c' },
+    out: { type: 'string', short: 'o' },
+  },
 })
-if (release === undefined || command.length === 0) {
-  console.error(`usage: npm run vm -- RELEASE [-a KERNEL_ARGUMENTS] [-c] COMMAND…   (releases: ${releases.join(', ')})`)
+const arch = archs.find(name => name === machine)
+if (arch === undefined || release === undefined || command.length === 0) {
+  console.error(`usage: npm run vm -- [-m ARCH] [-a KERNEL_ARGUMENTS] [-c] [-o FOLDER] RELEASE COMMAND…
+releases: ${releases.join(', ')}; architectures: ${archs.join(', ')}`)
   process.exit(2)
 }
+const checkout = fileURLToPath(new URL('../../..', import.meta.url))
+if (arch === 'arm64') {
+  execFileSync(process.execPath, [join(checkout, 'tools/build.mjs'), '--quiet', '--arch=arm64'], { stdio: 'inherit' })
+  compileFor('arm64')
+}
 const { status } = await runInGuest({
-  kernel: fetchKernel(release, 'amd64'),
-  root: '/',
-  script: `cd '${root}'\n${command.join(' ')}`,
-  patience: 3600,
+  kernel: fetchKernel(release, arch),
+  root: arch === 'amd64' ? '/' : fetchTree(arch),
+  checkout,
+  script: `cd '${checkout}'\n${command.join(' ')}`,
+  patience: 7200,
   line: text => console.log(text),
-  ...values,
+  ...options,
 })
 process.exitCode = status ?? 1

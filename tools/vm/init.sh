@@ -7,10 +7,14 @@ mount -t devtmpfs dev /dev
 for module in /modules/*.ko; do insmod "$module" 2>/dev/null; done
 
 share() { mount -t 9p -o "trans=virtio,version=9p2000.L,msize=512000,$3" "$1" "$2"; }
-share root /lower ro,cache=loose
+# layered SHARE PLACE: a layer that can be written over what the host shares
+layered() {
+  mkdir -p "/lower/$1" "/over/$1/upper" "/over/$1/work" "$2"
+  share "$1" "/lower/$1" ro,cache=loose
+  mount -t overlay -o "lowerdir=/lower/$1,upperdir=/over/$1/upper,workdir=/over/$1/work" "$1" "$2"
+}
 mount -t tmpfs over /over
-mkdir /over/upper /over/work
-mount -t overlay -o lowerdir=/lower,upperdir=/over/upper,workdir=/over/work root /new
+layered root /new
 
 cd /new
 mkdir -p proc sys dev tmp run
@@ -27,8 +31,7 @@ mount -t debugfs debug sys/kernel/debug
 mount -t bpf bpf sys/fs/bpf
 mount -t cgroup2 cgroup sys/fs/cgroup
 share guest run/guest rw,cache=none
-share checkout run/guest/checkout ro,cache=loose 2>/dev/null && mount --bind run/guest/checkout "$(cat run/guest/place)"
-[ -e sys/kernel/security/lockdown ] || true
+layered checkout "/new$(cat run/guest/place)"
 [ ! -e proc/sys/net/mptcp/enabled ] || echo 1 > proc/sys/net/mptcp/enabled
 ip link set lo up
 ulimit -n 65536
