@@ -70,7 +70,7 @@ static void send_after_shutdown(void) {
 /* A buffer that is not mapped at all (EFAULT), then one of which the first part is (that part is sent). */
 static void send_unmapped_buffer(void) {
   struct pair p = connect_pair(V4);
-  size_t mapped = 300000 / 4096 * 4096;
+  size_t mapped = 5 * LARGEST_PAGE;
   char *edge = mmap(NULL, mapped * 2, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   need(edge != MAP_FAILED && munmap(edge + mapped, mapped) == 0);
   transfer(&p.a, &p.b, 1234);

@@ -95,8 +95,9 @@ static void truncating_receive(void) {
 /* recv() into memory that is not there takes nothing out of the queue. */
 static void receive_unmapped_buffer(void) {
   struct pair p = connect_pair(V4);
-  char *edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  need(edge != MAP_FAILED && munmap(edge + 4096, 4096) == 0);
+  char *mapped = mmap(NULL, 2 * LARGEST_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  need(mapped != MAP_FAILED && munmap(mapped + LARGEST_PAGE, LARGEST_PAGE) == 0);
+  char *edge = mapped + LARGEST_PAGE - 4096;
   send_all(&p.a, 8192);
   await_queued(p.b.fd, 8192);
   for (int i = 0; i < 10; i++) need(received(&p.b, recv(p.b.fd, edge + 4096, 4096, 0)) == -1 && errno == EFAULT);

@@ -150,6 +150,9 @@ enum { ROOM = 1 << 20 };
 extern char payload[ROOM];
 extern char *room(void); /* of this thread */
 
+/* Memory is mapped in pages of 4 KiB here and up to this elsewhere: arm64 also has kernels with 16 and 64 KiB. */
+enum { LARGEST_PAGE = 1 << 16 };
+
 void send_all(struct end *e, size_t bytes);
 void receive_all(struct end *e, size_t bytes);
 void receive_to_end(struct end *e);
