@@ -119,7 +119,7 @@ test('a pinned map can be opened again, anything else is refused', () => {
         [again.name, again.type, again.keySize, again.valueSize, again.maxEntries, again.lookup(key(3))], ['pinned', 'hash', 4, 8, 2000, value(9)])
       again.close()
       assert.throws(() => kernel.openMap(join(folder, 'none')), /^bpf\(BPF_OBJ_GET\): ENOENT$/)
-      assert.throws(() => kernel.openMap('/etc/hostname'), /^bpf\(BPF_OBJ_GET\): (EACCES|EINVAL|EPERM)$/)
+      assert.throws(() => kernel.openMap(process.execPath), /^bpf\(BPF_OBJ_GET\): (EACCES|EINVAL|EPERM)$/)
     })
   } finally {
     execFileSync('umount', [folder])
