@@ -1,0 +1,65 @@
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { loadNative } from '../../syscall/native.js'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const built = 'syscall/build/Release/tcptop.node'
+const prebuilt = `prebuilt/linux-${process.arch}/tcptop.node`
+/** One that fits, also in a guest. */
+const real = [prebuilt, built].map(place => join(root, place)).find(existsSync) ?? ''
+
+/** What loadNative does in an installation where these shims are: the real one, or another machine's. */
+async function load(shims: Readonly<Record<string, 'real' | 'foreign'>>): Promise<ReturnType<typeof loadNative>> {
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
+  try {
+    cpSync(join(root, 'dist/syscall'), join(folder, 'dist/syscall'), { recursive: true })
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+    for (const [place, kind] of Object.entries(shims)) {
+      const path = join(folder, place)
+      mkdirSync(dirname(path), { recursive: true })
+      if (kind === 'real') copyFileSync(real, path)
+      else writeFileSync(path, '\x7fELF of another machine')
+    }
+    const native = await import(pathToFileURL(join(folder, 'dist/syscall/native.js')).href) as { loadNative: typeof loadNative }
+    return native.loadNative()
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+async function refusal(shims: Parameters<typeof load>[0]): Promise<Error> {
+  try {
+    await load(shims)
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('a shim was loaded')
+}
+
+test('the shim that was built here is loaded', async () => {
+  assert.type((await load({ [built]: 'real' })).bpf, 'function')
+})
+
+test('one that was built elsewhere for this kind of machine is loaded, also where another machine’s was built here', async () => {
+  assert.type((await load({ [prebuilt]: 'real' })).bpf, 'function')
+  assert.type((await load({ [built]: 'foreign', [prebuilt]: 'real' })).bpf, 'function')
+})
+
+test('one that was built elsewhere does not matter beside one that was built here', async () => {
+  assert.type((await load({ [built]: 'real', [prebuilt]: 'foreign' })).bpf, 'function')
+})
+
+test('without a shim that fits, what is wrong is said, with the reason for the one that was built here', async () => {
+  assert.match((await refusal({})).message, /^the native shim is not built: run npm run build/)
+  assert.match((await refusal({ 'prebuilt/linux-mips/tcptop.node': 'real' })).message, /is not built/)
+  const error = await refusal({ [built]: 'foreign', [prebuilt]: 'foreign' })
+  assert.is(error.name, 'UnsupportedError')
+  assert.match(error.message, /^the native shim \S+\/syscall\/build\/Release\/tcptop\.node, \S+\/prebuilt\/\S+ does not fit this machine: /)
+  assert.match((error.cause as Error).message, /syscall\/build\/Release/)
+})
+
+test.run()
