@@ -20,18 +20,20 @@ const finSent = bits(state.finWait1, state.finWait2, state.timeWait, state.lastA
  * `r1 =` all bytes ever queued on `socket`, `r3 =` its state: `bytes_acked + (write_seq - snd_una)`, less the FIN.
  *
  * Both counters advance together with every ACK (tcp_snd_una_update), so `snd_una - bytes_acked` is the same all the
- * connection's life: `isn`. With it there is one word to read that changes at both ends, and no lock is needed. `bytes_acked`
- * is read first and only tells the upper half; the state last, for a FIN is counted only after the state has told of it.
+ * connection's life: `isn`. With it there is one word to read that changes at both ends, and no lock is needed: `bytes_acked` only tells the upper
+ * half. The state is read last, for a FIN is counted only after the state has told of it: where a processor may read in another order
+ * (arm64), it takes an address that depends on what is to be read before.
  */
-export function queued({ field, access }: Context): Code {
+export function queued({ field, access, locked }: Context): Code {
   return [
     access.read(r1, field.bytesAcked, socket),
     access.read(r2, field.writeSeq, socket),
     load(r3, 'u32', flow, Value.isn),
     sub32(r2, r3),
     sub32(r2, r1),
+    locked ? [] : [lsh(r2, 32), arsh(r2, 32)],
     note('r1: every byte ever queued', add(r1, r2)),
-    access.read(r3, field.state, socket),
+    locked ? access.read(r3, field.state, socket) : [and(r2, 0), add(r2, socket), access.read(r3, field.state, r2)],
   ]
 }
 

@@ -34,7 +34,7 @@ async function run(release: string, passes: string): Promise<Outcome[]> {
   const script = names.map(name => `echo BACKEND ${name}; TCPTOP_BACKEND=${name} node dist/test/e2e/exact.js`).join('\n')
   const started = Date.now()
   const { status, output } = await runInGuest({
-    kernel, root: '/', patience: most * names.length,
+    kernel, root: '/', checkout: root, patience: most * names.length,
     script: `cd '${root}'\nexport TCPTOP_NO_SKIP=1 TCPTOP_PATIENCE=${patience} TCPTOP_PASSES=${passes}\n${script}`,
   })
   const parts = output.split(/^BACKEND /m).slice(1)
