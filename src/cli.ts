@@ -18,7 +18,7 @@ process.stderr.on('error', () => {})
 
 const world: World = {
   openKernel,
-  readBtf: () => readFileSync('/sys/kernel/btf/vmlinux'),
+  readBtf: (path = '/sys/kernel/btf/vmlinux') => readFileSync(path),
   arch: process.arch,
   clock: {
     now: () => performance.now() / 1000,

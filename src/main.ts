@@ -1,13 +1,13 @@
-import { parseBtf } from '../bpf-asm/index.js'
+import { type Btf, parseBtf } from '../bpf-asm/index.js'
 import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
 import { dump } from './dump.js'
-import { factsOf } from './facts.js'
+import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './plan.js'
-import { mapName } from './program/index.js'
+import { fieldsOf, mapName } from './program/index.js'
 import { startSession, type Surroundings } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { type Clock, trace } from './tracer.js'
@@ -16,8 +16,8 @@ import { UsageError } from './usage-error.js'
 /** Everything that the program needs from outside. */
 export interface World {
   openKernel(): Kernel
-  /** The running kernel's BTF; throws Node's ENOENT where it has none. */
-  readBtf(): Uint8Array
+  /** The BTF in this file, or without one the running kernel's; throws Node's ENOENT where there is none. */
+  readBtf(path?: string): Uint8Array
   /** The machine, by Node's name. */
   readonly arch: string
   readonly clock: Clock
@@ -65,7 +65,7 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 
 async function run(options: Options, world: World): Promise<void> {
   const request = requestOf(options)
-  const facts = () => factsOf(parseBtf(readBtf(world)), world.arch)
+  const facts = () => factsFor(options, world)
   if (options.dumpBpf) return world.out.write(dump(makePlan(request, facts())))
 
   const opened: { close(): void }[] = []
@@ -142,11 +142,21 @@ function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMa
   }
 }
 
-function readBtf(world: World): Uint8Array {
+/** What is known of this kernel: from its own BTF, or from one that the user has. */
+function factsFor({ btf }: Options, world: World): Facts {
+  if (typeof btf === 'string') return factsByName(fieldsOf(parseGiven(btf, world)), world.arch)
   try {
-    return world.readBtf()
+    return factsOf(parseBtf(world.readBtf()), world.arch)
   } catch (cause) {
     throw new UnsupportedError('this program', 'Linux 5.15 with BTF (CONFIG_DEBUG_INFO_BTF)', { cause })
+  }
+}
+
+function parseGiven(path: string, world: World): Btf {
+  try {
+    return parseBtf(world.readBtf(path))
+  } catch (cause) {
+    throw new UsageError(`--btf must be the path of a BTF file, got ${JSON.stringify(path)}: ${(cause as Error).message}`, { cause })
   }
 }
 

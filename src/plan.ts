@@ -3,7 +3,7 @@ import type { AttachType, MapSpec, ProgramType } from '../syscall/index.js'
 import { type Backend, backends, type Hook, type Point, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, fieldsOf, type Filter, mapName } from './program/index.js'
+import { type Call, callOf, type Context, type Filter, mapName } from './program/index.js'
 
 /** What is asked of a plan. */
 export interface Request {
@@ -62,7 +62,7 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
         reasons.push(`it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`)
         continue
       }
-      const field = fieldsOf(facts.btf)
+      const field = facts.field()
       const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls }
       const programs = variant.hooks.flatMap(hook => program(hook, context, facts))
       made++
@@ -116,9 +116,9 @@ function targetOf(on: Point, facts: Facts): Target | undefined {
   if ('entry' in on) return func(on.entry, 'trace_fentry')
   if ('exit' in on) return func(on.exit, 'trace_fexit')
   if ('rawTracepoint' in on) {
-    return facts.tracepoint(on.rawTracepoint) === undefined ? undefined : { type: 'raw_tracepoint', call: callOf([]) }
+    return !facts.mayHaveTracepoint(on.rawTracepoint) ? undefined : { type: 'raw_tracepoint', call: callOf([]) }
   }
-  if (facts.firstArgument === undefined || facts.func(on.kprobe) === undefined) return undefined
+  if (facts.firstArgument === undefined || !facts.mayHaveFunction(on.kprobe)) return undefined
   return { type: 'kprobe', call: { ...callOf([]), first: facts.firstArgument } }
 }
 

@@ -13,6 +13,8 @@ const only = process.env.CASE
 const wanted = cases.filter(({ name }) => only === undefined || name === only)
 /** The backend that is tested; the one that is chosen if not told otherwise. */
 const backend = process.env.TCPTOP_BACKEND ?? 'auto'
+/** More arguments of the tool. */
+const more = process.env.TCPTOP_ARGS?.split(' ') ?? []
 /** How the cases are run: one after the other, or all at once. */
 const passes = (process.env.TCPTOP_PASSES ?? 'alone,together').split(',')
 
@@ -23,7 +25,7 @@ const passes = (process.env.TCPTOP_PASSES ?? 'alone,together').split(',')
 async function watch(body: (runs: () => Iterable<Run>) => Promise<void>): Promise<readonly Line[]> {
   const early = wanted.filter(({ before }) => before).map(({ name }) => new Run(name))
   await Promise.all(early.map(run => run.ready()))
-  const tool = await startTool(['--backend', backend])
+  const tool = await startTool(['--backend', backend, ...more])
   try {
     await body(function* () {
       yield* early
