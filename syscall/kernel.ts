@@ -1,7 +1,7 @@
 import { release as kernelRelease } from 'node:os'
 import { bpf } from './call.js'
 import { type Descriptor, Descriptors } from './fd.js'
-import { attachKprobe } from './kprobe.js'
+import { attachKprobe, type KprobePlaces } from './kprobe.js'
 import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } from './link.js'
 import { type BpfMap, createMap, type MapSpec, openMap } from './map.js'
 import { loadNative, type Native } from './native.js'
@@ -34,7 +34,7 @@ export interface Kernel {
  * The kernel, through the native shim; tests pass another. Throws UnsupportedError when the shim is not there. Before Linux 5.11, which is
  * told by its `release`, maps and programs are locked memory: as much is allowed as possible, and what is not enough is refused later.
  */
-export function openKernel(native: Native = loadNative(), release = kernelRelease()): Kernel {
+export function openKernel(native: Native = loadNative(), release = kernelRelease(), kprobes?: KprobePlaces): Kernel {
   const [major = 0, minor = 0] = release.split('.').map(part => parseInt(part))
   if (major < 5 || (major === 5 && minor < 11)) native.raiseMemlock()
   const descriptors = new Descriptors(native)
@@ -45,7 +45,7 @@ export function openKernel(native: Native = loadNative(), release = kernelReleas
     loadProgram: spec => loadProgram(descriptors, spec),
     attachTracing: program => attachTracing(descriptors, program),
     attachRawTracepoint: (program, name) => attachRawTracepoint(descriptors, program, name),
-    attachKprobe: (program, symbol) => attachKprobe(descriptors, program, symbol),
+    attachKprobe: (program, symbol) => attachKprobe(descriptors, program, symbol, kprobes),
     attachIterator: program => attachIterator(descriptors, program),
     get open() {
       return descriptors.open

@@ -7,10 +7,18 @@ import {
   PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, PERF_FLAG_FD_CLOEXEC, PERF_TYPE_TRACEPOINT, perfAttr,
 } from './uapi.js'
 
-/** The number of the kprobe PMU (since Linux 4.17). */
-const pmu = '/sys/bus/event_source/devices/kprobe/type'
-/** Where tracefs may be mounted. */
-const tracing = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing']
+/** Where to ask for kprobes; tests have places of their own. */
+export interface KprobePlaces {
+  /** The number of the kprobe PMU (since Linux 4.17). */
+  readonly pmu: string
+  /** Where tracefs may be mounted. */
+  readonly tracing: readonly string[]
+}
+
+const system: KprobePlaces = {
+  pmu: '/sys/bus/event_source/devices/kprobe/type',
+  tracing: ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'],
+}
 /** Our probes in tracefs, each with the process that made it. */
 const group = 'tcptop'
 
@@ -19,16 +27,16 @@ const group = 'tcptop'
  * is missing or refused, through tracefs. Detached when closed. Throws UnsupportedError when there is neither, SyscallError when the
  * kernel refuses, with ENOENT when it has no such function.
  */
-export function attachKprobe(descriptors: Descriptors, program: Program, symbol: string): Descriptor {
-  const type = readNumber(pmu)
+export function attachKprobe(descriptors: Descriptors, program: Program, symbol: string, places = system): Descriptor {
+  const type = readNumber(places.pmu)
   if (type !== undefined) {
     try {
       return open(descriptors, program, { type, kprobe_func: cString(symbol) })
     } catch (error) {
-      if (!(error instanceof SyscallError) || error.code === 'ENOENT' || !tracefs()) throw error
+      if (!(error instanceof SyscallError) || error.code === 'ENOENT' || !tracefs(places)) throw error
     }
   }
-  return attachLegacy(descriptors, program, symbol)
+  return attachLegacy(descriptors, program, symbol, tracefs(places))
 }
 
 /** On all processors and for all processes: what is attached is the probe, not the one processor that the call wants. */
@@ -49,8 +57,7 @@ function open(descriptors: Descriptors, program: Program, fields: Partial<Record
   return event
 }
 
-function attachLegacy(descriptors: Descriptors, program: Program, symbol: string): Descriptor {
-  const folder = tracefs()
+function attachLegacy(descriptors: Descriptors, program: Program, symbol: string, folder: string | undefined): Descriptor {
   if (folder === undefined) throw new UnsupportedError('a kprobe', 'CONFIG_KPROBE_EVENTS, and the kprobe PMU or tracefs')
   const events = `${folder}/kprobe_events`
   const name = `${symbol}_${process.pid}`
@@ -87,7 +94,7 @@ function removeOrphans(events: string): void {
   }
 }
 
-function tracefs(): string | undefined {
+function tracefs({ tracing }: KprobePlaces): string | undefined {
   return tracing.find(folder => {
     try {
       return readFileSync(`${folder}/kprobe_events`) !== undefined
