@@ -1,23 +1,32 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseBtf } from '../bpf-asm/index.js'
 import { backends } from '../src/backend/index.js'
 import { factsOf } from '../src/facts.js'
 import { btfFixtures, without } from './fixture.js'
 
-const points = backends.flatMap(({ hooks }) => hooks.map(({ on }) => on))
-const tracepoints = points.flatMap(on => 'tracepoint' in on ? [on.tracepoint] : [])
-const iterators = points.flatMap(on => 'iterator' in on ? [on.iterator] : [])
+const variants = backends.flatMap(({ variants }) => variants)
+const points = variants.flatMap(({ hooks }) => hooks.map(({ on }) => on))
+const unique = (names: readonly string[]) => [...new Set(names)]
+const tracepoints = unique(points.flatMap(on => 'tracepoint' in on ? on.tracepoint : 'rawTracepoint' in on ? on.rawTracepoint : []))
+const functions = unique(points.flatMap(on => 'entry' in on ? on.entry : 'exit' in on ? on.exit : 'kprobe' in on ? on.kprobe : []))
+const iterators = unique(points.flatMap(on => 'iterator' in on ? on.iterator : []))
+const helpers = unique(variants.flatMap(({ helper }) => helper ?? []))
 
-for (const { name, bytes } of btfFixtures) {
-  const btf = parseBtf(bytes)
-  const facts = factsOf(btf)
+for (const fixture of btfFixtures) {
+  const { name, btf, arch } = fixture
+  const facts = factsOf(btf, arch)
+  const lacking = (name: string) => factsOf(without(fixture, name).btf, arch)
 
-  test(`on ${name} a tracepoint has the id of its typedef, an iterator that of its function`, () => {
+  test(`on ${name} a tracepoint has the id of its typedef, functions and iterators those of theirs`, () => {
     for (const tracepoint of tracepoints) {
       const id = facts.tracepoint(tracepoint)
       assert.is(id, btf.typedef(`btf_trace_${tracepoint}`))
       if (id !== undefined) assert.is(btf.nameOf(id), `btf_trace_${tracepoint}`)
+    }
+    for (const name of functions) {
+      const func = facts.func(name)
+      assert.equal(func, btf.func(name))
+      if (func !== undefined) assert.is(btf.nameOf(func.id), name)
     }
     for (const iterator of iterators) {
       const id = facts.iterator(iterator)
@@ -29,16 +38,39 @@ for (const { name, bytes } of btfFixtures) {
 
   test(`on ${name} what the kernel lacks is undefined, also when something else has its name`, () => {
     assert.is(facts.tracepoint('no_such_thing'), undefined)
+    assert.is(facts.func('no_such_thing'), undefined)
     assert.is(facts.iterator('no_such_thing'), undefined)
     for (const tracepoint of tracepoints) {
       assert.is(facts.iterator(tracepoint), undefined)
-      assert.is(factsOf(without(btf, tracepoint)).tracepoint(tracepoint), undefined)
+      assert.is(lacking(tracepoint).tracepoint(tracepoint), undefined)
+    }
+    for (const name of functions) {
+      assert.is(facts.tracepoint(name), undefined)
+      assert.is(lacking(name).func(name), undefined)
     }
     for (const iterator of iterators) {
       assert.is(facts.tracepoint(iterator), undefined)
-      assert.is(factsOf(without(btf, iterator)).iterator(iterator), undefined)
+      assert.is(lacking(iterator).iterator(iterator), undefined)
     }
   })
+
+  test(`on ${name} there are the helpers that its version has`, () => {
+    const [major = 0, minor = 0] = name.split(/[.-]/).map(Number)
+    assert.equal(helpers, ['check_mtu'], 'a helper whose version this test does not know')
+    // 34b2021cc616, "bpf: Add BPF-helper for MTU checking"
+    assert.is(facts.helper('check_mtu'), major > 5 || minor >= 12)
+    assert.not.ok(facts.helper('no_such_thing'))
+    assert.not.ok(facts.helper('BPF_FUNC_check_mtu'))
+    assert.not.ok(lacking('check_mtu').helper('check_mtu'))
+  })
 }
+
+test('where the first argument of a function is depends on the machine, and is not known of all', () => {
+  const { btf } = btfFixtures[0]!
+  // `r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di` of 8 bytes each
+  assert.is(factsOf(btf, 'x64').firstArgument, 14 * 8)
+  assert.is(factsOf(btf, 'arm64').firstArgument, 0)
+  assert.is(factsOf(btf, 'mips').firstArgument, undefined)
+})
 
 test.run()

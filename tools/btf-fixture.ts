@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { type Btf, type Member, parseBtf } from '../bpf-asm/index.js'
 import { backends } from '../src/backend/index.js'
 import { factsOf } from '../src/facts.js'
-import { makePlan, PlanError } from '../src/plan.js'
+import { makePlans, PlanError } from '../src/plan.js'
 import { fieldsOf } from '../src/program/index.js'
 
 /** What the program asks of BTF. */
@@ -18,40 +18,45 @@ export interface Questions {
   readonly members: ReadonlyMap<string, ReadonlySet<string>>
   readonly funcs: ReadonlySet<string>
   readonly typedefs: ReadonlySet<string>
+  /** Enumerators, by enumeration. */
+  readonly enumerators: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 /** Listens to what all fields and all backends ask of `btf`. */
 export function questionsOf(btf: Btf): Questions {
   const members = new Map<string, Set<string>>()
+  const enumerators = new Map<string, Set<string>>()
   const funcs = new Set<string>()
   const typedefs = new Set<string>()
-  const noteMember = (struct: string, path: string) => members.set(struct, (members.get(struct) ?? new Set()).add(path))
+  const note = (asked: Map<string, Set<string>>, of: string, name: string) => asked.set(of, (asked.get(of) ?? new Set()).add(name))
   const refuse = () => {
     throw new Error('the program asks something that a fixture does not keep yet: teach tools/btf-fixture.ts')
   }
   const listening: Btf = {
     types: btf.types,
     // A kernel that lacks one is asked for the others all the same.
-    member: (struct, path) => noteMember(struct, path) && (btf.findMember(struct, path) ?? { offset: 0, size: 8 }),
-    findMember: (struct, path) => noteMember(struct, path) && btf.findMember(struct, path),
+    member: (struct, path) => note(members, struct, path) && (btf.findMember(struct, path) ?? { offset: 0, size: 8 }),
+    findMember: (struct, path) => note(members, struct, path) && btf.findMember(struct, path),
     func: name => funcs.add(name) && btf.func(name),
     typedef: name => typedefs.add(name) && btf.typedef(name),
-    struct: refuse, findStruct: refuse, sizeOf: refuse, enumValue: refuse, nameOf: refuse, variable: refuse,
+    enumValue: (of, name) => note(enumerators, of, name) && btf.enumValue(of, name),
+    struct: refuse, findStruct: refuse, sizeOf: refuse, nameOf: refuse, variable: refuse,
   }
   fieldsOf(listening)
   const filter = { pids: [1], cgroup: true, cgroupIds: true, mntnsIds: true }
   for (const { name: backend } of backends) {
     try {
-      makePlan({ backend, filter, maxFlows: 1 }, factsOf(listening))
+      // On any machine that has kprobes: the fixture's name tells which one it is of.
+      Array.from(makePlans({ backend, filter, maxFlows: 1 }, factsOf(listening, 'x64')))
     } catch (error) {
       if (!(error instanceof PlanError)) throw error
     }
   }
-  return { members, funcs, typedefs }
+  return { members, funcs, typedefs, enumerators }
 }
 
 /** Kinds of a type (include/uapi/linux/btf.h). */
-const Kind = { int: 1, ptr: 2, array: 3, struct: 4, typedef: 8, func: 12, funcProto: 13 } as const
+const Kind = { int: 1, ptr: 2, array: 3, struct: 4, enum: 6, typedef: 8, func: 12, funcProto: 13 } as const
 /** Of a structure: its members may be bit fields. */
 const kindFlag = 2 ** 31
 
@@ -115,6 +120,15 @@ export function fixtureOf(btf: Btf, questions: Questions = questionsOf(btf)): Ui
   for (const [name, asked] of questions.members) {
     const paths = [...asked].filter(path => btf.findMember(name, path) !== undefined)
     if (paths.length > 0) struct(name, '', paths)
+  }
+  for (const [name, asked] of questions.enumerators) {
+    const values = [...asked].flatMap(asked => {
+      const value = btf.enumValue(name, asked)
+      return value === undefined ? [] : [nameAt(asked), Number(value)]
+    })
+    if (values.length === 0) continue
+    words.push(nameAt(name), Kind.enum * 2 ** 24 + values.length / 2, 4, ...values)
+    types++
   }
   for (const name of questions.typedefs) if (btf.typedef(name) !== undefined) add(name, Kind.typedef, pointer())
   for (const name of questions.funcs) {

@@ -16,7 +16,7 @@ const without = existsSync(running) ? undefined : 'this kernel has no BTF'
 const names = (func: Func | undefined) => func?.params.map(({ name }) => name)
 
 /** Sees that `small` answers all questions as `full` does; ids are its own. */
-function answersAs(full: Btf, small: Btf, { members, funcs, typedefs }: Questions): number {
+function answersAs(full: Btf, small: Btf, { members, funcs, typedefs, enumerators }: Questions): number {
   let asked = 0
   for (const [struct, paths] of members) {
     for (const path of paths) {
@@ -27,6 +27,12 @@ function answersAs(full: Btf, small: Btf, { members, funcs, typedefs }: Question
   }
   for (const name of funcs) assert.equal(names(small.func(name)), names(full.func(name)), name)
   for (const name of typedefs) assert.is(small.typedef(name) === undefined, full.typedef(name) === undefined, name)
+  for (const [name, values] of enumerators) {
+    for (const value of values) {
+      assert.is(small.enumValue(name, value), full.enumValue(name, value), value)
+      asked++
+    }
+  }
   return asked + funcs.size + typedefs.size
 }
 
@@ -50,9 +56,8 @@ test('there are fixtures', () => {
   assert.ok(btfFixtures.length > 0)
 })
 
-for (const { name, bytes } of btfFixtures) {
+for (const { name, bytes, btf } of btfFixtures) {
   test(`the fixture ${name} has what the program asks for, and nothing else: made from itself it is the same`, () => {
-    const btf = parseBtf(bytes)
     assert.equal(fixtureOf(btf), bytes)
     assert.ok(bytes.length < 8192, `${bytes.length} bytes`)
   })
@@ -97,14 +102,16 @@ const model: Btf = {
   func: name => functions[name],
   typedef: name => name === 'btf_trace_send' ? 3 : undefined,
   nameOf: id => ['', '', '', '', '', 'size_t', 'int'][id] ?? none(),
-  struct: none, enumValue: none, variable: none,
+  enumValue: (name, value) => name === 'helper' ? ({ one: 1n, large: 0xffff_ffffn })[value] : undefined,
+  struct: none, variable: none,
 }
 
-test('nested members, bit fields, arrays, functions and what is missing are answered as they were', () => {
+test('nested members, bit fields, arrays, functions, enumerators and what is missing are answered as they were', () => {
   const typedefs = new Set(['btf_trace_send', 'btf_trace_gone'])
-  const questions = { members, funcs: new Set(['send', 'stop', 'gone']), typedefs }
+  const enumerators = new Map([['helper', new Set(['one', 'large', 'gone'])], ['gone', new Set(['one'])]])
+  const questions = { members, funcs: new Set(['send', 'stop', 'gone']), typedefs, enumerators }
   const small = parseBtf(fixtureOf(model, questions))
-  assert.is(answersAs(model, small, questions), 16)
+  assert.is(answersAs(model, small, questions), 20)
   const { params, returns } = small.func('send')!
   assert.equal(params.map(({ typeId }) => typeId === 0 ? 'void' : small.nameOf(typeId)), ['', 'size_t', 'void'])
   assert.equal([small.nameOf(returns), small.func('stop')!.returns], ['int', 0])
@@ -112,7 +119,7 @@ test('nested members, bit fields, arrays, functions and what is missing are answ
 })
 
 test('all fields are asked for also where some are missing, or no backend has what it needs', () => {
-  const btf = parseBtf(btfFixtures[0]!.bytes)
+  const { btf } = btfFixtures[0]!
   const { members } = questionsOf(btf)
   const bare: Btf = { ...btf, func: () => undefined, typedef: () => undefined }
   assert.equal(questionsOf(bare).members, members)
