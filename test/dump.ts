@@ -9,6 +9,7 @@ import { possible } from './fixture.js'
 const backend = { ...backends[0]!, name: 'small' }
 const small: Plan = {
   backend,
+  variant: backend.variants[0]!,
   maps: [
     { name: 'flows', type: 'hash', keySize: 16, valueSize: 112, maxEntries: 10 },
     { name: 'stats', type: 'array', keySize: 4, valueSize: 40, maxEntries: 1 },
@@ -17,6 +18,8 @@ const small: Plan = {
     {
       name: 'tcptop_one',
       hook: { tracepoint: 'tcp_probe' },
+      type: 'tracing',
+      attachType: 'trace_raw_tp',
       btfId: 12,
       assembly: assemble([
         note('why it is there', loadMap(r1, 'flows')),
@@ -26,7 +29,7 @@ const small: Plan = {
         exit(),
       ]),
     },
-    { name: 'tcptop_two', hook: { iterator: 'tcp' }, btfId: 34, assembly: assemble([mov(r0, 0), exit()]) },
+    { name: 'tcptop_two', hook: { entry: 'release_sock' }, type: 'tracing', attachType: 'trace_fentry', btfId: 34, assembly: assemble([mov(r0, 0), exit()]) },
   ],
   passedOver: [{ backend: 'large', reason: 'too large' }],
 }
@@ -43,14 +46,14 @@ end:
     3: (b7) r0 = 0
     4: (95) exit
 
-; program tcptop_two at iterator tcp, 2 instructions
+; program tcptop_two at entry of release_sock, 2 instructions
     0: (b7) r0 = 0
     1: (95) exit
 `)
 })
 
-for (const { fixture, backend, plan } of possible) {
-  test(`the dump of ${backend.name} on ${fixture} has every program with all of its instructions and notes`, () => {
+for (const { title, backend, plan } of possible) {
+  test(`the dump of ${title} has every program with all of its instructions and notes`, () => {
     const [head, ...programs] = dump(plan).split('\n\n; program ')
     assert.match(head!, new RegExp(`^; backend ${backend.name}\n`))
     assert.is(head!.split('\n').length - 1, plan.maps.length)

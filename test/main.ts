@@ -1,18 +1,19 @@
 import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { backends } from '../src/backend/index.js'
 import { main, type World } from '../src/main.js'
-import { openKernel, UnsupportedError } from '../syscall/index.js'
-import { batch, info, mapInfo, mapType, object, progLoad } from '../syscall/uapi.js'
+import { UnsupportedError } from '../syscall/index.js'
+import { attachType, batch, info, mapInfo, mapType, object, progLoad } from '../syscall/uapi.js'
 import { fakeClock } from './clock.js'
-import { type Possible, possible } from './fixture.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf, putField } from './syscall/fake.js'
+import { btfFixtures, type Possible, possible } from './fixture.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
 
 const { E2BIG, EACCES, EINVAL, EIO, ENOENT, ENOMEM, ENOSYS, EPERM, EPIPE } = constants.errno
-const privileges = ': run it as root, or with CAP_BPF and CAP_PERFMON'
+const privileges = ': run it as root, or with CAP_BPF and CAP_PERFMON (before Linux 5.11 also with `ulimit -l unlimited`)'
 
 /** What is around the program: everything that it says and does is kept. */
-function fakeWorld({ bytes }: Pick<Possible, 'bytes'>, answer: Answer = () => {}, changed: Partial<World> = {}) {
+function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: Answer = () => {}, changed: Partial<World> = {}) {
   const fake = fakeKernel(call => {
     const result = answer(call)
     if (typeof result === 'number' || call.name !== 'MAP_LOOKUP_BATCH') return result
@@ -20,13 +21,14 @@ function fakeWorld({ bytes }: Pick<Possible, 'bytes'>, answer: Answer = () => {}
     putField(call, batch, 'count', 0)
     return -ENOENT
   })
-  const kernel = openKernel(fake.native)
+  const kernel = openFake(fake.native)
   const written: string[] = []
   const told: string[] = []
   const { clock, watchers } = fakeClock()
   const world: World = {
     openKernel: () => kernel,
     readBtf: () => bytes,
+    arch,
     clock,
     out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
     tell: line => told.push(line),
@@ -50,9 +52,17 @@ const untouchable: Partial<World> = {
   readBtf: () => { throw new Error('BTF was read') },
 }
 
-for (const one of possible) {
-  const { fixture, backend, plan } = one
-  const check = (title: string, run: () => Promise<void>) => test(`${backend.name} on ${fixture}: ${title}`, run)
+/** For each variant that is some kernel's choice of its backend, that kernel. */
+const choices = backends.flatMap(backend => {
+  const first = btfFixtures.flatMap(({ name }) => possible.find(one => one.fixture === name && one.backend === backend) ?? [])
+  return backend.variants.flatMap(variant => first.find(({ plan }) => plan.variant === variant) ?? [])
+})
+
+for (const one of choices) {
+  const { fixture, title: where, backend, plan } = one
+  /** The variant that is tried when the kernel has refused all others. */
+  const last = possible.filter(other => other.fixture === fixture && other.backend === backend).at(-1)!.plan
+  const check = (title: string, run: () => Promise<void>) => test(`${where}: ${title}`, run)
   const args = (...more: readonly string[]) => ['--backend', backend.name, ...more]
 
   /** Runs the program, and sees that it leaves nothing open. */
@@ -136,9 +146,9 @@ for (const one of possible) {
   }
 
   check('what the verifier rejects is told in one line, and with -v with its log', async () => {
-    const { name } = plan.programs[0]!
+    const { name, assembly } = last.programs[0]!
     const message = `load ${name}: EINVAL: R0 !read_ok at 1: (95) exit`
-    const note = plan.programs[0]!.assembly.notes[1]
+    const note = assembly.notes[1]
     const line = `${message}${note === undefined ? '' : ` (${note})`} (1 line omitted; -v shows all)`
     await complains(1, line, args(), rejected)
     const { status, told } = await run(args('-v'), rejected)
@@ -227,8 +237,9 @@ for (const one of possible) {
     assert.is(await main(args('-c', '/c', '--cgroupmap', '/1', '--mntnsmap', '/2', '1', '1'), fake.world), 0)
     assert.is(fake.kernel.open, 0)
     assert.equal(order.slice(-3), ['101', '100', 'cgroup'])
-    // The BTF of the socket storage and the iterators are closed before.
-    const session = order.slice(1 + 2 * plan.programs.filter(({ hook }) => 'iterator' in hook).length, -1).map(Number)
+    // The BTF of a socket storage and the iterators are closed before.
+    const storages = plan.maps.filter(({ type }) => type === 'sk_storage').length
+    const session = order.slice(storages + 2 * plan.programs.filter(({ hook }) => 'iterator' in hook).length, -1).map(Number)
     assert.ok(session.slice(1).every((fd, index) => fd < session[index]!), session.join(' '))
   })
 
@@ -316,7 +327,7 @@ for (const one of possible) {
     })
     assert.ok(told.some(line => line.startsWith(`backend ${backend.name}`)))
     for (const { name } of plan.programs) assert.ok(told.includes(`verifier log of ${name}:`), name)
-    for (const limit of backend.limits) assert.ok(told.includes(`note: ${limit}`), limit)
+    for (const limit of plan.variant.limits) assert.ok(told.includes(`note: ${limit}`), limit)
     assert.equal(told.filter(line => line === 'flows 0, cpu 1.500 s, memory 1.0 MiB').length, 2)
   })
 
@@ -338,5 +349,74 @@ for (const one of possible) {
     assert.ok(sizes.includes(1234))
   })
 }
+
+const newest = btfFixtures.find(({ name }) => name === '6.18-x86_64')!
+
+/** Runs the program on a kernel that has what every backend needs, and sees that it leaves nothing open. */
+async function runOnNewest(argv: readonly string[], answer: Answer) {
+  const fake = fakeWorld(newest, answer)
+  const status = await main(argv, fake.world)
+  assert.is(fake.kernel.open, 0, 'descriptors left open')
+  return { ...fake, status }
+}
+
+const isEntryOrReturn = (call: Call) => call.name === 'PROG_LOAD' &&
+  [attachType.trace_fentry, attachType.trace_fexit].includes(numberOf(call, progLoad, 'expected_attach_type') as never)
+/** What a kernel that knows no such thing refuses, by the backend that it takes away, and what is then said. */
+const refusals: readonly { backend: string; says: string; on(call: Call): number | undefined }[] = [
+  { backend: 'fentry', says: 'bpf(BPF_PROG_LOAD): EPERM', on: call => isEntryOrReturn(call) ? -EPERM : undefined },
+  { backend: 'kprobe', says: 'perf_event_open: EACCES', on: ({ name }) => name === 'perf_event_open' ? -EACCES : undefined },
+  {
+    backend: 'tracepoint', says: 'bpf(BPF_RAW_TRACEPOINT_OPEN): ENOTSUPP',
+    on: ({ name }) => name === 'RAW_TRACEPOINT_OPEN' ? -524 : undefined,
+  },
+]
+/** A kernel that refuses several. */
+const refusing = (...names: readonly string[]): Answer => call =>
+  refusals.filter(({ backend }) => names.includes(backend)).map(({ on }) => on(call)).find(result => result !== undefined)
+
+test('the newest kernel of the fixtures has what every backend needs', () => {
+  for (const backend of backends) assert.ok(possible.some(one => one.fixture === newest.name && one.backend === backend), backend.name)
+})
+
+for (const [names, taken] of [[[], 'fentry'], [['fentry'], 'kprobe'], [['kprobe'], 'fentry'], [['fentry', 'kprobe'], 'tracepoint']] as const) {
+  test(`when the kernel refuses ${names.join(' and ') || 'nothing'}, ${taken} is taken, and -v tells why it is not another`, async () => {
+    const { status, told, written } = await runOnNewest(['-v', '-f', 'json', '1', '1'], refusing(...names))
+    assert.is(status, 0, told.join('\n'))
+    assert.is((JSON.parse(written.join('')) as { readonly backend: string }).backend, taken)
+    const before = backends.slice(0, backends.findIndex(({ name }) => name === taken))
+    // Each variant that was tried has its reason.
+    assert.equal(told.filter(line => line.startsWith('passed over ')), before.flatMap(backend => {
+      const { says } = refusals.find(({ backend: name }) => name === backend.name)!
+      return backend.variants.map(() => `passed over backend ${backend.name}: ${says}`)
+    }))
+    const others = await runOnNewest(['-f', 'json', '1', '1'], refusing(...names))
+    assert.equal([others.status, others.told], [0, []], 'without -v nothing is said')
+  })
+}
+
+for (const { backend, says } of refusals) {
+  test(`when the kernel refuses ${backend} and it is asked for, one line says why, and no other is taken`, async () => {
+    const { status, told, written, calls } = await runOnNewest(['--backend', backend, '1', '1'], refusing(backend))
+    assert.equal([status, written, told.length], [1, [], 1])
+    assert.ok(told[0]!.startsWith(`tcptop: ${says}`), told[0])
+    const loaded = calls.filter(({ name }) => name === 'PROG_LOAD').map(({ attr }) => new TextDecoder().decode(attr))
+    assert.ok(loaded.length > 0)
+    assert.is(loaded.some(load => load.includes('tcptop_release')), backend !== 'tracepoint', 'a program of another backend')
+  })
+}
+
+test('when the kernel refuses all of them, the reason of the last one is told', async () => {
+  const { status, told } = await runOnNewest(['1', '1'], refusing(...refusals.map(({ backend }) => backend)))
+  assert.equal([status, told], [1, [`tcptop: ${refusals.at(-1)!.says}`]])
+})
+
+test('what is no refusal of the kernel ends it, whatever else there may be', async () => {
+  const { status, told, calls } = await runOnNewest(['1', '1'], ({ name }) => {
+    if (name === 'PROG_LOAD') throw new TypeError('a mistake of ours')
+  })
+  assert.equal([status, told], [1, ['tcptop: a mistake of ours']])
+  assert.is(calls.filter(({ name }) => name === 'PROG_LOAD').length, 1)
+})
 
 test.run()

@@ -69,6 +69,8 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [['-fcsv'], { format: csv, clear: false }],
   [['--backend', 'auto'], { backend: 'auto' }],
   [['--backend=tracepoint'], { backend: 'tracepoint' }],
+  [['--backend', 'fentry'], { backend: 'fentry' }],
+  [['--backend', 'kprobe'], { backend: 'kprobe' }],
   [['--max-flows', '1'], { maxFlows: 1 }],
   [['--max-flows=1000000', '--dump-bpf'], { maxFlows: 1000000, dumpBpf: true }],
 ]
@@ -141,7 +143,7 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
   [['--by', 'thread'], '--by must be connection, process, host or port, got "thread"'],
-  [['--backend', 'fentry'], '--backend must be auto or tracepoint, got "fentry"'],
+  [['--backend', 'magic'], '--backend must be auto, fentry, kprobe or tracepoint, got "magic"'],
   [['--sort', 'PID', '--by', 'port'],
     '--sort must be all, sent, received, port, rx_kb or tx_kb with --by port, got "PID"'],
   [['--by=host', '-s', 'pid'], '--sort must be all, sent, received, raddr, rx_kb or tx_kb with --by host, got "pid"'],

@@ -5,59 +5,111 @@ import { backends } from '../src/backend/index.js'
 import { dump } from '../src/dump.js'
 import { hookName, type Plan, PlanError } from '../src/plan.js'
 import { type Filter, mapName } from '../src/program/index.js'
-import { btfFixtures, planOf, possible, without } from './fixture.js'
+import { btfFixtures, distinct, planOf, plansOf, possible, without } from './fixture.js'
 import { matchesGolden } from './golden.js'
 
-/** The plan where there is one. */
-function made(btf: Btf, backend: string, filter?: Partial<Filter>): Plan {
-  const plan = planOf(btf, backend, filter)
-  if (plan instanceof Error) throw plan
-  return plan
-}
-
-test('there is a kernel for every backend', () => {
-  for (const backend of backends) assert.ok(possible.some(one => one.backend === backend), backend.name)
+test('there is a kernel for every variant of every backend', () => {
+  for (const { name, variants } of backends) {
+    for (const variant of variants) assert.ok(possible.some(({ plan }) => plan.variant === variant), `${name}: ${variant.needs}`)
+  }
 })
 
-for (const { name: fixture, bytes } of btfFixtures) {
-  const btf = parseBtf(bytes)
+/** A plan in short: what the kernel is given, without the instructions. */
+function outline({ variant, maps, programs }: Plan): string {
+  return [
+    `  with ${variant.needs}`,
+    ...maps.map(({ name, type, keySize, valueSize, maxEntries }) => `    map ${name}: ${type}, ${keySize} -> ${valueSize} bytes, ${maxEntries}`),
+    ...programs.map(({ name, hook, type, attachType, assembly }) =>
+      `    ${name}, ${hookName(hook)}: ${attachType === undefined ? type : `${type} ${attachType}`}, ${assembly.slots} slots`),
+  ].join('\n')
+}
 
-  for (const { name } of backends) {
-    test(`on ${fixture} backend ${name} is planned as ever, or refused as ever`, () => {
-      const plan = planOf(btf, name)
-      matchesGolden(plan instanceof Error ? `${plan.message}\n` : dump(plan), `plan/${fixture}-${name}.txt`)
+for (const machine of btfFixtures) {
+  const { name: fixture, btf } = machine
+
+  test(`on ${fixture} every backend is planned as ever, or refused as ever`, () => {
+    const text = backends.map(({ name }) => {
+      const plans = plansOf(machine, name)
+      return plans instanceof Error ? `${plans.message}\n` : `backend ${name}\n${plans.map(outline).join('\n')}\n`
     })
+    matchesGolden(text.join(''), `plan/${fixture}.txt`)
+  })
 
+  for (const { name, variants } of backends) {
     test(`on ${fixture} backend ${name} is taken when it is asked for, or refused, and never replaced`, () => {
-      const plan = planOf(btf, name)
-      if (plan instanceof Error) {
-        assert.match(plan.message, new RegExp(`^(backend ${name}: it needs .*; )?this kernel has no `))
-        for (const other of backends) if (other.name !== name) assert.not.match(plan.message, `backend ${other.name}:`)
-      } else {
+      const plans = plansOf(machine, name)
+      if (plans instanceof Error) {
+        assert.match(plans.message, new RegExp(`^backend ${name}: it needs .*; this kernel has no `))
+        for (const other of backends) if (other.name !== name) assert.not.match(plans.message, `backend ${other.name}:`)
+        return
+      }
+      for (const plan of plans) {
         assert.is(plan.backend.name, name)
         assert.equal(plan.passedOver, [])
       }
+      const order = plans.map(({ variant }) => variants.indexOf(variant))
+      assert.equal(order, [...new Set(order)].sort((one, other) => one - other), 'each once, the preferred one first')
+      assert.is((planOf(machine, name) as Plan).variant, plans[0]!.variant)
     })
   }
 
-  test(`on ${fixture} the first backend that is possible is taken, and those before it are passed over`, () => {
-    const wanted = possible.find(one => one.fixture === fixture)?.backend
-    const plan = planOf(btf, 'auto')
-    if (wanted === undefined || plan instanceof Error) return assert.ok(wanted === undefined && plan instanceof Error)
-    assert.is(plan.backend, wanted)
-    const before = backends.slice(0, backends.indexOf(wanted)).map(({ name }) => name)
-    assert.equal(plan.passedOver.map(({ backend }) => backend), before)
-    for (const { backend, reason } of plan.passedOver) {
-      assert.is((planOf(btf, backend) as Error).message, `backend ${backend}: ${reason}`)
+  test(`on ${fixture} all that is possible is tried in the order of preference, what is not is passed over`, () => {
+    const plans = plansOf(machine, 'auto')
+    const wanted = possible.filter(one => one.fixture === fixture)
+    if (plans instanceof Error) return assert.is(wanted.length, 0)
+    assert.equal(plans.map(({ variant }) => variant), wanted.map(({ plan }) => plan.variant))
+    for (const { backend, passedOver } of plans) {
+      const before = backends.slice(0, backends.indexOf(backend)).filter(one => !wanted.some(({ backend }) => backend === one))
+      assert.equal(passedOver.map(({ backend }) => backend), before.map(({ name }) => name))
+      for (const { backend, reason } of passedOver) {
+        assert.is((planOf(machine, backend) as Error).message, `backend ${backend}: ${reason}`)
+      }
     }
   })
 
   test(`on ${fixture}, if it had no hooks, every backend would be refused with all that is missing`, () => {
-    const bare: Btf = { ...btf, func: () => undefined, typedef: () => undefined }
+    const bare = { ...machine, btf: { ...btf, func: () => undefined, typedef: () => undefined } }
     const { message } = planOf(bare, 'auto') as PlanError
     assert.is(message, backends.map(({ name }) => (planOf(bare, name) as PlanError).message).join('; '))
+    for (const { needs } of backends.flatMap(({ variants }) => variants)) assert.ok(message.includes(`it needs ${needs}; this`), needs)
   })
 }
+
+test('on a machine whose registers are not known there are no kprobes, and all else is as ever', () => {
+  for (const machine of btfFixtures) {
+    const strange = { ...machine, arch: 'mips' }
+    assert.match((planOf(strange, 'kprobe') as PlanError).message, /; this kernel has no kprobe at release_sock$/)
+    for (const { name } of backends) if (name !== 'kprobe') assert.equal(planOf(strange, name), planOf(machine, name))
+  }
+})
+
+test('a kprobe finds its argument where the machine has it, and that is all that is its own', () => {
+  const machine = btfFixtures.find(({ name }) => name === '5.10-x86_64')!
+  const lines = (arch: string) => (planOf({ ...machine, arch }, 'kprobe') as Plan).programs.flatMap(linesOf)
+  const [x64, arm64] = [lines('x64'), lines('arm64')]
+  const differing = x64.flatMap((line, index) => line === arm64[index] ? [] : [[line, arm64[index]]])
+  assert.equal(differing, [['(79) r6 = *(u64 *)(r1 +112)', '(79) r6 = *(u64 *)(r1 +0)']])
+})
+
+/** Every variant once, on a kernel where it is the choice of its backend, but for `release_sock`'s, which all have the same programs. */
+const listed = new Set<string>()
+for (const [fixture, backend] of [
+  ['6.1-x86_64', 'fentry'], ['5.10-x86_64', 'kprobe'], ['6.18-x86_64', 'tracepoint'], ['6.1-x86_64', 'tracepoint'], ['5.10-x86_64', 'tracepoint'],
+] as const) {
+  const plan = planOf(btfFixtures.find(({ name }) => name === fixture)!, backend) as Plan
+  const programs = plan.programs.filter(program => {
+    const text = dump({ ...plan, maps: [], programs: [program] }).replace(/.*\n/, '')
+    return !listed.has(text) && listed.add(text)
+  })
+  test(`the programs of ${backend} on ${fixture} that no other has are as ever, to the instruction`, () => {
+    matchesGolden(dump({ ...plan, programs }), `plan/${fixture}-${backend}.txt`)
+  })
+}
+
+test('the kprobe’s program for arm64 is as ever, to the instruction', () => {
+  const plan = planOf(btfFixtures.find(({ name }) => name === '6.1-arm64')!, 'kprobe') as Plan
+  matchesGolden(dump({ ...plan, maps: [], programs: plan.programs.filter(({ hook }) => 'kprobe' in hook) }), 'plan/6.1-arm64-kprobe.txt')
+})
 
 /** What a plan gives to the kernel. */
 function given({ maps, programs }: Plan) {
@@ -84,12 +136,14 @@ const isPid = (pid: number) => `== 0x${pid.toString(16)} `
 const asks = (program: Assembled, { map }: (typeof choosing)[number]) =>
   map === undefined ? count(linesOf(program), isPid(4711)) > 0 : program.assembly.maps.includes(map)
 
-for (const { fixture, btf, backend, plan } of possible) {
-  const check = (title: string, run: () => void) => test(`${backend.name} on ${fixture}: ${title}`, run)
-  const on = (filter: Partial<Filter>) => made(btf, backend.name, filter)
+for (const machine of distinct) {
+  const { title: where, btf, arch, bytes, backend, plan, planWith: on } = machine
+  const { variant } = plan
+  const check = (title: string, run: () => void) => test(`${where}: ${title}`, run)
 
   check('the same request has the same plan, to the byte', () => {
-    const again = made(parseBtf(btfFixtures.find(({ name }) => name === fixture)!.bytes), backend.name)
+    const plans = plansOf({ btf: parseBtf(bytes), arch }, backend.name) as readonly Plan[]
+    const again = plans.find(plan => plan.variant === variant)!
     assert.equal(given(again), given(plan))
     assert.is(dump(again), dump(plan))
   })
@@ -98,25 +152,35 @@ for (const { fixture, btf, backend, plan } of possible) {
     const names = plan.programs.map(({ name }) => name)
     assert.is(new Set(names).size, names.length)
     for (const name of names) assert.ok(name.length <= 15, name)
-    for (const { name, btfId } of plan.programs) assert.ok(btfId > 0, name)
+    for (const { name, hook, type, attachType, btfId } of plan.programs) {
+      const byName = 'rawTracepoint' in hook || 'kprobe' in hook
+      assert.is(type === 'tracing', !byName, name)
+      assert.is(attachType === undefined, byName, name)
+      assert.ok(byName ? btfId === undefined : btfId! > 0, name)
+    }
     const own = plan.maps.map(({ name }) => name)
     for (const map of mapsOf(plan)) assert.ok(own.includes(map), map)
   })
 
-  check('a hook that is missing is the reason why it is refused, or is left out where it may be', () => {
-    for (const hook of backend.hooks) {
-      const [name] = Object.values(hook.on) as string[]
-      const lacking = planOf(without(btf, name!), backend.name)
-      if ('optional' in hook && hook.optional) {
-        assert.not.instance(lacking, PlanError)
-        const left = (lacking as Plan).programs.map(({ name }) => name)
-        assert.equal(left, plan.programs.map(({ name }) => name).filter(name => name !== hook.program))
-      } else {
-        assert.instance(lacking, PlanError)
-        assert.is((lacking as PlanError).message,
-          `backend ${backend.name}: it needs ${backend.needs}; this kernel has no ${hookName(hook.on)}`)
-      }
+  check('a hook or a helper that is missing is the reason why it is refused, or is left out where it may be', () => {
+    const { needs, helper, hooks } = variant
+    const lacking = (name: string) => plansOf(without(machine, name), backend.name)
+    /** The backend is refused for this reason among others, unless another of its variants is possible. */
+    const refused = (plans: ReturnType<typeof plansOf>, reason: string) => {
+      if (plans instanceof Error) assert.match(plans.message, `it needs ${needs}; this kernel has no ${reason}`)
+      else assert.not.ok(plans.some(plan => plan.variant === variant), reason)
     }
+    for (const { on, program, optional } of hooks) {
+      const [name] = Object.values(on) as string[]
+      const plans = lacking(name!)
+      if (!optional) {
+        refused(plans, hookName(on))
+        continue
+      }
+      const left = (plans as readonly Plan[]).find(plan => plan.variant === variant)!.programs.map(({ name }) => name)
+      assert.equal(left, plan.programs.map(({ name }) => name).filter(name => name !== program))
+    }
+    if (helper !== undefined) refused(lacking(helper), `helper bpf_${helper}`)
   })
 
   check('a field that is missing is an error of its own, and says which', () => {
@@ -124,8 +188,9 @@ for (const { fixture, btf, backend, plan } of possible) {
       ...btf,
       member: (struct, path) => btf.member(struct, path === 'bytes_acked' ? 'no_such_member' : path),
     }
-    assert.throws(() => made(lacking, backend.name), (error: Error) =>
-      error instanceof BtfError && /no no_such_member in struct tcp_sock/.test(error.message))
+    const error = plansOf({ btf: lacking, arch }, backend.name)
+    assert.instance(error, BtfError)
+    assert.match((error as BtfError).message, 'no no_such_member in struct tcp_sock')
   })
 
   check('room for more flows is a larger map, and nothing else', () => {
@@ -158,15 +223,13 @@ for (const { fixture, btf, backend, plan } of possible) {
       assert.equal(extra.map(({ name }) => name), map === mapName.cgroup ? [map] : [])
     })
 
-    check(`without the filter ${name} no program is longer, but for what only bytes without a filter need`, () => {
+    check(`with the filter ${name} no program is longer but those that ask for it, and none has another hook`, () => {
       const filtered = on(filter)
       assert.equal(hooksOf(filtered), hooksOf(plan))
       const asking = filtered.programs.filter(program => asks(program, one))
       assert.ok(asking.length > 0)
       filtered.programs.forEach((program, index) => {
-        const [longer, shorter] = [program.assembly.slots, plan.programs[index]!.assembly.slots]
-        if (asking.includes(program)) assert.ok(longer > shorter, program.name)
-        else assert.ok(longer <= shorter, program.name)
+        if (!asking.includes(program)) assert.ok(program.assembly.slots <= plan.programs[index]!.assembly.slots, program.name)
       })
       // All filters ask at the same places.
       const first = on(choosing[0]!.filter).programs.filter(program => asks(program, choosing[0]!))

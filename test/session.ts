@@ -3,12 +3,13 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { encode } from '../bpf-asm/index.js'
 import { Stat } from '../src/layout.js'
-import { type Filter, mapName } from '../src/program/index.js'
+import { mapName } from '../src/program/index.js'
 import { startSession, type Surroundings } from '../src/session.js'
-import { openKernel } from '../syscall/index.js'
-import { btfLoad, mapCreate, mapElem, progLoad } from '../syscall/uapi.js'
-import { planOf, possible, type Possible } from './fixture.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf } from './syscall/fake.js'
+import {
+  attachType, btfLoad, linkCreate, mapCreate, mapElem, PERF_EVENT_IOC_SET_BPF, perfAttr, programType, progLoad, rawTracepoint,
+} from '../syscall/uapi.js'
+import { distinct, type Possible } from './fixture.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake } from './syscall/fake.js'
 
 const { EACCES, EIO } = constants.errno
 
@@ -17,7 +18,7 @@ const isIterator = ({ hook }: Possible['plan']['programs'][number]) => 'iterator
 
 function start(plan: Possible['plan'], answer?: Answer, surroundings?: Surroundings) {
   const fake = fakeKernel(answer)
-  const kernel = openKernel(fake.native)
+  const kernel = openFake(fake.native)
   return { ...fake, kernel, session: startSession(plan, kernel, surroundings) }
 }
 
@@ -41,15 +42,9 @@ function fdsOf(calls: readonly Call[]): Record<string, number> {
 /** A load that is only tried again for the verifier's log. */
 const isRetry = (call: Call) => call.name === 'PROG_LOAD' && numberOf(call, progLoad, 'log_level') > 0
 
-for (const { fixture, btf, backend, plan } of possible) {
-  const check = (title: string, run: () => void) => test(`${backend.name} on ${fixture}: ${title}`, run)
-
-  /** The plan for a filter. */
-  function planWith(filter: Partial<Filter>) {
-    const plan = planOf(btf, backend.name, filter)
-    if (plan instanceof Error) throw plan
-    return plan
-  }
+for (const { title: where, plan, planWith } of distinct) {
+  const check = (title: string, run: () => void) => test(`${where}: ${title}`, run)
+  const storages = plan.maps.filter(({ type }) => type === 'sk_storage').length
 
   check('maps are made, all programs loaded, then attached, and then the iterators run', () => {
     const { calls } = start(plan)
@@ -67,13 +62,38 @@ for (const { fixture, btf, backend, plan } of possible) {
     assert.is(calls.filter(({ name }) => name === 'ITER_CREATE').length, plan.programs.filter(isIterator).length)
   })
 
+  check('each program is attached to its point, in the order of the plan', () => {
+    const { calls } = start(plan)
+    const { fields } = perfAttr
+    const name = (call: Call, offset: number) => {
+      const buffer = call.pointers.find(([at]) => at === offset)?.[1]
+      return buffer === undefined ? '' : text(buffer)
+    }
+    const attached = calls.flatMap((call): (readonly (string | number | undefined)[])[] => {
+      if (call.name === 'RAW_TRACEPOINT_OPEN') {
+        return [[numberOf(call, rawTracepoint, 'prog_fd'), name(call, rawTracepoint.fields.name[0])]]
+      }
+      if (call.name === 'LINK_CREATE') return [[numberOf(call, linkCreate, 'prog_fd'), '']]
+      if (call.name === 'perf_event_open') return [[0, name(call, fields.kprobe_func[0])]]
+      return call.name === 'ioctl' && call.rest?.[1] === PERF_EVENT_IOC_SET_BPF ? [[call.rest[2]]] : []
+    })
+    const first = calls.filter(({ name }) => name === 'MAP_CREATE' || name === 'BTF_LOAD').length
+    const wanted = plan.programs.map(({ hook }, index) => ({ hook, fd: 100 + first + index })).flatMap(({ hook, fd }) => {
+      if ('rawTracepoint' in hook) return [[fd, hook.rawTracepoint]]
+      return 'kprobe' in hook ? [[0, hook.kprobe], [fd]] : [[fd, '']]
+    })
+    assert.equal(attached, wanted)
+  })
+
   check('a program is given with the descriptors of its maps, and what it is attached to', () => {
     const { calls, session } = start(plan)
     const loads = calls.filter(({ name }) => name === 'PROG_LOAD')
     const fds = fdsOf(calls)
-    plan.programs.forEach(({ assembly, btfId }, index) => {
+    plan.programs.forEach(({ assembly, type, attachType: attach, btfId }, index) => {
       assert.equal(bufferOf(loads[index]!, progLoad, 'insns'), encode(assembly, fds))
       assert.is(numberOf(loads[index]!, progLoad, 'attach_btf_id'), btfId ?? 0)
+      assert.is(numberOf(loads[index]!, progLoad, 'prog_type'), programType[type])
+      assert.is(numberOf(loads[index]!, progLoad, 'expected_attach_type'), attach === undefined ? 0 : attachType[attach])
       assert.equal(bufferOf(loads[index]!, progLoad, 'license'), new TextEncoder().encode('GPL\0'))
       assert.is(numberOf(loads[index]!, progLoad, 'log_level'), 0)
     })
@@ -82,12 +102,14 @@ for (const { fixture, btf, backend, plan } of possible) {
     for (const { log } of session.programs) assert.is(log, undefined)
   })
 
-  check('the socket storage is described by a BTF that is closed at once', () => {
+  check('a socket storage is described by a BTF that is closed at once, what is none is not', () => {
     const { calls, made, closed } = start(plan)
+    assert.is(calls.filter(({ name }) => name === 'BTF_LOAD').length, storages)
+    if (storages === 0) return assert.is(plan.maps.find(({ name }) => name === mapName.sockets)?.type, 'hash')
     const at = calls.findIndex(({ name }) => name === 'BTF_LOAD')
     const [load, create] = calls.slice(at, at + 2)
     assert.is(numberOf(load!, btfLoad, 'btf_size'), bufferOf(load!, btfLoad, 'btf')!.length)
-    assert.is(named(create!, mapCreate), mapName.overflow)
+    assert.is(named(create!, mapCreate), mapName.sockets)
     assert.is(numberOf(create!, mapCreate, 'btf_fd'), made[at])
     assert.is(closed[0], made[at])
   })
@@ -95,7 +117,7 @@ for (const { fixture, btf, backend, plan } of possible) {
   check('every iterator is closed when it has run, everything else stays until the session ends', () => {
     const { kernel, session, made, closed } = start(plan)
     // The BTF, and two for each iterator.
-    assert.is(closed.length, 1 + 2 * plan.programs.filter(isIterator).length)
+    assert.is(closed.length, storages + 2 * plan.programs.filter(isIterator).length)
     const before = closed.length
     session.close()
     assert.is(kernel.open, 0)
@@ -118,7 +140,7 @@ for (const { fixture, btf, backend, plan } of possible) {
         if (refusing) before = fake.closed.length
         return refusing ? -EIO : undefined
       })
-      const kernel = openKernel(fake.native)
+      const kernel = openFake(fake.native)
       assert.throws(() => startSession(plan, kernel), (error: NodeJS.ErrnoException) => error.code === 'EIO')
       assert.is(index, refused, `nothing is tried after call ${refused}, ${fake.calls[refused]?.name}`)
       assert.is(kernel.open, 0, `after call ${refused}`)
@@ -136,7 +158,7 @@ for (const { fixture, btf, backend, plan } of possible) {
       if (log !== undefined) new TextEncoder().encodeInto(`${slot}: (79) r1 = 0\nR1 is wrong\n`, log)
       return -EACCES
     })
-    const kernel = openKernel(fake.native)
+    const kernel = openFake(fake.native)
     const wanted = `load ${name}: EACCES: R1 is wrong at ${slot}: (79) r1 = 0 (${assembly.notes[slot]})`
     assert.throws(() => startSession(plan, kernel), ({ message }: Error) => message === wanted)
     assert.is(kernel.open, 0)
@@ -154,7 +176,7 @@ for (const { fixture, btf, backend, plan } of possible) {
   check('what somebody else opened is used and not closed', () => {
     const filtered = planWith({ cgroupIds: true, mntnsIds: true })
     const fake = fakeKernel()
-    const kernel = openKernel(fake.native)
+    const kernel = openFake(fake.native)
     const set = (name: string) => kernel.createMap({ name, type: 'hash', keySize: 8, valueSize: 8, maxEntries: 1 })
     const maps = { [mapName.cgroupIds]: set('one'), [mapName.mntnsIds]: set('other') }
     startSession(filtered, kernel, { maps }).close()
@@ -166,7 +188,7 @@ for (const { fixture, btf, backend, plan } of possible) {
   })
 
   check('without a map that the programs use nothing is started', () => {
-    const kernel = openKernel(fakeKernel().native)
+    const kernel = openFake(fakeKernel().native)
     assert.throws(() => startSession(planWith({ mntnsIds: true }), kernel), /mntns_ids/)
     assert.is(kernel.open, 0)
   })

@@ -1,20 +1,21 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assemble, exit, label, listing } from '../../bpf-asm/index.js'
-import type { Field } from '../../src/program/index.js'
+import { type Access, type Field, fieldsOf, probed, typed } from '../../src/program/index.js'
 import { admit, choosesProcesses, type Filter } from '../../src/program/filter.js'
-import { noFilter } from '../fixture.js'
+import { btfFixtures, noFilter } from '../fixture.js'
 
-const field = {
+const field: Field = {
+  ...fieldsOf(btfFixtures[0]!.btf),
   tgid: { offset: 100, size: 4 },
   nsproxy: { offset: 200, size: 8 },
   mntNs: { offset: 16, size: 8 },
   mntInum: { offset: 24, size: 4 },
-} as Field
+}
 
 /** What a filter is made of, without the numbers of instructions and distances. */
-function code(filter: Partial<Filter>): string {
-  const context = { field, filter: { ...noFilter, ...filter } }
+function code(filter: Partial<Filter>, access: (field: Field) => Access = typed): string {
+  const context = { field, filter: { ...noFilter, ...filter }, access: access(field), locked: true, calls: true }
   const text = listing(assemble([admit(context, 'no'), exit(), label('no'), exit()]))
   return text.replace(/^ *\d+: \(..\) /gm, '  ').replace(/pc\+\d+ /g, '').replace(/ +; .*$/gm, '')
 }
@@ -63,6 +64,38 @@ test('a mount namespace is wanted when its inode is a key, and a task that has l
   if r1 == 0x0 goto <no>
   r1 = *(u64 *)(r1 +16)
   r1 = *(u32 *)(r1 +24)
+  *(u64 *)(r10 -24) = r1
+  r2 = r10
+  r2 += -24
+  r1 = map[mntns_ids]
+  call bpf_map_lookup_elem#1
+  if r0 == 0x0 goto <no>
+${end}`)
+})
+
+test('where types are not known, the process is asked of a helper, and namespaces are copied', () => {
+  assert.is(code({ pids: [7] }, probed), `\
+  call bpf_get_current_pid_tgid#14
+  r1 = r0
+  r1 >>= 32
+  if w1 == 0x7 goto <admit>
+  goto <no>
+admit:
+${end}`)
+  const copied = (size: number, base: string, offset: number) => `\
+  r3 = ${base}
+  r3 += ${offset}
+  r2 = ${size}
+  r1 = r10
+  r1 += -40
+  call bpf_probe_read_kernel#113
+  r1 = *(u${8 * size} *)(r10 -40)
+`
+  assert.is(code({ mntnsIds: true }, probed), `\
+${copied(8, 'r9', 200)}\
+  if r1 == 0x0 goto <no>
+${copied(8, 'r1', 16)}\
+${copied(4, 'r1', 24)}\
   *(u64 *)(r10 -24) = r1
   r2 = r10
   r2 += -24

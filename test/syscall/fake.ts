@@ -1,7 +1,9 @@
 import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { fieldOf, type Layout } from '../../syscall/attr.js'
 import type { Command } from '../../syscall/call.js'
 import { Descriptors } from '../../syscall/fd.js'
+import { type Kernel, openKernel } from '../../syscall/kernel.js'
 import type { Native, Pointer } from '../../syscall/native.js'
 import { command } from '../../syscall/uapi.js'
 
@@ -12,6 +14,8 @@ export interface Call {
   /** What was asked; while the call is answered, what is returned to the caller. */
   readonly attr: Uint8Array
   readonly pointers: readonly Pointer[]
+  /** The other arguments of perf_event_open() and ioctl(). */
+  readonly rest?: readonly number[]
 }
 
 /** What the kernel returns for a call; without a number it grants it. */
@@ -42,9 +46,10 @@ export function fakeKernel(answer: Answer = () => {}) {
   }
   const native: Native = {
     bpf: (number, attr, pointers) => ask({ name: names.get(number)!, attr, pointers }),
-    perfEventOpen: (attr, _pid, _cpu, _group, _flags, pointers) => ask({ name: 'perf_event_open', attr, pointers }),
+    perfEventOpen: (attr, pid, cpu, group, flags, pointers) =>
+      ask({ name: 'perf_event_open', attr, pointers, rest: [pid, cpu, group, flags] }),
     raiseMemlock: () => 0,
-    perfEventIoctl: () => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [] }),
+    perfEventIoctl: (...rest) => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [], rest }),
     close: fd => {
       if (!made.includes(fd) || closed.includes(fd)) throw new Error(`descriptor ${fd} is not open`)
       closed.push(fd)
@@ -57,6 +62,14 @@ export function fakeKernel(answer: Answer = () => {}) {
     },
   }
   return { native, calls, made, closed, descriptors: new Descriptors(native) }
+}
+
+/** Up from dist/test/syscall/. */
+const pmu = fileURLToPath(new URL('../../../test/fixture/kprobe-pmu', import.meta.url))
+
+/** Opens a fake kernel as one of a release of our days, with a kprobe PMU, whatever the machine has that the tests run on. */
+export function openFake(native: Native): Kernel {
+  return openKernel(native, '6.18.0', { pmu, tracing: [] })
 }
 
 /** A number in a call's attribute. */
