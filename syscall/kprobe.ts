@@ -86,11 +86,16 @@ function attachLegacy(descriptors: Descriptors, program: Program, symbol: string
 /** A process that was killed could not remove its probes. */
 function removeOrphans(events: string): void {
   for (const [, name, pid] of readFileSync(events, 'utf8').matchAll(new RegExp(`^p\\S*:${group}/(\\S+_(\\d+)) `, 'gm'))) {
-    try {
-      process.kill(Number(pid), 0)
-    } catch {
-      write(events, `-:${group}/${name}`)
-    }
+    if (!isAlive(Number(pid))) write(events, `-:${group}/${name}`)
+  }
+}
+
+/** Also when it is another user's, whom we may not signal. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 
