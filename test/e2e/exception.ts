@@ -11,15 +11,20 @@ export interface Exception {
 }
 
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
+const byCall = 'what a process gives to a sockmap shows in the call’s return value alone'
 
 /** Kernels are Debian's. */
 export const exceptions: readonly Exception[] = [
   { cases: ['mptcp', 'mptcp-fallback', 'mptcp-older'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no MPTCP' },
   { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'SO_PEEK_OFF for TCP is of Linux 6.9' },
   { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
+  { cases: sockmap, kind: 'inexact', backends: ['kprobe'], reason: byCall },
+  { cases: sockmap, kind: 'inexact', backends: ['fentry'], before: '5.12', reason: byCall },
+  { cases: sockmap, kind: 'inexact', backends: ['tracepoint'], before: '6.3', reason: byCall },
   {
-    cases: sockmap, kind: 'inexact', backends: ['kprobe'],
-    reason: 'what a process gives to a sockmap shows in the call’s return value alone',
+    cases: ['passed-over-unix-socket', 'inherited-over-fork', 'four-senders-one-socket', 'existing-inherited'],
+    kind: 'inexact', backends: ['tracepoint'], before: '6.3',
+    reason: 'packets tell that something was sent: what waits for room is charged to the process that used the socket last',
   },
 ]
 
