@@ -148,7 +148,7 @@ function factsFor({ btf }: Options, world: World): Facts {
   try {
     return factsOf(parseBtf(world.readBtf()), world.arch)
   } catch (cause) {
-    throw new UnsupportedError('this program', 'Linux 5.15 with BTF (CONFIG_DEBUG_INFO_BTF)', { cause })
+    throw new UnsupportedError('this program', 'a kernel with BTF (CONFIG_DEBUG_INFO_BTF), or --btf FILE', { cause })
   }
 }
 
@@ -175,7 +175,7 @@ function startFirst(plans: Iterable<Plan>, kernel: Kernel, surroundings: Surroun
       return { plan, session: startSession(plan, kernel, surroundings), passedOver: [...plan.passedOver, ...refused] }
     } catch (error) {
       if (!(error instanceof SyscallError || error instanceof UnsupportedError)) throw error
-      refused.push({ backend: plan.backend.name, reason: error.message })
+      refused.push({ backend: plan.backend.name, reason: `what needs ${plan.variant.needs} is refused: ${error.message}` })
       failure = error
     }
   }

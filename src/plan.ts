@@ -95,7 +95,7 @@ export function hookName(on: Point): string {
 }
 
 const kindNames = {
-  tracepoint: 'tracepoint', rawTracepoint: 'raw tracepoint', entry: 'entry of', exit: 'return of', kprobe: 'kprobe at', iterator: 'iterator',
+  tracepoint: 'tracepoint', rawTracepoint: 'raw tracepoint', entry: 'entry of', exit: 'return of', kprobe: 'kprobe', iterator: 'iterator',
 } as const
 
 /** What a program at some point is loaded as, and how it sees what it is called with. */

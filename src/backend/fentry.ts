@@ -1,5 +1,5 @@
 import {
-  consumedBy, destroyed, receivedFrom, receivedFromMap, receivedUrgent, seedFile, seedSocket, sentLocked, sentTo, sentToMap, stateSet, typed,
+  consumedBy, destroyed, receivedFrom, receivedFromMap, seedFile, seedSocket, sentLocked, sentTo, sentToMap, stateSet, typed,
 } from '../program/index.js'
 import type { Backend } from './backend.js'
 import { limit } from './limit.js'
@@ -21,7 +21,6 @@ export const fentry: Backend = {
       { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
       // Until Linux 6.4 sendfile and splice go another way.
       { program: 'tcptop_tx_page', on: { exit: 'do_tcp_sendpages' }, optional: true, code: sentLocked },
-      { program: 'tcptop_urgent', on: { exit: 'tcp_recv_urg' }, optional: true, code: receivedUrgent },
       { program: 'tcptop_mptcp_tx', on: { exit: 'mptcp_sendmsg' }, optional: true, code: sentTo },
       { program: 'tcptop_mptcp_rx', on: { exit: 'mptcp_recvmsg' }, optional: true, code: receivedFrom },
       { program: 'tcptop_map_tx', on: { exit: 'tcp_bpf_sendmsg' }, optional: true, code: sentToMap },
@@ -34,6 +33,6 @@ export const fentry: Backend = {
       { program: 'tcptop_files', on: { iterator: 'task_file' }, code: seedFile },
       { program: 'tcptop_sockets', on: { iterator: 'tcp' }, code: seedSocket },
     ],
-    limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected],
+    limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],
   }, atRelease({ entry: 'release_sock' }, 'Linux 5.8 with BTF and ftrace')],
 }

@@ -8,6 +8,7 @@ export const limit = {
   sockmapCall:
     'what BPF programs redirect between sockets (sockmap) is charged to the caller by its return value, and what the kernel sends on for it to the kernel',
   sockmapQueue: 'what a process gives to a sockmap or gets from it is not counted, but only what its sockets send and receive themselves',
+  ahead: 'an urgent byte read ahead of the stream is counted when the stream passes it or the socket closes',
   urgent: 'an urgent byte that nobody asks for is counted when the stream passes it',
   unaccepted:
     'in other network namespaces, what waits in an accept queue, or in a message to another process, when the tool starts is not counted until it was received from once',

@@ -1,4 +1,4 @@
-import { and, atomicAdd, type Code, ja, jeq, jne, jset, jsle32, label, load, r0, r1, r10, r2, r6, store } from '../../bpf-asm/index.js'
+import { and, atomicAdd, type Code, ja, jeq, jne, jset, jsle32, label, load, note, r0, r1, r10, r2, r6, store } from '../../bpf-asm/index.js'
 import { Value } from '../layout.js'
 import { chargeCurrent, leave, type Moved, rx, tx } from './charge.js'
 import { amount, type Call, type Context, flow, ifRedirected, protocol, stack } from './context.js'
@@ -30,11 +30,6 @@ export function receivedFromMap(context: Context, call: Call): Code {
   return byResult(context, call, rx, entryOf(context))
 }
 
-/** The return of `tcp_recv_urg(sk, msg, len, flags)`, under the lock: charges the byte, which the stream has not come to yet. */
-export function receivedUrgent(context: Context, call: Call): Code {
-  return byResult(context, call, rx, entryOf(context), countUrgent)
-}
-
 /**
  * `trace_sock_recv_length(sk, ret, flags)`, since 6.3: charges what the caller received when its sequence numbers do not tell: from a socket
  * of MPTCP, from one in a sockmap, and an urgent byte.
@@ -60,7 +55,7 @@ export function received(context: Context): Code {
     label('counted'),
     load(r1, 'u64', r10, stack.received),
     jeq(r1, 0, 'charge'),
-    countUrgent(),
+    note('the stream will come to it', atomicAdd('u64', flow, Value.rxSeen, amount)),
     label('charge'),
     chargeCurrent(context, rx),
     label('exit'),
@@ -72,13 +67,8 @@ export function received(context: Context): Code {
   ]
 }
 
-/** The stream will come to the byte that is charged now. */
-function countUrgent(): Code {
-  return atomicAdd('u64', flow, Value.rxSeen, amount)
-}
-
-/** Charges the result of a call to the entry that `look` finds for the socket in r6, `before` done first. */
-function byResult(context: Context, call: Call, moved: Moved, look: Code, before: () => Code = () => []): Code {
+/** Charges the result of a call to the entry that `look` finds for the socket in r6. */
+function byResult(context: Context, call: Call, moved: Moved, look: Code): Code {
   const flags = call.argument('flags')
   return [
     load(amount, 'u32', r1, call.result),
@@ -87,7 +77,6 @@ function byResult(context: Context, call: Call, moved: Moved, look: Code, before
     load(r6, 'u64', r1, call.first),
     look,
     label('counted'),
-    before(),
     chargeCurrent(context, moved),
     label('exit'),
     leave(),

@@ -35,7 +35,7 @@ async function run(release: string, passes: string): Promise<Outcome[]> {
   const started = Date.now()
   const { status, output } = await runInGuest({
     kernel, root: '/', checkout: root, patience: most * names.length,
-    script: `cd '${root}'\nexport TCPTOP_NO_SKIP=1 TCPTOP_PATIENCE=${patience} TCPTOP_PASSES=${passes}\n${script}`,
+    script: `cd '${root}'\nexport NO_COLOR=1 TCPTOP_NO_SKIP=1 TCPTOP_PATIENCE=${patience} TCPTOP_PASSES=${passes}\n${script}`,
   })
   const parts = output.split(/^BACKEND /m).slice(1)
   const outcomes = names.map((name, index) => outcomeOf(release, name, parts[index] ?? ''))
