@@ -121,6 +121,39 @@ static void send_cut_by_signal(void) {
   close_pair(&p);
 }
 
+static void *reset_soon(void *end) {
+  await_queued(((struct end *)end)->fd, 1);
+  pause_ms(200);
+  reset_close(end);
+  return NULL;
+}
+
+static void *shut_down_soon(void *end) {
+  pause_ms(200);
+  need(shutdown(((struct end *)end)->fd, SHUT_WR) == 0);
+  return NULL;
+}
+
+/* The first call on a connection, which ends while it is blocked. */
+static void cut_first_send(void *(*cut)(void *), bool by_peer) {
+  struct pair p = connect_pair(V4);
+  pthread_t thread = start(cut, by_peer ? &p.b : &p.a);
+  ssize_t size = 64 << 20;
+  char *huge = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ssize_t n = sent(&p.a, send(p.a.fd, huge, size, 0));
+  need(n > 0 && n < size);
+  join(thread);
+  if (by_peer) {
+    close(p.a.fd);
+  } else {
+    receive_to_end(&p.b);
+    close_pair(&p);
+  }
+}
+
+static void first_send_cut_by_reset(void) { cut_first_send(reset_soon, true); }
+static void first_send_cut_by_shutdown(void) { cut_first_send(shut_down_soon, false); }
+
 /* writev, readv, sendmmsg, recvmmsg, and calls for no bytes at all. */
 static void vectored_calls(void) {
   struct pair p = connect_pair(V4);
@@ -266,6 +299,8 @@ const struct workload amount_cases[] = {
     {"send-unmapped-buffer", AFTER, 0, send_unmapped_buffer},
     {"send-cut-by-timeout", AFTER, 0, send_cut_by_timeout},
     {"send-cut-by-signal", AFTER, 0, send_cut_by_signal},
+    {"first-send-cut-by-reset", AFTER, PARTLY_READ, first_send_cut_by_reset},
+    {"first-send-cut-by-shutdown", AFTER, 0, first_send_cut_by_shutdown},
     {"vectored-calls", AFTER, 0, vectored_calls},
     {"more-than-4-gib", AFTER, 0, more_than_4_gib},
     {"fast-open", AFTER, 0, fast_open},

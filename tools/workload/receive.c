@@ -127,6 +127,15 @@ static void out_of_band(void) {
   close_pair(&p);
 }
 
+/* The only byte that is received comes before the stream does. */
+static void urgent_byte_alone(void) {
+  struct pair p = connect_pair(V4);
+  need(sent(&p.a, send(p.a.fd, payload, 8, MSG_OOB)) == 8);
+  wait_for(p.b.fd, POLLPRI);
+  need(received(&p.b, recv(p.b.fd, room(), 1, MSG_OOB)) == 1);
+  close_pair(&p);
+}
+
 static void out_of_band_inline(void) {
   struct pair p = connect_pair(V4);
   set_option(p.b.fd, SOL_SOCKET, SO_OOBINLINE, 1);
@@ -198,6 +207,7 @@ const struct workload receive_cases[] = {
     {"truncating-receive", AFTER, 0, truncating_receive},
     {"receive-unmapped-buffer", AFTER, 0, receive_unmapped_buffer},
     {"out-of-band", AFTER, 0, out_of_band},
+    {"urgent-byte-alone", AFTER, PARTLY_READ, urgent_byte_alone},
     {"out-of-band-inline", AFTER, 0, out_of_band_inline},
     {"error-queue-timestamps", AFTER, 0, error_queue_timestamps},
     {"quickack-loop", AFTER, 0, quickack_loop},
