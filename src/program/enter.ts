@@ -146,6 +146,7 @@ function baseline(context: Context, origin: Origin): Code {
   const seen = [
     queued(context),
     lessFin(`${origin}_fin`),
+    note('should it have ended already', store('u64', flow, Value.txEnd, r1)),
     origin === 'sending' ? [sub(r1, amount)] : [],
     store('u64', flow, Value.txSeen, r1),
     consumed(context, `${origin}_seen`, racing),

@@ -16,6 +16,7 @@ const byCall = 'what a process gives to a sockmap shows in the call’s return v
 /** Kernels are Debian's. */
 export const exceptions: readonly Exception[] = [
   { cases: ['mptcp', 'mptcp-fallback', 'mptcp-older'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no MPTCP' },
+  { cases: ['kernel-tls'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no kernel TLS' },
   { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'SO_PEEK_OFF for TCP is of Linux 6.9' },
   { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
   { cases: sockmap, kind: 'inexact', backends: ['kprobe'], reason: byCall },
