@@ -144,7 +144,7 @@ function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMa
 
 /** What is known of this kernel: from its own BTF, or from one that the user has. */
 function factsFor({ btf }: Options, world: World): Facts {
-  if (typeof btf === 'string') return factsByName(fieldsOf(parseGiven(btf, world)), world.arch)
+  if (btf !== undefined) return factsByName(fieldsOf(parseGiven(btf, world)), world.arch)
   try {
     return factsOf(parseBtf(world.readBtf()), world.arch)
   } catch (cause) {

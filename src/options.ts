@@ -35,8 +35,8 @@ export interface Options {
   readonly backend: string
   /** Room in the kernel's map of flows. */
   readonly maxFlows: number
-  /** Path of a BTF to take for the kernel's; null for none at all. */
-  readonly btf?: string | null
+  /** Path of a BTF to take for the kernel's. */
+  readonly btf?: string
   readonly dumpBpf: boolean
 }
 
@@ -69,7 +69,6 @@ const specs = {
   backend: { describe: `how to hook into the kernel: ${either(backendChoices)} (default auto)` },
   'max-flows': { describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
   btf: { describe: 'find what the programs read by the BTF in this file, of a kernel that has none itself' },
-  'no-btf': { flag: true, describe: 'find it by measurement, as where there is no BTF' },
   'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them; needs no privileges' },
   verbose: { letter: 'v', flag: true, describe: 'tell on stderr what is chosen, why, and what it costs' },
   help: { letter: 'h', flag: true, describe: 'print this' },
@@ -109,7 +108,6 @@ export function parseOptions(argv: readonly string[]): Options | Answer {
   const mntnsMap = line.value('mntnsmap')
   const cgroup = line.value('cgroup')
   const btf = line.value('btf')
-  if (btf !== undefined && line.has('no-btf')) throw new UsageError('only one of --btf and --no-btf may be given, got both')
   const rows = line.value('rows')
   const format = choice('--format', formats, line.value('format') ?? defaultFormat.name)
   const grouping = choice('--by', groupings, line.value('by') ?? defaultGrouping.name)
@@ -133,7 +131,6 @@ export function parseOptions(argv: readonly string[]): Options | Answer {
     grouping,
     backend: choice('--backend', backendChoices, line.value('backend') ?? 'auto').name,
     maxFlows: whole('--max-flows', line.value('max-flows') ?? `${defaultMaxFlows}`, 1, most),
-    ...(line.has('no-btf') && { btf: null }),
     ...(btf !== undefined && { btf: path('--btf', 'the path of a BTF file', btf) }),
     dumpBpf: line.has('dump-bpf'),
   })

@@ -138,6 +138,7 @@ function maps({ filter, access: { sockets } }: Context, maxFlows: number): MapSp
       flags: sockets.flags,
     },
     { name: mapName.stats, type: 'array', keySize: 4, valueSize: Stat.size, maxEntries: 1 },
+    { name: mapName.found, type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 },
   ]
   return filter.cgroup ? [...own, { name: mapName.cgroup, type: 'cgroup_array', keySize: 4, valueSize: 4, maxEntries: 1 }] : own
 }

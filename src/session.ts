@@ -59,7 +59,10 @@ export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, 
     const fds = Object.fromEntries(Object.entries(maps).map(([name, { fd }]) => [name, fd]))
     const loaded = plan.programs.map(program => ({ plan: program, program: own(kernel.loadProgram({ ...specOf(program, fds), ...(logLevel === undefined ? {} : { logLevel }) })) }))
     for (const { plan: { hook }, program } of loaded) if (!('iterator' in hook)) own(attach(kernel, program, hook))
-    for (const { plan: { hook }, program } of loaded) if ('iterator' in hook) run(kernel, program)
+    const iterators = loaded.filter(({ plan: { hook } }) => 'iterator' in hook)
+    for (const { program } of iterators) run(kernel, program)
+    // Without iterators what was there before us is never known.
+    if (iterators.length > 0) map(mapName.found).update(new Uint8Array(4), Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0))
     return { flows: map(mapName.flows), programs: loaded.map(({ program }) => program), stats: () => readStats(map(mapName.stats)), close }
   } catch (error) {
     close()

@@ -28,6 +28,7 @@ export const fentry: Backend = {
       { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
       { program: 'tcptop_state', on: { tracepoint: 'inet_sock_set_state' }, code: stateSet },
       { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      { program: 'tcptop_destroy2', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       // In this order, for the first knows the owners.
       { program: 'tcptop_files', on: { iterator: 'task_file' }, code: seedFile },

@@ -12,6 +12,7 @@ export function atRelease(on: Point, needs: string): Variant {
     hooks: [
       { program: 'tcptop_state', on: { rawTracepoint: 'inet_sock_set_state' }, code: stateSet },
       { program: 'tcptop_destroy', on: { rawTracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      { program: 'tcptop_destroy2', on: { rawTracepoint: 'tcp_destroy_sock' }, code: destroyed },
       { program: 'tcptop_release', on, code: released },
       { program: 'tcptop_files', on: { iterator: 'task_file' }, optional: true, code: seedFile },
       { program: 'tcptop_sockets', on: { iterator: 'tcp' }, optional: true, code: seedSocket },

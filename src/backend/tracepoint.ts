@@ -24,6 +24,7 @@ export const tracepoint: Backend = {
     hooks: [
       { program: 'tcptop_state', on: { tracepoint: 'inet_sock_set_state' }, code: stateSet },
       { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      { program: 'tcptop_destroy2', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       { program: 'tcptop_tx', on: { tracepoint: 'sock_send_length' }, code: sent },
       { program: 'tcptop_call_rx', on: { tracepoint: 'sock_recv_length' }, code: received },
@@ -41,6 +42,7 @@ export const tracepoint: Backend = {
     hooks: [
       { program: 'tcptop_state', on: { tracepoint: 'inet_sock_set_state' }, code: stateSet },
       { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      { program: 'tcptop_destroy2', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       { program: 'tcptop_packet', on: { tracepoint: 'net_dev_queue' }, code: transmitted },
       ...seeds,
@@ -54,6 +56,7 @@ export const tracepoint: Backend = {
     hooks: [
       { program: 'tcptop_state', on: { rawTracepoint: 'inet_sock_set_state' }, code: stateSet },
       { program: 'tcptop_destroy', on: { rawTracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      { program: 'tcptop_destroy2', on: { rawTracepoint: 'tcp_destroy_sock' }, code: destroyed },
       { program: 'tcptop_rx', on: { rawTracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       { program: 'tcptop_packet', on: { rawTracepoint: 'net_dev_queue' }, code: transmitted },
       ...seeds.map(hook => ({ ...hook, optional: true } as const)),

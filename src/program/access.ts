@@ -31,6 +31,11 @@ export interface Access {
   remember(name: string, isKnown: boolean, none: string): Code
   /** `r0 =` the counters, as in a `Value`, of `socket` that the flow map has no room for, or 0. Made from the value on the stack with `make`. */
   spill(make: boolean): Code
+  /**
+   * After `find`, with `socket` fresh: goes to `otherwise`, as if there were no entry, when it is one of a socket that had this address
+   * before and whose end was missed.
+   */
+  unlessStale(otherwise: string): Code
   /** Whether a socket that connects once more from the same port goes on with its entry. */
   readonly keepsPort: boolean
   /** `socket` is gone, or will be another connection. */

@@ -51,6 +51,8 @@ export const mapName = {
   flows: 'flows',
   sockets: 'sockets',
   stats: 'stats',
+  /** A u64: whether all that was there before us has been found, so that what is met from then on is new. */
+  found: 'found',
   cgroup: 'cgroup',
   cgroupIds: 'cgroup_ids',
   mntnsIds: 'mntns_ids',

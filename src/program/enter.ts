@@ -14,11 +14,11 @@ export type Origin =
   | 'opened'
   /** It is leaving SYN_RECV: all its bytes count. */
   | 'accepted'
-  /** A process sent on it: what the call sent counts. */
+  /** A process sent on it: what the call sent counts, or all if it is new. */
   | 'sending'
-  /** A process received from it: what comes later counts. */
+  /** A process received from it: what comes later counts, or all if it is new. */
   | 'receiving'
-  /** A process is at work on it, and lets go of it, or sends a packet: what comes later counts. */
+  /** A process is at work on it, and lets go of it, or sends a packet: what comes later counts, or all if it is new. */
   | 'used'
   /** It was there before us, `task` has it open: what comes later counts. */
   | 'seeded'
@@ -143,14 +143,27 @@ function baseline(context: Context, origin: Origin): Code {
   // Iterators, and calls that have returned, see a socket without its lock.
   const racing = { racing: origin === 'seeded' || origin === 'unowned' || !context.locked }
   const isn = [firstSequence(context, origin, racing), note('isn', store('u32', flow, Value.isn, r1))]
-  const seen = [
+  const total = [
     queued(context),
     lessFin(`${origin}_fin`),
     note('should it have ended already', store('u64', flow, Value.txEnd, r1)),
+  ]
+  const seen = [
     origin === 'sending' ? [sub(r1, amount)] : [],
     store('u64', flow, Value.txSeen, r1),
     consumed(context, `${origin}_seen`, racing),
     store('u64', flow, Value.rxSeen, r1),
+  ]
+  // Programs may miss an event: where one is preempted, or interrupted, others on that processor are left out (bpf_prog_inc_misses).
+  const unlessNew = [
+    loadMapValue(r2, mapName.found, 0),
+    load(r2, 'u64', r2, 0),
+    note('all that was there before us is known: its beginning was missed, and all of it counts', jeq(r2, 0, `${origin}_old`)),
+    access.read(r1, field.backlog, socket),
+    note('accepted', jne(r1, 0, done)),
+    note('the SYN', store('u64', flow, Value.txSeen, 1)),
+    ja(done),
+    label(`${origin}_old`),
   ]
   switch (origin) {
     case 'opened':
@@ -170,15 +183,27 @@ function baseline(context: Context, origin: Origin): Code {
         isn,
         access.read(r1, field.state, socket),
         note('fast open: all of it is new', jeq(r1, state.synRecv, done)),
+        total,
+        unlessNew,
+        load(r1, 'u64', flow, Value.txEnd),
         seen,
         label(done),
       ]
     case 'receiving':
-      return [isn, access.read(r1, field.state, socket), jeq(r1, state.synRecv, done), seen, label(done)]
+      return [
+        isn,
+        access.read(r1, field.state, socket),
+        jeq(r1, state.synRecv, done),
+        total,
+        unlessNew,
+        load(r1, 'u64', flow, Value.txEnd),
+        seen,
+        label(done),
+      ]
     case 'seeded':
-      return [isn, seen, expect(context)]
+      return [isn, total, seen, expect(context)]
     case 'unowned':
-      return [isn, seen]
+      return [isn, total, seen]
     case 'mptcp':
       return [
         access.read(r1, field.state, socket),

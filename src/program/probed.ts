@@ -1,8 +1,8 @@
 import {
-  add, and, call, type Code, jeq, jne, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register,
-  rsh, store,
+  add, and, call, type Code, ja, jeq, jeq32, jne, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register,
+  rsh, store, sub32,
 } from '../../bpf-asm/index.js'
-import { Key, Value } from '../layout.js'
+import { Flag, Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
 import { family, flow, mapName, protocol, socket, stack, state, task } from './context.js'
 import type { Field, FieldName } from './field.js'
@@ -63,6 +63,13 @@ export function probed(field: Field): Access {
   }
   const refresh = () => note('what every reading needs', parts.map(({ from, to, at }) => probe(at, to - from, socket, from)))
   const spill = () => [store('u64', r10, stack.passing, socket), lookup(mapName.sockets, stack.passing)]
+  const forget = () => [
+    store('u64', r10, stack.passing, socket),
+    loadMap(r1, mapName.sockets),
+    mov(r2, r10),
+    add(r2, stack.passing),
+    call('map_delete_elem'),
+  ]
   const copyKey = [
     load(r1, 'u64', r0, known.cookie),
     store('u64', r10, stack.key + Key.cookie, r1),
@@ -118,14 +125,22 @@ export function probed(field: Field): Access {
       [known.cookie, known.port].map(offset => store('u64', flow, offset, 0)),
     ],
     spill,
-    keepsPort: false,
-    forget: () => [
-      store('u64', r10, stack.passing, socket),
-      loadMap(r1, mapName.sockets),
-      mov(r2, r10),
-      add(r2, stack.passing),
-      call('map_delete_elem'),
+    /** Of another connection `snd_una - bytes_acked` is another: see `queued`. While it is being opened, it is not known yet. */
+    unlessStale: otherwise => [
+      read(r1, field.state, socket),
+      jeq(r1, state.synSent, `${otherwise}_unless_stale`),
+      read(r1, field.sndUna, socket),
+      read(r2, field.bytesAcked, socket),
+      sub32(r1, r2),
+      load(r2, 'u32', flow, Value.isn),
+      jeq32(r1, r2, `${otherwise}_unless_stale`),
+      note('gone long ago', store('u32', flow, Value.flags, Flag.gone)),
+      forget(),
+      ja(otherwise),
+      label(`${otherwise}_unless_stale`),
     ],
+    keepsPort: false,
+    forget,
     current: () => [call('get_current_task'), mov(task, r0)],
     tgid: dst => [call('get_current_pid_tgid'), mov(dst, r0), rsh(dst, 32)],
     comm: () => [

@@ -14,6 +14,7 @@ export function consumedBy(context: Context): Code {
     access.asTcp(r6, 'exit'),
     access.find(),
     jeq(r0, 0, 'enter'),
+    access.unlessStale('enter'),
     label('found'),
     ifRedirected(context, socket, 'redirected'),
     consumed(context),

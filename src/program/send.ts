@@ -98,6 +98,7 @@ export function transmitted(context: Context): Code {
     access.asTcp(r6, 'exit'),
     access.find(),
     jeq(r0, 0, 'enter'),
+    access.unlessStale('enter'),
     label('found'),
     takeQueued(context, 'exit', { bounded: false }),
     access.read(r1, field.owned, socket),

@@ -67,6 +67,8 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
       ] : [],
     ],
     spill,
+    // Cookies are not used again.
+    unlessStale: () => [],
     keepsPort: true,
     forget: () => [],
     current: () => [call('get_current_task_btf'), mov(task, r0)],

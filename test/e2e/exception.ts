@@ -5,12 +5,14 @@ export interface Exception {
   readonly kind: 'inexact' | 'absent'
   /** Of which backends; of all without. */
   readonly backends?: readonly string[]
-  /** Before this version of Linux; of all without. */
+  /** From this version of Linux on, before that one; of all without. */
+  readonly since?: string
   readonly before?: string
   readonly reason: string
 }
 
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
+const urgent = 'an urgent byte alone shows only when the socket closes, and then nobody is known to have received it'
 const byCall = 'what a process gives to a sockmap shows in the call’s return value alone'
 
 /** Kernels are Debian's. */
@@ -19,6 +21,12 @@ export const exceptions: readonly Exception[] = [
   { cases: ['kernel-tls'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no kernel TLS' },
   { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'SO_PEEK_OFF for TCP is of Linux 6.9' },
   { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
+  { cases: ['urgent-byte-alone'], kind: 'inexact', backends: ['fentry'], since: '5.12', reason: urgent },
+  { cases: ['urgent-byte-alone'], kind: 'inexact', backends: ['tracepoint'], before: '6.3', reason: urgent },
+  {
+    cases: ['four-senders-one-socket', 'four-receivers-one-socket'], kind: 'inexact', since: '7.0',
+    reason: 'where a program is preempted, another on that processor is left out: what several processes move on one socket may be charged to the next of them',
+  },
   { cases: sockmap, kind: 'inexact', backends: ['kprobe'], reason: byCall },
   { cases: sockmap, kind: 'inexact', backends: ['fentry'], before: '5.12', reason: byCall },
   { cases: sockmap, kind: 'inexact', backends: ['tracepoint'], before: '6.3', reason: byCall },
@@ -31,8 +39,9 @@ export const exceptions: readonly Exception[] = [
 
 /** The first exception of a case on a kernel, with a backend. */
 export function exceptionFor(name: string, release: string, backend: string): Exception | undefined {
-  return exceptions.find(({ cases, backends, before }) =>
-    cases.includes(name) && (backends?.includes(backend) ?? true) && (before === undefined || isBefore(release, before)))
+  return exceptions.find(({ cases, backends, since, before }) =>
+    cases.includes(name) && (backends?.includes(backend) ?? true) && (since === undefined || !isBefore(release, since)) &&
+    (before === undefined || isBefore(release, before)))
 }
 
 /** Versions as `uname -r` says them. */
