@@ -23,7 +23,7 @@ export const both: Moved = (base, sent, received) => [
 ]
 
 /** `PF_KTHREAD` (include/linux/sched.h) */
-const kernelThread = 0x00200000
+export const kernelThread = 0x00200000
 /** `Pid.nobody` and `Pid.filtered` as signed immediates */
 const nobody = -1
 const filtered = Pid.filtered | 0

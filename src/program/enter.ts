@@ -229,7 +229,7 @@ export function syn({ access, field }: Context, done: string): Code {
 }
 
 /** Notes `task` as the process that will be charged if the kernel moves bytes before anybody else does. */
-function expect(context: Context): Code {
+export function expect(context: Context): Code {
   const { access, field, filter } = context
   if (choosesProcesses(filter)) return []
   return [access.read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(context)]

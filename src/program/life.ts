@@ -1,11 +1,11 @@
 import {
-  and, atomicAdd, type Code, jeq, jne, jset, label, load, loadMapValue, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
+  and, atomicAdd, type Code, jeq, jne, jne32, jset, label, load, loadMapValue, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
-import { chargeLast, leave, lose, rx, tx } from './charge.js'
-import { type Context, flow, mapName, maskOf, protocol, socket, state } from './context.js'
+import { chargeLast, kernelThread, leave, lose, rx, tx } from './charge.js'
+import { type Context, flow, mapName, maskOf, protocol, socket, state, task } from './context.js'
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued } from './counter.js'
-import { enter, identify, syn } from './enter.js'
+import { enter, expect, identify, syn } from './enter.js'
 import { choosesProcesses } from './filter.js'
 import { typed } from './typed.js'
 
@@ -52,8 +52,10 @@ export function stateSet(context: Context): Code {
 
     label('connected'),
     jeq(r9, state.established, 'exit'),
+    mov(r7, r9),
+    expectCloser(context, 'closing'),
     keepEnd(context, 'ended'),
-    jne(r9, state.close, 'exit'),
+    jne(r7, state.close, 'exit'),
     restReceived(context, 'exit'),
     label('exit'),
     leave(),
@@ -120,6 +122,25 @@ export function destroyed(context: Context): Code {
     leave(),
     label('spilled'),
     endSpilled(context, { isLast: true }),
+  ]
+}
+
+/**
+ * A process that ends a connection which nobody is known to have used is taken for its user: it may have been left out while the tool read
+ * its map. Where calls are seen, what nobody did is the kernel's. r9 is lost.
+ */
+function expectCloser(context: Context, done: string): Code {
+  const { access, calls, field } = context
+  return calls ? [] : [
+    load(r1, 'u32', flow, Value.last),
+    jne32(r1, -1, done),
+    access.read(r1, field.owned, socket),
+    note('ended by the kernel', jeq(r1, 0, done)),
+    access.current(),
+    access.read(r1, field.taskFlags, task),
+    jset(r1, kernelThread, done),
+    expect(context),
+    label(done),
   ]
 }
 
