@@ -66,10 +66,14 @@ function annotate(log: string, notes: readonly (string | undefined)[]): string {
 /** What the verifier says beside its reason: how much it did, and of a loop the two states that are the same. */
 const aside = /^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states|cur state:|old state:)/
 
+/** Since Linux 7.3 or so it goes on to tell the same at length, in paragraphs. */
+const atLength = /^Verification failed:/
+
 /** The kernel's reason, and beside it the instruction with our note. */
 function essence(log: string, notes: readonly (string | undefined)[]): string {
   const lines = log.split('\n').filter(line => line.trim() !== '')
-  const said = lines.filter(line => !aside.test(line))
+  const end = lines.findIndex(line => atLength.test(line))
+  const said = lines.slice(0, end < 0 ? undefined : end).filter(line => !aside.test(line))
   const reason = said.at(-1) ?? 'the verifier gave no reason'
   const rejected = said.map(line => instruction.exec(line)).filter(match => match !== null).at(-1)
   const note = notes[Number(rejected?.[1])]

@@ -9,7 +9,7 @@ const { EACCES, EINVAL } = constants.errno
 /** Logs as the kernel wrote them; up from dist/test/syscall/. */
 const folder = new URL('../../../test/fixture/verifier/', import.meta.url)
 const logOf = (name: string) => readFileSync(new URL(`${name}.txt`, folder), 'utf8')
-const notes = Array.from({ length: 8 }, (_, slot) => `why ${slot}`)
+const notes = Array.from({ length: 16 }, (_, slot) => `why ${slot}`)
 
 const rejections: readonly (readonly [log: string, errno: number, omitted: number, reason: string, where: string])[] = [
   ['6.18-scalar', EACCES, 3, "R2 invalid mem access 'scalar'", '1: (79) r0 = *(u64 *)(r2 +8) (why 1)'],
@@ -21,6 +21,8 @@ const rejections: readonly (readonly [log: string, errno: number, omitted: numbe
     'access beyond struct sock at off 32232 size 8', '1: (79) r0 = *(u64 *)(r6 +32232) (why 1)'],
   ['6.18-helper', EINVAL, 3,
     'program of this type cannot use helper bpf_redirect#23', '1: (85) call bpf_redirect#23 (why 1)'],
+  ['7.3-helper', EINVAL, 30,
+    'program of this type cannot use helper bpf_probe_read_kernel#113', '14: (85) call bpf_probe_read_kernel#113 (why 14)'],
   ['6.18-loop', EINVAL, 11, 'infinite loop detected at insn 1', '1: (15) if r0 == 0x0 goto pc-1 (why 1)'],
   ['6.18-unreachable', EINVAL, 1, 'unreachable insn 2', ''],
   ['6.18-attach', EINVAL, 1, 'attach_btf_id 1 is not a typedef', ''],
@@ -37,7 +39,7 @@ for (const [name, errno, omitted, reason, where] of rejections) {
   test(`the log ${name} is kept to the last letter, with our notes behind the instructions`, () => {
     const log = logOf(name)
     const annotated = new VerifierError('tcptop_tx', errno, log, notes).log
-    assert.is(annotated.replace(/ {3}<- why \d$/gm, ''), log)
+    assert.is(annotated.replace(/ {3}<- why \d+$/gm, ''), log)
     for (const line of annotated.split('\n')) {
       const slot = /^(\d+): \([0-9a-f]{2}\)/.exec(line)?.[1]
       assert.is(line.endsWith(`   <- why ${slot}`), slot !== undefined, line)
