@@ -16,21 +16,24 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 // Whoever does not read what is told on stderr does not end the program.
 process.stderr.on('error', () => {})
 
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
 const world: World = {
   openKernel,
   readBtf: (path = '/sys/kernel/btf/vmlinux') => readFileSync(path),
+  readText,
   arch: process.arch,
   clock: {
     now: () => performance.now() / 1000,
     date: () => new Date(),
-    loadavg: () => {
-      try {
-        // Where a container's runtime masks it, it is empty.
-        return readFileSync('/proc/loadavg', 'utf8').trimEnd() || null
-      } catch {
-        return null
-      }
-    },
+    // Where a container's runtime masks it, it is empty.
+    loadavg: () => readText('/proc/loadavg')?.trimEnd() || null,
     sleep: (seconds, signal) => sleep(Math.max(0, seconds) * 1000, undefined, { signal }).catch(() => undefined),
     every: (seconds, callback) => {
       const timer = setInterval(callback, seconds * 1000)

@@ -1,5 +1,6 @@
 import { type Btf, parseBtf } from '../bpf-asm/index.js'
 import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
+import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
 import { dump } from './dump.js'
@@ -18,6 +19,8 @@ export interface World {
   openKernel(): Kernel
   /** The BTF in this file, or without one the running kernel's; throws Node's ENOENT where there is none. */
   readBtf(path?: string): Uint8Array
+  /** A file of the kernel, such as one of /proc; undefined when it cannot be read. */
+  readText(path: string): string | undefined
   /** The machine, by Node's name. */
   readonly arch: string
   readonly clock: Clock
@@ -58,7 +61,7 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
     return 0
   } catch (error) {
     if (isClosedPipe(error)) return 0
-    world.tell(`tcptop: ${explain(error, verbose)}`)
+    world.tell(`tcptop: ${explain(error, verbose, world)}`)
     return error instanceof UsageError ? 2 : 1
   }
 }
@@ -201,23 +204,11 @@ function isClosedPipe(error: unknown): boolean {
 }
 
 /** One line: what happened and, where there is something to do, what. */
-function explain(error: unknown, verbose: boolean): string {
-  if (error instanceof VerifierError) return verbose ? `${error.message}\n${error.log}` : `${error.message}${advice(error.code)}`
-  if (error instanceof SyscallError) return `${error.message}${advice(error.code)}`
+function explain(error: unknown, verbose: boolean, { readText }: World): string {
+  if (error instanceof SyscallError) {
+    const line = `${error.message}${advice(error, powerOf(readText))}`
+    return verbose && error instanceof VerifierError ? `${line}\n${error.log}` : line
+  }
   if (error instanceof UsageError || error instanceof UnsupportedError || error instanceof PlanError) return error.message
   return error instanceof Error ? (verbose ? error.stack ?? error.message : error.message) : String(error)
-}
-
-function advice(code: string | undefined): string {
-  switch (code) {
-    case 'EPERM':
-    case 'EACCES':
-      return ': run it as root, or with CAP_BPF and CAP_PERFMON (before Linux 5.11 also with `ulimit -l unlimited`)'
-    case 'ENOSYS':
-      return ': this kernel was built without BPF (CONFIG_BPF_SYSCALL)'
-    case 'ENOMEM':
-      return ': the kernel has no memory for the maps; try a smaller --max-flows'
-    default:
-      return ''
-  }
 }

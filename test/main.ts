@@ -10,7 +10,8 @@ import { btfFixtures, type Possible, possible } from './fixture.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
 
 const { E2BIG, EACCES, EINVAL, EIO, ENOENT, ENOMEM, ENOSYS, EPERM, EPIPE } = constants.errno
-const privileges = ': run it as root, or with CAP_BPF and CAP_PERFMON (before Linux 5.11 also with `ulimit -l unlimited`)'
+/** What is said where nothing is known of this process. */
+const privileges = ': run it as root, or with CAP_BPF and CAP_PERFMON'
 
 /** What is around the program: everything that it says and does is kept. */
 function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: Answer = () => {}, changed: Partial<World> = {}) {
@@ -28,6 +29,7 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
   const world: World = {
     openKernel: () => kernel,
     readBtf: () => bytes,
+    readText: () => undefined,
     arch,
     clock,
     out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
@@ -127,6 +129,14 @@ for (const one of choices) {
     }
     const noPrograms: Answer = ({ name }) => name === 'PROG_LOAD' ? -EPERM : undefined
     await complains(1, `bpf(BPF_PROG_LOAD): EPERM${privileges}`, args(), noPrograms)
+  })
+
+  check('what this process lacks is looked up when the kernel refuses, and not before', async () => {
+    const readText = (path: string) => path === '/proc/self/status' ? 'CapEff:\t0000008000000000\n' : undefined
+    const line = 'bpf(BPF_PROG_LOAD): EPERM: this process lacks CAP_PERFMON; run it as root, or with that too'
+    await complains(1, line, args(), ({ name }) => name === 'PROG_LOAD' ? -EPERM : undefined, { readText })
+    const never = () => { throw new Error('a file was read') }
+    assert.is((await run(args('1', '1'), undefined, { readText: never })).status, 0)
   })
 
   check('whichever call is refused, one line says so and nothing stays open', async () => {

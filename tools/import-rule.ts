@@ -27,6 +27,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/facts', ['bpf-asm', 'src/program']],
   ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program']],
   ['src/session', ['bpf-asm', 'syscall', 'src/layout', 'src/plan', 'src/program']],
+  ['src/advice', ['syscall']],
   ['src/set', ['syscall', 'src/usage-error']],
   ['src/dump', ['bpf-asm', 'src/plan']],
   ['src/tracer', ['src/aggregate', 'src/row', 'src/session']],

@@ -1,0 +1,100 @@
+import { type SyscallError, VerifierError } from '../syscall/index.js'
+
+/** What this process may do, as far as files of the kernel tell it: what they do not tell is undefined. */
+export interface Power {
+  /** Effective capabilities, a bit each. */
+  readonly capabilities?: bigint | undefined
+  /** Whether they are those of a user namespace, which count for nothing here. */
+  readonly isContained: boolean
+  /** What the kernel is locked against: `none`, `integrity` or `confidentiality`. */
+  readonly lockdown?: string | undefined
+  /** `kernel.perf_event_paranoid` */
+  readonly paranoid?: number | undefined
+  /** Bytes that may be locked, where that counts: before Linux 5.11. */
+  readonly memlock?: number | undefined
+}
+
+/** Bits of include/uapi/linux/capability.h. */
+const capability = { CAP_SYS_ADMIN: 21n, CAP_SYS_RESOURCE: 24n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const
+type Capability = keyof typeof capability
+
+/** Tells it from the texts of the files; `read` gives undefined for one that cannot be read. */
+export function powerOf(read: (path: string) => string | undefined): Power {
+  const find = (path: string, pattern: RegExp) => pattern.exec(read(path) ?? '')?.[1]
+  const effective = find('/proc/self/status', /^CapEff:\s*([0-9a-f]+)$/m)
+  const paranoid = find('/proc/sys/kernel/perf_event_paranoid', /^(-?\d+)$/m)
+  const [major = 0, minor = 0] = (find('/proc/sys/kernel/osrelease', /^(\d+\.\d+)/) ?? '').split('.').map(Number)
+  const memlock = find('/proc/self/limits', /^Max locked memory +(\d+)/m)
+  const users = find('/proc/self/uid_map', /^\s*(\d+\s+\d+\s+\d+)\s*$/)
+  return {
+    capabilities: effective === undefined ? undefined : BigInt(`0x${effective}`),
+    // The first user namespace has every id as itself, and is the only one that can.
+    isContained: read('/proc/self/uid_map') !== undefined && users?.split(/\s+/).join() !== '0,0,4294967295',
+    lockdown: find('/sys/kernel/security/lockdown', /\[(\w+)\]/),
+    paranoid: paranoid === undefined ? undefined : Number(paranoid),
+    memlock: memlock === undefined || major > 5 || (major === 5 && minor >= 11) ? undefined : Number(memlock),
+  }
+}
+
+/** What there is to do about what the kernel has refused, to put behind the message; empty where nothing is known. */
+export function advice(error: SyscallError, power: Power): string {
+  const text = adviceOn(error, power)
+  return text === undefined ? '' : `: ${text}`
+}
+
+function adviceOn(error: SyscallError, power: Power): string | undefined {
+  const locked = lockedOut(error, power)
+  if (locked !== undefined) return locked
+  switch (error.code) {
+    case 'EPERM':
+    case 'EACCES':
+      return missing(error, power)
+    case 'ENOSYS':
+      return 'this kernel was built without BPF (CONFIG_BPF_SYSCALL)'
+    case 'ENOMEM':
+      return 'the kernel has no memory for the maps; try a smaller --max-flows'
+    default:
+      return undefined
+  }
+}
+
+/** Helpers that read any memory are not there for the verifier, and kprobes are refused, whoever asks. */
+function lockedOut(error: SyscallError, { lockdown }: Power): string | undefined {
+  if (lockdown !== 'confidentiality') return undefined
+  const says = 'the kernel is locked down, /sys/kernel/security/lockdown says [confidentiality]'
+  if (error instanceof VerifierError) {
+    if (!error.log.includes('call bpf_probe_read')) return undefined
+    return `${says}: nobody may read by bpf_probe_read, which kprobe does, and before Linux 5.12 every backend`
+  }
+  return isOfKprobe(error) && error.code === 'EPERM' ? `${says}: nobody may set a kprobe` : undefined
+}
+
+/** What this process lacks of what is needed for the call, or for one of those after it. */
+function missing(error: SyscallError, { capabilities, isContained, paranoid, memlock }: Power): string | undefined {
+  if (capabilities === undefined) return `run it ${rootOr('CAP_BPF and CAP_PERFMON')}`
+  const has = (name: Capability) => (capabilities >> capability[name] & 1n) === 1n
+  if (isContained) return 'in a user namespace capabilities count for nothing here; run it as root outside of it'
+  const lacking = (['CAP_BPF', 'CAP_PERFMON'] as const).filter(name => !has(name) && !has('CAP_SYS_ADMIN'))
+  if (lacking.length > 0) return `this process lacks ${lacking.join(' and ')}; run it ${rootOr(lacking.length > 1 ? 'both' : 'that too')}`
+  // It has all that the verifier asks for, and what it says is about the program.
+  if (error instanceof VerifierError) return undefined
+  if (isOfKprobe(error)) {
+    if (has('CAP_SYS_ADMIN')) return undefined
+    const because = paranoid === undefined || paranoid <= 2 ? '' : ` for kprobes while kernel.perf_event_paranoid is ${paranoid}`
+    return `this process lacks CAP_SYS_ADMIN, which is needed${because}; run it ${rootOr('that too')}`
+  }
+  if (error.syscall.includes('OBJ_GET')) return 'this user may not open that file; run it as root'
+  if (memlock !== undefined && !has('CAP_SYS_RESOURCE')) {
+    return `this process lacks CAP_SYS_RESOURCE and may lock ${Math.floor(memlock / 1024)} KiB (RLIMIT_MEMLOCK), `
+      + `too little before Linux 5.11; run it after \`ulimit -l unlimited\`, ${rootOr('that capability too')}`
+  }
+  return 'not for want of capabilities: the kernel’s configuration, a security module or a seccomp filter forbids it'
+}
+
+function rootOr(capabilities: string): string {
+  return `as root, or with ${capabilities}`
+}
+
+function isOfKprobe({ syscall }: SyscallError): boolean {
+  return syscall === 'perf_event_open' || syscall.endsWith('/kprobe_events')
+}
