@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
@@ -12,45 +12,18 @@ import { openKernel } from '../../syscall/index.js'
 import { loadNative } from '../../syscall/native.js'
 import { object } from '../../syscall/uapi.js'
 import { unless, whyUnprivileged } from '../privilege.js'
+import { asNobody, enough, withoutNobody } from './nobody.js'
+import { asArgs, complains, type Outcome, patience, run, tool } from './outcome.js'
 import { Peer } from './peer.js'
 import { cli, type Line } from './tool.js'
 
 const reason = whyUnprivileged()
 const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reason, title, run))
-/** Milliseconds after which a test waits in vain. */
-const patience = 30_000
-
-interface Outcome {
-  readonly status: number | string | null | undefined
-  readonly out: string
-  readonly err: string
-}
-
-/** Runs a command to its end. */
-function run(file: string, args: readonly string[]): Promise<Outcome> {
-  return new Promise(resolve => {
-    const child = execFile(file, args, { timeout: patience }, (error, out, err) =>
-      resolve({ status: error ? error.code ?? error.signal : 0, out, err }))
-    child.stdin?.end()
-  })
-}
-
-const tool = (...args: string[]) => run(process.execPath, [cli, ...args])
-/** The tool as the arguments of another program. */
-const asArgs = (...args: string[]) => [process.execPath, cli, ...args]
 /** The tool in a shell's script, where it is "$@". */
 const inShell = (script: string, ...args: string[]) => run('sh', ['-c', script, 'sh', ...asArgs(...args)])
 /** The same in a mount namespace of its own. */
 const inNamespace = (script: string, ...args: string[]) =>
   run('unshare', ['-m', 'sh', '-c', `${script} && exec "$@"`, 'sh', ...asArgs(...args)])
-
-/** It said one line, on stderr alone. */
-function complains({ status, out, err }: Outcome, wanted: number, ...parts: readonly (string | RegExp)[]): void {
-  assert.is(status, wanted, err)
-  assert.is(out, '')
-  assert.match(err, /^tcptop: [^\n]+\n$/)
-  for (const part of parts) assert.match(err, part)
-}
 
 const wrong: readonly (readonly [args: readonly string[], option: string, given: string])[] = [
   [['-p', 'x'], '--pid', '"x"'],
@@ -147,31 +120,7 @@ test('what is refused leaves no new set behind', () => withBpffs(async folder =>
   assert.ok(existsSync(left))
 }))
 
-/** `setpriv` to become nobody with these capabilities alone. */
-function nobody(...capabilities: readonly string[]): string[] {
-  const only = ['-all', ...capabilities.map(name => `+${name}`)].join(',')
-  const ids = ['--reuid', '65534', '--regid', '65534', '--clear-groups']
-  return [...ids, '--inh-caps', only, '--ambient-caps', only, '--bounding-set', only]
-}
-const enough = ['bpf', 'perfmon']
-/** setpriv may be too old to know the names, and the files not for everybody. */
-const withoutNobody = reason ?? [[], enough]
-  .map(capabilities => spawnSync('setpriv', [...nobody(...capabilities), ...asArgs('--version')], { encoding: 'utf8' }))
-  .filter(({ status }) => status !== 0)
-  .map(({ stderr, error }) => `the tool cannot be run as nobody: ${(stderr || `${error}`).trim()}`)[0]
-const asNobody = (capabilities: readonly string[], ...args: string[]) =>
-  run('setpriv', [...nobody(...capabilities), ...asArgs(...args)])
 const testNobody = (title: string, run: () => Promise<void>) => uvu(title, unless(withoutNobody, title, run))
-
-testNobody('without privileges one line says which are missing', async () => {
-  for (const args of [[], ['-f', 'json'], ['-4', '-p', '1'], ['--cgroupmap', '/nowhere'], ['--backend', 'tracepoint']]) {
-    complains(await asNobody([], ...args, '0.1', '1'), 1, 'EPERM', 'root', 'CAP_BPF', 'CAP_PERFMON')
-  }
-})
-
-testNobody('with one of two capabilities one line says which are needed', async () => {
-  for (const name of enough) complains(await asNobody([name], '0.1', '1'), 1, 'EPERM', 'CAP_BPF', 'CAP_PERFMON')
-})
 
 testNobody('help, version, the programs and wrong usage need no privileges', async () => {
   for (const option of ['--help', '--version', '--dump-bpf']) {
@@ -181,23 +130,6 @@ testNobody('help, version, the programs and wrong usage need no privileges', asy
     assert.ok(out.endsWith('\n'))
   }
   complains(await asNobody([], '-p', 'x'), 2, '--pid')
-})
-
-testNobody('with CAP_BPF and CAP_PERFMON alone other users’ processes are counted', async () => {
-  const peer = await Peer.start()
-  try {
-    const child = start('setpriv', [...nobody(...enough), ...asArgs('-f', 'json', '-p', `${peer.pid}`, '0.2')])
-    await child.until(({ out }) => out.includes('\n'))
-    await peer.move(12_345)
-    child.process.kill('SIGINT')
-    const { status, out, err } = await child.end()
-    assert.is(status, 0, err)
-    const rows = linesOf(out).flatMap(({ rows }) => rows)
-    assert.is(rows.reduce((sum, { tx }) => sum + tx, 0), 4 * 12_345)
-    assert.is(rows.reduce((sum, { rx }) => sum + rx, 0), 4 * 12_345)
-  } finally {
-    await peer.stop()
-  }
 })
 
 testNobody('a set that may not be read is a matter of privileges, a file that is none is not', () => withBpffs(async folder => {

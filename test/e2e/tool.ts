@@ -33,9 +33,13 @@ export interface Tool {
 
 export const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 
-/** Starts the tool with JSON output and resolves when it is attached, which its first line tells. */
-export async function startTool(args: readonly string[] = [], interval = 1): Promise<Tool> {
-  const child = spawn(process.execPath, [cli, '-f', 'json', ...args, String(interval)], { stdio: ['ignore', 'pipe', 'pipe'] })
+/**
+ * Starts the tool with JSON output and resolves when it is attached, which its first line tells. A command such as `setpriv --no-new-privs`
+ * becomes what it is given.
+ */
+export async function startTool(args: readonly string[] = [], interval = 1, command: readonly string[] = []): Promise<Tool> {
+  const [file = '', ...rest] = [...command, process.execPath, cli, '-f', 'json', ...args, String(interval)]
+  const child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: Line[] = []
   const waiting: ((line: Line) => void)[] = []
   let stderr = ''
