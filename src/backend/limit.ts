@@ -11,7 +11,7 @@ export const limit = {
   ahead: 'an urgent byte read ahead of the stream is counted when the stream passes it or the socket closes',
   urgent: 'an urgent byte that nobody asks for is counted when the stream passes it',
   unaccepted:
-    'in other network namespaces, what waits in an accept queue, or in a message to another process, when the tool starts is not counted until it was received from once',
+    'in other network namespaces, a connection that no process has open when the tool starts is counted from its beginning: if it waits in a message to another process, with what was moved before',
   reconnected: 'a socket that connects once more from the same port has its last interval’s bytes shown with the new remote address',
   packets:
     'a send is counted when a packet leaves, or the socket closes; what several processes send on one socket may be charged to the one that used it last',
