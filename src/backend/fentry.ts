@@ -1,7 +1,6 @@
-import {
-  consumedBy, destroyed, receivedFrom, receivedFromMap, seedFile, seedSocket, sentLocked, sentTo, sentToMap, stateSet, typed,
-} from '../program/index.js'
+import { consumedBy, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
 import type { Backend } from './backend.js'
+import { lifeAt, seeds, typedPoint } from './life.js'
 import { limit } from './limit.js'
 import { atRelease } from './release.js'
 
@@ -26,13 +25,9 @@ export const fentry: Backend = {
       { program: 'tcptop_map_tx', on: { exit: 'tcp_bpf_sendmsg' }, optional: true, code: sentToMap },
       { program: 'tcptop_map_rx', on: { exit: 'tcp_bpf_recvmsg' }, optional: true, code: receivedFromMap },
       { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
-      { program: 'tcptop_state', on: { tracepoint: 'inet_sock_set_state' }, code: stateSet },
-      { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
-      { program: 'tcptop_destroy2', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
-      // In this order, for the first knows the owners.
-      { program: 'tcptop_files', on: { iterator: 'task_file' }, code: seedFile },
-      { program: 'tcptop_sockets', on: { iterator: 'tcp' }, code: seedSocket },
+      ...seeds,
     ],
     limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],
   }, atRelease({ entry: 'release_sock' }, 'Linux 5.8 with BTF and ftrace')],

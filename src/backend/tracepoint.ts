@@ -1,14 +1,7 @@
-import {
-  consumedBy, destroyed, probed, received, seedFile, seedSocket, sent, stateSet, transmitted, typed,
-} from '../program/index.js'
-import type { Backend, Hook } from './backend.js'
+import { consumedBy, probed, received, sent, transmitted, typed } from '../program/index.js'
+import type { Backend } from './backend.js'
+import { lifeAt, rawPoint, seeds, seedsIfAny, typedPoint } from './life.js'
 import { limit } from './limit.js'
-
-/** In this order, for the first knows the owners. */
-const seeds: readonly Hook[] = [
-  { program: 'tcptop_files', on: { iterator: 'task_file' }, code: seedFile },
-  { program: 'tcptop_sockets', on: { iterator: 'tcp' }, code: seedSocket },
-]
 
 /**
  * Tracepoints and iterators alone: works without kprobes, without ftrace and, where they are typed, in lockdown.
@@ -22,9 +15,7 @@ export const tracepoint: Backend = {
     locked: false,
     calls: true,
     hooks: [
-      { program: 'tcptop_state', on: { tracepoint: 'inet_sock_set_state' }, code: stateSet },
-      { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
-      { program: 'tcptop_destroy2', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       { program: 'tcptop_tx', on: { tracepoint: 'sock_send_length' }, code: sent },
       { program: 'tcptop_call_rx', on: { tracepoint: 'sock_recv_length' }, code: received },
@@ -40,9 +31,7 @@ export const tracepoint: Backend = {
     locked: false,
     calls: false,
     hooks: [
-      { program: 'tcptop_state', on: { tracepoint: 'inet_sock_set_state' }, code: stateSet },
-      { program: 'tcptop_destroy', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
-      { program: 'tcptop_destroy2', on: { tracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       { program: 'tcptop_packet', on: { tracepoint: 'net_dev_queue' }, code: transmitted },
       ...seeds,
@@ -54,12 +43,10 @@ export const tracepoint: Backend = {
     locked: true,
     calls: false,
     hooks: [
-      { program: 'tcptop_state', on: { rawTracepoint: 'inet_sock_set_state' }, code: stateSet },
-      { program: 'tcptop_destroy', on: { rawTracepoint: 'tcp_destroy_sock' }, code: destroyed },
-      { program: 'tcptop_destroy2', on: { rawTracepoint: 'tcp_destroy_sock' }, code: destroyed },
+      ...lifeAt(rawPoint),
       { program: 'tcptop_rx', on: { rawTracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       { program: 'tcptop_packet', on: { rawTracepoint: 'net_dev_queue' }, code: transmitted },
-      ...seeds.map(hook => ({ ...hook, optional: true } as const)),
+      ...seedsIfAny,
     ],
     limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],
   }],

@@ -47,11 +47,17 @@ export function lessFin(name: string): Code {
  * from here on. Goes to `none` when there is nothing. Where no lock is held, several processors may do this at once.
  */
 export function takeQueued(context: Context, none: string, { name = 'tx', bounded = true } = {}): Code {
-  const bound = bounded ? [
-    jle(r2, amount, `${name}_whole`),
-    note('others’ sends are under way: take our own part', mov(r2, amount)),
-    label(`${name}_whole`),
-  ] : []
+  const uncharged = [
+    load(r0, 'u64', flow, Value.txSeen),
+    mov(r2, r1),
+    sub(r2, r0),
+    jsle(r2, 0, none),
+    bounded ? [
+      jle(r2, amount, `${name}_whole`),
+      note('others’ sends are under way: take our own part', mov(r2, amount)),
+      label(`${name}_whole`),
+    ] : [],
+  ]
   return [
     queued(context),
     jeq(r3, state.established, `${name}_open`),
@@ -66,22 +72,14 @@ export function takeQueued(context: Context, none: string, { name = 'tx', bounde
     note('not connected: what was queued when it was', load(r1, 'u64', flow, Value.txEnd)),
     label(`${name}_open`),
     context.locked ? [
-      load(r0, 'u64', flow, Value.txSeen),
-      mov(r2, r1),
-      sub(r2, r0),
-      jsle(r2, 0, none),
-      bound,
+      uncharged,
       add(r0, r2),
       store('u64', flow, Value.txSeen, r0),
       mov(amount, r2),
     ] : [
       note('tries, should others be faster', mov(r5, 16)),
       label(`${name}_again`),
-      load(r0, 'u64', flow, Value.txSeen),
-      mov(r2, r1),
-      sub(r2, r0),
-      jsle(r2, 0, none),
-      bound,
+      uncharged,
       mov(r3, r0),
       add(r3, r2),
       mov(r4, r0),
