@@ -9,16 +9,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { closingLine, type Count, countOf } from './uvu.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Seconds after which a file hangs. */
 const patience = 900
 
-interface Outcome {
+interface Outcome extends Count {
   readonly file: string
-  readonly passed: number
-  readonly failed: number
-  readonly skipped: readonly string[]
   readonly output: string
 }
 
@@ -69,23 +67,16 @@ function run(file: string, running: Set<ChildProcess>): Promise<Outcome> {
   })
 }
 
-/**
- * What uvu says at the end, and the lines that say what was not run. A file that ends badly or runs nothing has failed.
- * What `test.skip` and `test.only` leave out is not part of uvu's total.
- */
+/** What the file came to, which has failed too when it ends badly though no test of it has failed. */
 function outcome(file: string, status: number | null, output: string): Outcome {
-  const said = (name: string) => Number(new RegExp(`^ *${name}: +(\\d+)$`, 'm').exec(output)?.[1] ?? 0)
-  const unprivileged = [...output.matchAll(/^[•✘ ]*SKIP (.*)$/gm)].map(match => match[1] ?? '')
-  const leftOut = Array.from({ length: said('Skipped') }, () => 'left out by test.skip or test.only')
-  const [total, passed] = [said('Total'), said('Passed')]
-  const failed = total - passed
-  const broken = total === 0 || (status !== 0 && failed === 0)
+  const { passed, failed, skipped } = countOf(output)
+  const ranNone = !/^ *Total: +[1-9]/m.test(output)
   return {
     file,
-    passed: passed - unprivileged.length,
-    failed: failed + (broken ? 1 : 0),
-    skipped: [...unprivileged, ...leftOut],
-    output: total === 0 ? `${output}\ntest/${file} ran no test: does it end with test.run()?\n` : output,
+    passed,
+    failed: failed === 0 && status !== 0 ? 1 : failed,
+    skipped,
+    output: ranNone ? `${output}\ntest/${file} ran no test: does it end with test.run()?\n` : output,
   }
 }
 
@@ -116,8 +107,7 @@ async function main(patterns: readonly string[]): Promise<number> {
   const skipped = outcomes.flatMap(result => result.skipped.map(reason => `${result.file}: ${reason}`))
   for (const reason of skipped) console.log(`SKIPPED ${reason}`)
   const failed = sum(result => result.failed) + (files.length === 0 ? 1 : 0)
-  const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : ''
-  console.log(`${sum(result => result.passed)} passed, ${failed} failed${tail}`)
+  console.log(closingLine(sum(result => result.passed), failed, skipped.length))
   return failed > 0 ? 1 : 0
 }
 

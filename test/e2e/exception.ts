@@ -38,7 +38,7 @@ export const exceptions: readonly Exception[] = [
   { cases: sockmap, kind: 'inexact', backends: ['tracepoint'], since: '7.0', reason: left },
   {
     cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', backends: ['kprobe'],
-    reason: 'MPTCP is counted by its subflows, which the kernel works on by itself, too: on a busy machine bytes were seen at another process or not',
+    reason: 'MPTCP is counted by its subflows, and they may carry a byte twice: one was too many at both ends in one run of four',
   },
   { cases: sockmap, kind: 'inexact', backends: ['kprobe'], reason: byCall },
   { cases: sockmap, kind: 'inexact', backends: ['fentry'], before: '5.12', reason: byCall },

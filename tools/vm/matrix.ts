@@ -11,6 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { backends } from '../../src/backend/index.js'
+import { closingLine, type Count, countOf } from '../uvu.js'
 import { compileFor } from '../workload/compile.js'
 import { runInGuest } from './guest.js'
 import { fetchKernel, releases } from './kernel.js'
@@ -23,11 +24,9 @@ const patience = 10
 /** Seconds for all cases of a backend. */
 const most = 1500
 
-/** What the cases of a backend came to in a guest; what uvu counted. */
-interface Outcome {
+/** What the cases of a backend came to in a guest. */
+interface Outcome extends Count {
   readonly column: Column
-  readonly passed: number
-  readonly failed: number
 }
 
 /** One after the other in a guest. */
@@ -66,8 +65,9 @@ async function run(release: string, wanted: readonly string[] | undefined, passe
     })
     const said = output.split(/^PART /m).slice(1)
     const outcomes = parts.map(({ name }, index) => outcomeOf(release, name, said[index] ?? ''))
-    for (const { column, passed, failed } of outcomes) {
+    for (const { column, passed, failed, skipped } of outcomes) {
       console.log(`${failed > 0 ? 'FAIL' : 'ok  '} Linux ${release} ${column.backend} (${passed})`)
+      for (const reason of skipped) console.log(`SKIPPED Linux ${release} ${column.backend}: ${reason}`)
     }
     if (outcomes.some(({ failed }) => failed > 0)) console.log(output, status)
     all.push(...outcomes)
@@ -77,10 +77,8 @@ async function run(release: string, wanted: readonly string[] | undefined, passe
 }
 
 function outcomeOf(release: string, backend: string, output: string): Outcome {
-  const said = (name: string) => Number(new RegExp(`^ *${name}: +(\\d+)$`, 'm').exec(output)?.[1] ?? 0)
   const outcomes = new Map([...output.matchAll(/CASE (\S+): (.*)$/gm)].map(([, name = '', outcome = '']) => [name, outcome.trim()]))
-  const [total, passed] = [said('Total'), said('Passed')]
-  return { column: { release, backend, outcomes }, passed, failed: total === 0 ? 1 : total - passed }
+  return { column: { release, backend, outcomes }, ...countOf(output) }
 }
 
 const { values: { passes, readme: rewrites }, positionals } = parseArgs({
@@ -101,5 +99,5 @@ if (failed === 0 && rewrites) {
   const [from, to] = [text.indexOf(start) + start.length, text.indexOf(end)]
   writeFileSync(readme, `${text.slice(0, from)}${tableOf(all.map(({ column }) => column).filter(({ outcomes }) => outcomes.size > 0))}${text.slice(to)}`)
 }
-console.log(`${passed} passed, ${failed} failed`)
+console.log(closingLine(passed, failed, sum(one => one.skipped.length)))
 process.exitCode = failed > 0 ? 1 : 0
