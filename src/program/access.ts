@@ -20,10 +20,10 @@ export interface Access {
   /** Makes reads of `socket`, which is known to be TCP, tell of now. */
   refresh(): Code
   /**
-   * Looks up the entry of `socket`: `flow` and r0 point to it, or r0 is 0. Its key stays on the stack. `name` tells its labels from
-   * others of the program.
+   * Looks up the entry of `socket`: `flow` and r0 point to it, or r0 is 0. Its key stays on the stack. Probed, once in a program, for it
+   * has a label.
    */
-  find(name?: string): Code
+  find(): Code
   /**
    * On the stack, the key of `socket`'s entry that is to be made, whose value is on the stack too: where the socket was counted before,
    * it goes on from there. Leaves for `none` when the socket cannot be kept in mind. `isKnown`: whether it may have been counted before.

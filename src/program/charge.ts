@@ -1,5 +1,5 @@
 import {
-  and, atomicAdd, cmpxchg, type Code, exit, ja, jeq, jeq32, jne, jne32, label, load, loadMapValue, mov, mov32, note, r0, r1, r10, r2,
+  and, atomicAdd, cmpxchg, type Code, exit, ja, jeq, jeq32, jne, jne32, label, load, mov, mov32, note, r0, r1, r10, r2,
   r3, r4, r5, type Register, store,
 } from '../../bpf-asm/index.js'
 import { Key, Pid, Stat, Value } from '../layout.js'
@@ -7,6 +7,7 @@ import { lookup } from './access.js'
 import { amount, type Context, flow, mapName, stack, task } from './context.js'
 import { insert } from './enter.js'
 import { admit, choosesProcesses } from './filter.js'
+import { count } from './stat.js'
 
 /** What was moved and is to be charged: code that adds it to counters of bytes sent and received. Clobbers r3. */
 export type Moved = (base: Register, tx: number, rx: number) => Code
@@ -121,9 +122,7 @@ export function chargeLast(context: Context, moved: Moved, name: string): Code {
 /** Counts what was moved as not attributed. */
 export function lose(moved: Moved): Code {
   return [
-    loadMapValue(r1, mapName.stats, 0),
-    mov(r2, 1),
-    atomicAdd('u64', r1, Stat.lostEvents, r2),
+    count(Stat.lostEvents),
     moved(r1, Stat.lostTx, Stat.lostRx),
   ]
 }

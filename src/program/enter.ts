@@ -1,5 +1,5 @@
 import {
-  add, atomicAdd, be, type Code, ja, jeq, jne, jne32, jset, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4, r9, store, sub, call,
+  add, be, type Code, ja, jeq, jne, jne32, jset, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4, r9, store, sub, call,
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
@@ -7,6 +7,7 @@ import { copyComm } from './charge.js'
 import { amount, type Context, family, flow, mapName, socket, stack, state, task } from './context.js'
 import { consumed, firstSequence, lessFin, queued } from './counter.js'
 import { choosesProcesses } from './filter.js'
+import { count } from './stat.js'
 
 /** How a socket came to our notice, which decides from where its bytes are counted. */
 export type Origin =
@@ -74,9 +75,7 @@ export function insert(exists: string): Code {
     mov(r4, noExist),
     call('map_update_elem'),
     jne(r0, 0, exists),
-    loadMapValue(r1, mapName.stats, 0),
-    mov(r2, 1),
-    atomicAdd('u64', r1, Stat.entered, r2),
+    count(Stat.entered),
   ]
 }
 
@@ -165,6 +164,16 @@ function baseline(context: Context, origin: Origin): Code {
     ja(done),
     label(`${origin}_old`),
   ]
+  const late = [
+    isn,
+    access.read(r1, field.state, socket),
+    note('fast open: all of it is new', jeq(r1, state.synRecv, done)),
+    total,
+    unlessNew,
+    load(r1, 'u64', flow, Value.txEnd),
+    seen,
+    label(done),
+  ]
   switch (origin) {
     case 'opened':
       return [isn, syn(context, done), label(done)]
@@ -180,26 +189,10 @@ function baseline(context: Context, origin: Origin): Code {
         expect(context),
         ja(done),
         label(`${origin}_connected`),
-        isn,
-        access.read(r1, field.state, socket),
-        note('fast open: all of it is new', jeq(r1, state.synRecv, done)),
-        total,
-        unlessNew,
-        load(r1, 'u64', flow, Value.txEnd),
-        seen,
-        label(done),
+        late,
       ]
     case 'receiving':
-      return [
-        isn,
-        access.read(r1, field.state, socket),
-        jeq(r1, state.synRecv, done),
-        total,
-        unlessNew,
-        load(r1, 'u64', flow, Value.txEnd),
-        seen,
-        label(done),
-      ]
+      return late
     case 'seeded':
       return [isn, total, seen, expect(context)]
     case 'unowned':

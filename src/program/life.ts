@@ -1,12 +1,13 @@
 import {
-  and, atomicAdd, type Code, jeq, jne, jne32, jset, label, load, loadMapValue, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
+  and, type Code, jeq, jne, jne32, jset, label, load, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
 } from '../../bpf-asm/index.js'
-import { Flag, Stat, Value } from '../layout.js'
+import { Stat, Value } from '../layout.js'
 import { chargeLast, kernelThread, leave, lose, rx, tx } from './charge.js'
-import { type Context, flow, mapName, maskOf, protocol, socket, state, task } from './context.js'
+import { type Context, flow, maskOf, protocol, socket, state, task } from './context.js'
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued } from './counter.js'
 import { enter, expect, identify, syn } from './enter.js'
 import { choosesProcesses } from './filter.js'
+import { count, markGone } from './stat.js'
 import { typed } from './typed.js'
 
 /** `SOCK_BINDPORT_LOCK` (include/net/sock.h): the process chose the port, so that the next connection has it too. */
@@ -194,10 +195,6 @@ function unlessSubflow({ field, access, calls }: Context, otherwise: string): Co
   return subflow === undefined || !calls ? [] : [access.read(r1, subflow, socket), jset(r1, maskOf(subflow), otherwise)]
 }
 
-function markGone(): Code {
-  return [store('u32', flow, Value.flags, Flag.gone), count(Stat.gone, 1)]
-}
-
 /** The socket has the same port again after all. */
 function revive(): Code {
   return [
@@ -207,8 +204,4 @@ function revive(): Code {
     count(Stat.gone, -1),
     label('alive'),
   ]
-}
-
-function count(stat: Stat, by: number): Code {
-  return [loadMapValue(r1, mapName.stats, 0), mov(r2, by), atomicAdd('u64', r1, stat, r2)]
 }

@@ -2,10 +2,11 @@ import {
   add, and, call, type Code, ja, jeq, jeq32, jne, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register,
   rsh, store, sub32,
 } from '../../bpf-asm/index.js'
-import { Flag, Key, Value } from '../layout.js'
+import { Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
 import { family, flow, mapName, protocol, socket, stack, state, task } from './context.js'
 import type { Field, FieldName } from './field.js'
+import { markGone } from './stat.js'
 
 /** What every reading of a socket needs: copied at once. */
 const fresh: readonly FieldName[] = [
@@ -95,14 +96,14 @@ export function probed(field: Field): Access {
       jset(r2, 1 << state.timeWait | 1 << state.newSynRecv, otherwise),
     ],
     refresh,
-    find: (name = 'find') => [
+    find: () => [
       spill(),
       mov(flow, r0),
-      jeq(r0, 0, `${name}_done`),
+      jeq(r0, 0, 'find_done'),
       copyKey,
       lookup(mapName.flows, stack.key),
       mov(flow, r0),
-      label(`${name}_done`),
+      label('find_done'),
     ],
     remember: (_name, _isKnown, none) => [
       call('ktime_get_ns'),
@@ -134,7 +135,7 @@ export function probed(field: Field): Access {
       sub32(r1, r2),
       load(r2, 'u32', flow, Value.isn),
       jeq32(r1, r2, `${otherwise}_unless_stale`),
-      note('gone long ago', store('u32', flow, Value.flags, Flag.gone)),
+      note('gone long ago', markGone()),
       forget(),
       ja(otherwise),
       label(`${otherwise}_unless_stale`),

@@ -77,7 +77,7 @@ export function sentLocked(context: Context, call: Call): Code {
       and(r1, splicePages),
       jeq(r1, 0, 'plain'),
     ],
-    access.find('find_redirected'),
+    access.find(),
     jeq(r0, 0, 'exit'),
     queued(context),
     store('u64', flow, Value.txSeen, r1),
