@@ -102,11 +102,34 @@ Napi::Value raise_memlock(const Napi::CallbackInfo &info) {
   return result(info, setrlimit(RLIMIT_MEMLOCK, &limit));
 }
 
+// socketCall(name, arguments, pointers): a call on a socket; the arguments are words of 8 bytes, so that addresses can be written into them
+Napi::Value socket_call(const Napi::CallbackInfo &info) {
+  static const struct {
+    const char *name;
+    long number;
+  } calls[] = {
+    {"socket", SYS_socket}, {"bind", SYS_bind}, {"listen", SYS_listen}, {"connect", SYS_connect}, {"accept", SYS_accept4},
+    {"send", SYS_sendto}, {"receive", SYS_recvfrom}, {"shutdown", SYS_shutdown}, {"localAddress", SYS_getsockname},
+    {"setOption", SYS_setsockopt}, {"option", SYS_getsockopt},
+  };
+  char name[16];
+  if (napi_get_value_string_utf8(info.Env(), info[0], name, sizeof(name), nullptr) != napi_ok) return refuse(info, EINVAL);
+  Bytes words = bytes_of(info[1]);
+  if (words.length != 6 * sizeof(uint64_t) || !put_pointers(words, info[2])) return refuse(info, EFAULT);
+  uint64_t word[6];
+  memcpy(word, words.data, sizeof(word));
+  for (const auto &call : calls) {
+    if (!strcmp(call.name, name)) return result(info, syscall(call.number, word[0], word[1], word[2], word[3], word[4], word[5]));
+  }
+  return refuse(info, ENOSYS);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("bpf", Napi::Function::New<bpf>(env, "bpf"));
   exports.Set("perfEventOpen", Napi::Function::New<perf_event_open>(env, "perfEventOpen"));
   exports.Set("perfEventIoctl", Napi::Function::New<perf_event_ioctl>(env, "perfEventIoctl"));
   exports.Set("raiseMemlock", Napi::Function::New<raise_memlock>(env, "raiseMemlock"));
+  exports.Set("socketCall", Napi::Function::New<socket_call>(env, "socketCall"));
   return exports;
 }
 

@@ -6,6 +6,7 @@ import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } fro
 import { type BpfMap, createMap, type MapSpec, openMap } from './map.js'
 import { loadNative, type Native } from './native.js'
 import { loadProgram, type Program, type ProgramSpec } from './prog.js'
+import { openSocket, type Socket, type SocketSpec } from './socket.js'
 import { btfLoad } from './uapi.js'
 
 /** The running kernel. Whatever it hands out is closed by whoever asked for it. */
@@ -26,6 +27,8 @@ export interface Kernel {
   attachKprobe(program: Program, symbol: string): Descriptor
   /** Attaches an iterator. Throws SyscallError. */
   attachIterator(program: Program): Iterator
+  /** Opens a socket whose calls block, as Node's do not. Throws SyscallError. */
+  openSocket(spec: SocketSpec): Socket
   /** Descriptors that are open now. */
   readonly open: number
 }
@@ -47,6 +50,7 @@ export function openKernel(native: Native = loadNative(), release = kernelReleas
     attachRawTracepoint: (program, name) => attachRawTracepoint(descriptors, program, name),
     attachKprobe: (program, symbol) => attachKprobe(descriptors, program, symbol, kprobes),
     attachIterator: program => attachIterator(descriptors, program),
+    openSocket: spec => openSocket(descriptors, spec),
     get open() {
       return descriptors.open
     },

@@ -16,10 +16,16 @@ export interface Native {
   perfEventIoctl(fd: number, request: number, argument: number): number
   /** Allows this process as much locked memory as it may have: RLIMIT_MEMLOCK. */
   raiseMemlock(): number
+  /** Six words of arguments, in which pointers have their place. */
+  socketCall(name: SocketCall, words: Uint8Array, pointers: readonly Pointer[]): number
   close(fd: number): void
   /** Throws Node's error. */
   read(fd: number, buffer: Uint8Array): number
 }
+
+/** The calls on sockets that the shim knows. */
+export type SocketCall =
+  | 'socket' | 'bind' | 'listen' | 'connect' | 'accept' | 'send' | 'receive' | 'shutdown' | 'localAddress' | 'setOption' | 'option'
 
 /**
  * Where the shim can be, seen from dist/syscall/: built here, or elsewhere for this kind of machine. What was built here does not fit where

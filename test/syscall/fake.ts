@@ -4,13 +4,13 @@ import { fieldOf, type Layout } from '../../syscall/attr.js'
 import type { Command } from '../../syscall/call.js'
 import { Descriptors } from '../../syscall/fd.js'
 import { type Kernel, openKernel } from '../../syscall/kernel.js'
-import type { Native, Pointer } from '../../syscall/native.js'
+import type { Native, Pointer, SocketCall } from '../../syscall/native.js'
 import { command } from '../../syscall/uapi.js'
 
 /** A system call that was asked for. */
 export interface Call {
   /** The command of bpf(), or the name of another system call. */
-  readonly name: Command | 'perf_event_open' | 'ioctl' | 'read'
+  readonly name: Command | 'perf_event_open' | 'ioctl' | 'read' | `socket_${SocketCall}`
   /** What was asked; while the call is answered, what is returned to the caller. */
   readonly attr: Uint8Array
   readonly pointers: readonly Pointer[]
@@ -27,7 +27,7 @@ const codes = new Map(Object.entries(constants.errno).reverse().map(([name, errn
 /** What makes a descriptor. */
 const creating: readonly Call['name'][] = [
   'MAP_CREATE', 'OBJ_GET', 'PROG_LOAD', 'BTF_LOAD', 'RAW_TRACEPOINT_OPEN', 'LINK_CREATE', 'ITER_CREATE',
-  'perf_event_open',
+  'perf_event_open', 'socket_socket', 'socket_accept',
 ]
 
 /** A kernel that grants everything but what `answer` decides, and sees that every descriptor is closed once. */
@@ -50,6 +50,7 @@ export function fakeKernel(answer: Answer = () => {}) {
       ask({ name: 'perf_event_open', attr, pointers, rest: [pid, cpu, group, flags] }),
     raiseMemlock: () => 0,
     perfEventIoctl: (...rest) => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [], rest }),
+    socketCall: (name, attr, pointers) => ask({ name: `socket_${name}`, attr, pointers }),
     close: fd => {
       if (!made.includes(fd) || closed.includes(fd)) throw new Error(`descriptor ${fd} is not open`)
       closed.push(fd)

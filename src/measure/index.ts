@@ -1,0 +1,104 @@
+import { readlinkSync } from 'node:fs'
+import type { Kernel, Socket } from '../../syscall/index.js'
+import type { Field } from '../program/index.js'
+import { type Memory, openMemory } from './memory.js'
+import { endOfTask, type KnownTask, numbersIn, onlyOne, pinSocket, pinTask, pointersOf, type Sight, type SocketSight } from './pin.js'
+import { lookAtSockets } from './scene.js'
+import { lookAtTasks, renaming } from './task.js'
+
+export { UnpinnedError } from './pin.js'
+
+/**
+ * Fields that may be absent: `daddr6` and `saddr6` where there is no IPv6 and `userData` where there are no sockmaps, because they
+ * cannot matter there; `socketSk`, which only iterators need, and those need BTF; `subflow`.
+ */
+type Optional = 'daddr6' | 'saddr6' | 'userData' | 'socketSk' | 'subflow'
+export type MeasuredField = Omit<Field, Optional> & Partial<Pick<Field, Optional>>
+
+/** Bytes of a structure behind a pointer that are searched: up to `ns.inum` of `struct net`, of `struct mnt_namespace`; all of `struct nsproxy`. */
+const size = { namespace: 512, nsproxy: 128 } as const
+
+/**
+ * Finds out by measurement where this kernel keeps the fields, without BTF: opens connections over the loopback interface, moves known
+ * amounts, and looks where in the sockets' memory the numbers are. For that time three threads of this process have other names.
+ * Takes some tens of milliseconds, in which it blocks. Throws UnpinnedError, and SyscallError where programs are refused.
+ */
+export function measureFields(kernel: Kernel): MeasuredField {
+  const marker = Array.from({ length: 8 }, () => String.fromCharCode(0x61 + random(26))).join('')
+  const clock = openClock(kernel)
+  try {
+    const memory = openMemory(kernel, marker, clock)
+    try {
+      return renaming(marker, threads => {
+        const sockets = lookAtSockets(kernel, memory, random)
+        const tasks = lookAtTasks(memory, threads)
+        const socket = pinSocket(sockets)
+        const task = pinTask(tasks)
+        const net = pinNet(memory, sockets, socket.sport.offset)
+        return { ...socket, ...task, net: net.net, netInum: net.netInum, ...pinMount(memory, tasks, net.address, endOfTask(task.comm)) }
+      })
+    } finally {
+      memory.close()
+    }
+  } finally {
+    clock.close()
+  }
+}
+
+function random(end: number): number {
+  return Math.floor(Math.random() * end)
+}
+
+/** A socket that changes its state when it is told to. */
+function openClock(kernel: Kernel) {
+  const socket: Socket = kernel.openSocket({ family: 4 })
+  let listening = false
+  const turn = () => {
+    if (listening) socket.shutdown('both')
+    else socket.listen(1)
+    listening = !listening
+  }
+  try {
+    socket.bind({ bytes: Uint8Array.of(127, 0, 0, 1), port: 0 })
+    return { turn, close: socket.close }
+  } catch (error) {
+    socket.close()
+    throw error
+  }
+}
+
+/** The pointer, the same in all sockets, to what has our network namespace's number in it. */
+function pinNet(memory: Memory, sights: readonly SocketSight[], end: number) {
+  const inode = inodeOf('net')
+  const [first, ...others] = sights.map(({ bytes }) => pointersOf(bytes.subarray(0, end)))
+  const common = first!.filter(({ offset, address }) => others.every(pointers => pointers.some(one => one.offset === offset && one.address === address)))
+  const { offset, address, inner } = onlyOne('skc_net', follow(memory, common, size.namespace).flatMap(({ offset, address, bytes }) =>
+    numbersIn(bytes, inode).map(inner => ({ offset, address, inner }))))
+  return { address, net: { offset, size: 8 }, netInum: { offset: inner, size: 4 } }
+}
+
+/** The pointer in a task to what has a pointer to our network namespace in it, and another to what has our mount namespace's number. */
+function pinMount(memory: Memory, [leader]: readonly Sight<KnownTask>[], net: bigint, end: number) {
+  const proxies = follow(memory, pointersOf(leader!.bytes.subarray(0, end)), size.nsproxy)
+    .filter(({ bytes }) => pointersOf(bytes).some(({ address }) => address === net))
+  const nsproxy = onlyOne('nsproxy', proxies)
+  const inode = inodeOf('mnt')
+  const { offset, inner } = onlyOne('mnt_ns', follow(memory, pointersOf(nsproxy.bytes), size.namespace).flatMap(({ offset, bytes }) =>
+    numbersIn(bytes, inode).map(inner => ({ offset, inner }))))
+  return { nsproxy: { offset: nsproxy.offset, size: 8 }, mntNs: { offset, size: 8 }, mntInum: { offset: inner, size: 4 } }
+}
+
+/** What pointers point to. */
+function follow(memory: Memory, pointers: readonly { readonly offset: number; readonly address: bigint }[], size: number) {
+  const together = 64
+  return Array.from({ length: Math.ceil(pointers.length / together) }, (_, index) => pointers.slice(index * together, (index + 1) * together))
+    .flatMap(some => {
+      const bytes = memory.read(some.map(({ address }) => ({ address, size })))
+      return some.map((pointer, index) => ({ ...pointer, bytes: bytes[index]! }))
+    })
+}
+
+/** `net:[4026531840]`: the number of the namespace is the inode of its file. */
+function inodeOf(namespace: string): number {
+  return Number(/\[(\d+)\]/.exec(readlinkSync(`/proc/thread-self/ns/${namespace}`))?.[1])
+}
