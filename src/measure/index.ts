@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs'
 import type { Kernel, Socket } from '../../syscall/index.js'
 import type { Field } from '../program/index.js'
-import { type Memory, openMemory } from './memory.js'
+import { type Memory, most, openMemory } from './memory.js'
 import { endOfTask, type KnownTask, numbersIn, onlyOne, pinSocket, pinTask, pointersOf, type Sight, type SocketSight } from './pin.js'
 import { lookAtSockets } from './scene.js'
 import { lookAtTasks, renaming } from './task.js'
@@ -70,28 +70,39 @@ function openClock(kernel: Kernel) {
 /** The pointer, the same in all sockets, to what has our network namespace's number in it. */
 function pinNet(memory: Memory, sights: readonly SocketSight[], end: number) {
   const inode = inodeOf('net')
-  const [first, ...others] = sights.map(({ bytes }) => pointersOf(bytes.subarray(0, end)))
-  const common = first!.filter(({ offset, address }) => others.every(pointers => pointers.some(one => one.offset === offset && one.address === address)))
+  const common = commonPointers(sights.map(({ bytes }) => bytes.subarray(0, end)))
   const { offset, address, inner } = onlyOne('skc_net', follow(memory, common, size.namespace).flatMap(({ offset, address, bytes }) =>
     numbersIn(bytes, inode).map(inner => ({ offset, address, inner }))))
   return { address, net: { offset, size: 8 }, netInum: { offset: inner, size: 4 } }
 }
 
-/** The pointer in a task to what has a pointer to our network namespace in it, and another to what has our mount namespace's number. */
-function pinMount(memory: Memory, [leader]: readonly Sight<KnownTask>[], net: bigint, end: number) {
-  const proxies = follow(memory, pointersOf(leader!.bytes.subarray(0, end)), size.nsproxy)
-    .filter(({ bytes }) => pointersOf(bytes).some(({ address }) => address === net))
-  const nsproxy = onlyOne('nsproxy', proxies)
+/**
+ * The pointer, the same in all threads, to what looks like a `struct nsproxy`: a count, and from there on pointers, one of them to our
+ * network namespace; and of these the one to what has our mount namespace's number in it.
+ */
+function pinMount(memory: Memory, sights: readonly Sight<KnownTask>[], net: bigint, end: number) {
+  const looksRight = ({ bytes }: { readonly bytes: Uint8Array }) => {
+    const pointers = pointersOf(bytes)
+    const last = pointers.findIndex(({ address }) => address === net)
+    return last > 0 && pointers[last]!.offset === 8 * (last + 1) && pointers[0]!.offset === 8
+  }
+  const common = commonPointers(sights.map(({ bytes }) => bytes.subarray(0, end)))
+  const nsproxy = onlyOne('nsproxy', follow(memory, common, size.nsproxy).filter(looksRight))
   const inode = inodeOf('mnt')
   const { offset, inner } = onlyOne('mnt_ns', follow(memory, pointersOf(nsproxy.bytes), size.namespace).flatMap(({ offset, bytes }) =>
     numbersIn(bytes, inode).map(inner => ({ offset, inner }))))
   return { nsproxy: { offset: nsproxy.offset, size: 8 }, mntNs: { offset, size: 8 }, mntInum: { offset: inner, size: 4 } }
 }
 
+/** Pointers that are the same in all of several structures. */
+function commonPointers([first, ...others]: readonly Uint8Array[]) {
+  const rest = others.map(bytes => new Map(pointersOf(bytes).map(({ offset, address }) => [offset, address])))
+  return pointersOf(first!).filter(({ offset, address }) => rest.every(pointers => pointers.get(offset) === address))
+}
+
 /** What pointers point to. */
 function follow(memory: Memory, pointers: readonly { readonly offset: number; readonly address: bigint }[], size: number) {
-  const together = 64
-  return Array.from({ length: Math.ceil(pointers.length / together) }, (_, index) => pointers.slice(index * together, (index + 1) * together))
+  return Array.from({ length: Math.ceil(pointers.length / most) }, (_, index) => pointers.slice(index * most, (index + 1) * most))
     .flatMap(some => {
       const bytes = memory.read(some.map(({ address }) => ({ address, size })))
       return some.map((pointer, index) => ({ ...pointer, bytes: bytes[index]! }))

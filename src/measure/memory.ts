@@ -32,8 +32,8 @@ const Control = { name: 0, socket: 8, task: 16, pidTgid: 24, trigger: 32, count:
 /** A piece of memory to read, an entry of the map of pieces: address, what the helper returned, and the bytes. */
 const Piece = { address: 0, result: 8, bytes: 16, size: 512 } as const
 const pieceSize = Piece.bytes + Piece.size
-/** How many pieces are read at one moment. */
-const most = 64
+/** How many pieces are read at one moment. Before 5.11 they count against RLIMIT_MEMLOCK, which is small. */
+export const most = 16
 
 /** include/net/tcp_states.h */
 const state = { synSent: 2, listen: 10 } as const

@@ -229,15 +229,22 @@ export function pinSocket(sights: readonly SocketSight[]) {
   }
 }
 
-/** Where the fields of a task lie. Throws UnpinnedError. */
+/** Where the fields of a task lie, by the threads of one process, its leader first. Throws UnpinnedError. */
 export function pinTask(sights: readonly Sight<KnownTask>[]) {
-  const { byValue } = pinner(sights)
+  if (sights.length < 2) throw new UnpinnedError('tgid')
+  const { seen, only, byValue } = pinner(sights)
   const padded = (name: string) => Uint8Array.from({ length: 16 }, (_, index) => name.charCodeAt(index) || 0)
   // Names are all different, so that there is no mistaking one.
   const comm = byValue('comm', 16, ({ name }) => padded(name), { kinds: sights.length, step: 1 })
   const inTask = { to: endOfTask(comm) }
+  // A small number may be anywhere; but before it lies the thread’s own, which is the same in the leader alone.
+  const pidPair = only('tgid', 8, 4, offset => {
+    const pids = seen.map(({ view }) => view.getUint32(offset, true))
+    return seen.every(({ view, known: { tgid } }, index) => view.getUint32(offset + 4, true) === tgid && (pids[index] === tgid) === (index === 0)) &&
+      new Set(pids).size === pids.length
+  }, inTask)
   return {
-    tgid: byValue('tgid', 4, ({ tgid }) => tgid, { ...inTask, kinds: 1 }),
+    tgid: { offset: pidPair + 4, size: 4 },
     leader: byValue('group_leader', 8, ({ leader }) => leader, { ...inTask, kinds: 1 }),
     comm,
     taskFlags: byValue('task_struct.flags', 4, ({ flags }) => flags, inTask),

@@ -36,8 +36,8 @@ export function renaming<Result>(prefix: string, act: (threads: readonly Thread[
 export function lookAtTasks(memory: Memory, threads: readonly Thread[]): Sight<KnownTask>[] {
   const tasks = threads.map(thread => ({ thread, ...memory.taskOf(() => rename(thread)) }))
   const leader = tasks[0]!.address
-  const bytes = memory.read(tasks.map(({ address }) => ({ address, size: taskSize })))
-  return tasks.map(({ thread: { id, name }, tgid }, index) => ({ bytes: bytes[index]!, known: { tgid, leader, name, flags: flagsOf(id) } }))
+  return tasks.map(({ thread: { id, name }, address, tgid }) =>
+    ({ bytes: memory.read([{ address, size: taskSize }])[0]!, known: { tgid, leader, name, flags: flagsOf(id) } }))
 }
 
 function rename({ id, name }: Thread): void {

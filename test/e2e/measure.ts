@@ -1,0 +1,48 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { test as uvu } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Member, parseBtf } from '../../bpf-asm/index.js'
+import { measureFields } from '../../src/measure/index.js'
+import { fieldsOf } from '../../src/program/index.js'
+import { openKernel } from '../../syscall/index.js'
+import { unless, whyUnprivileged } from '../privilege.js'
+
+const reason = whyUnprivileged()
+const test = (title: string, run: () => void | Promise<void>) => uvu(title, unless(reason, title, run))
+
+/** Fields that have no place without BTF. */
+const unmeasured = ['socketSk', 'subflow']
+/** BTF tells of a field of one byte as it was declared: as bits of a larger unit, before 5.6, or as a byte. */
+const bytewise = ({ offset, size, bitOffset = 0 }: Member, bits: number) => bits <= 8 ? [8 * offset + bitOffset] : [8 * offset + bitOffset, size]
+
+test('every field lies where BTF says', () => {
+  const expected = fieldsOf(parseBtf(readFileSync('/sys/kernel/btf/vmlinux')))
+  const kernel = openKernel()
+  const measured = measureFields(kernel) as Partial<Record<string, Member>>
+  assert.is(kernel.open, 0, 'descriptors left open')
+  for (const [name, member] of Object.entries(expected)) {
+    if (unmeasured.includes(name)) continue
+    assert.ok(measured[name], `${name} was not measured`)
+    const bits = member.bitSize ?? 8 * member.size
+    assert.equal(bytewise(measured[name], bits), bytewise(member, bits), name)
+  }
+})
+
+test('it finds the same while the process has connections of its own, and every time', async () => {
+  const kernel = openKernel()
+  const server = createServer(socket => socket.end('hello')).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  const first = measureFields(kernel)
+  for (let turn = 0; turn < 5; turn++) assert.equal(measureFields(kernel), first)
+  server.close()
+  assert.is(kernel.open, 0, 'descriptors left open')
+})
+
+test('threads keep their names', () => {
+  writeFileSync('/proc/self/comm', 'a name')
+  measureFields(openKernel())
+  assert.is(readFileSync('/proc/self/comm', 'utf8'), 'a name\n')
+})
+
+uvu.run()
