@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs'
-import type { Kernel, Socket } from '../../syscall/index.js'
+import { type Kernel, type Socket, SyscallError, UnsupportedError } from '../../syscall/index.js'
 import type { Field } from '../program/index.js'
 import { type Memory, most, openMemory } from './memory.js'
 import { endOfTask, type KnownTask, numbersIn, onlyOne, pinSocket, pinTask, pointersOf, type Sight, type SocketSight } from './pin.js'
@@ -21,9 +21,19 @@ const size = { namespace: 512, nsproxy: 128 } as const
 /**
  * Finds out by measurement where this kernel keeps the fields, without BTF: opens connections over the loopback interface, moves known
  * amounts, and looks where in the sockets' memory the numbers are. For that time three threads of this process have other names.
- * Takes some tens of milliseconds, in which it blocks. Throws UnpinnedError, and SyscallError where programs are refused.
+ * Blocks for some hundred milliseconds. Throws UnpinnedError; SyscallError or VerifierError where programs are refused; UnsupportedError
+ * where the loopback interface does not work.
  */
 export function measureFields(kernel: Kernel): MeasuredField {
+  try {
+    return measure(kernel)
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.syscall.startsWith('bpf')) throw error
+    throw new UnsupportedError(`finding fields without BTF (${error.message})`, 'a loopback interface that is up', { cause: error })
+  }
+}
+
+function measure(kernel: Kernel): MeasuredField {
   const marker = Array.from({ length: 8 }, () => String.fromCharCode(0x61 + random(26))).join('')
   const clock = openClock(kernel)
   try {

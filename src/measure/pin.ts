@@ -136,7 +136,8 @@ export function pinSocket(sights: readonly SocketSight[]) {
   }
   /** A sequence number by how far it is behind another. */
   function behind(field: string, other: Member, by: (known: Known) => number | undefined, range: Range): Member {
-    if (new Set(sights.map(({ known }) => by(known))).size <= counts) throw new UnpinnedError(field)
+    const distances = sights.map(({ known }) => by(known)).filter(distance => distance !== undefined)
+    if (new Set(distances).size < counts) throw new UnpinnedError(field)
     return byValue(field, 4, (known, view) => {
       const distance = by(known)
       return distance === undefined ? undefined : (view.getUint32(other.offset, true) - distance) >>> 0

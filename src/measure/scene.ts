@@ -57,6 +57,8 @@ interface Info {
   readonly bytesAcked: number
   readonly bytesReceived: number
   readonly notSent: number
+  /** Of a listening socket. */
+  readonly backlog: number
 }
 
 /** Brings TCP sockets on the loopback interface into situations in which their fields differ, and looks at them. */
@@ -96,7 +98,8 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     }
     for (const backlog of backlogs) {
       socket.listen(backlog)
-      show(address, id, { ...known, backlog })
+      // The kernel may have put it lower (net.core.somaxconn).
+      show(address, id, { ...known, backlog: infoOf(socket).backlog })
     }
     return { socket, at: { bytes, port } }
   }
@@ -311,7 +314,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
   try {
     const other = hasInet6(kernel) ? 6 : 4
     const { broadcast, keepAlive, linger, oobInline } = knownFlags
-    const manner = (family: 4 | 6, locks: number, flags: number): Manner => ({ family, locks, flags, backlog: 2 + random(100) })
+    const manner = (family: 4 | 6, locks: number, flags: number): Manner => ({ family, locks, flags, backlog: 2 + random(30) })
     converse(manner(4, 0, 0), 'theirs')
     converse(manner(other, lock.port | lock.address | lock.receiveBuffer | lock.sendBuffer, broadcast | keepAlive), 'ours')
     converse(manner(4, lock.sendBuffer | lock.address, linger), 'reading')
@@ -370,6 +373,7 @@ function infoOf(socket: Socket): Info {
     bytesAcked: Number(view.getBigUint64(120, true)),
     bytesReceived: Number(view.getBigUint64(128, true)),
     notSent: view.getUint32(144, true),
+    backlog: view.getUint8(0) === state.listen ? view.getUint32(28, true) : 0,
   }
 }
 
