@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs'
 import { type Kernel, type Socket, SyscallError, UnsupportedError } from '../../syscall/index.js'
 import type { Field } from '../program/index.js'
 import { type Memory, most, openMemory } from './memory.js'
-import { endOfTask, type KnownTask, numbersIn, onlyOne, pinSocket, pinTask, pointersOf, type Sight, type SocketSight } from './pin.js'
+import { endOfTask, type KnownTask, numbersIn, onlyOne, pinPacket, pinSocket, pinTask, pointersOf, type Sight, type SocketSight } from './pin.js'
 import { lookAtSockets } from './scene.js'
 import { lookAtTasks, renaming } from './task.js'
 
@@ -10,9 +10,10 @@ export { UnpinnedError } from './pin.js'
 
 /**
  * Fields that may be absent: `daddr6` and `saddr6` where there is no IPv6 and `userData` where there are no sockmaps, because they
- * cannot matter there; `socketSk`, which only iterators need, and those need BTF; `subflow`.
+ * cannot matter there; those of files and of `struct socket`, which only iterators need, and `msgFlags`, which only programs at a
+ * function's return need, for both need BTF; and `subflow`, for many bits are set in all subflows of MPTCP and in no other socket.
  */
-type Optional = 'daddr6' | 'saddr6' | 'userData' | 'socketSk' | 'subflow'
+type Optional = 'daddr6' | 'saddr6' | 'userData' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags' | 'subflow'
 export type MeasuredField = Omit<Field, Optional> & Partial<Pick<Field, Optional>>
 
 /** Bytes of a structure behind a pointer that are searched: up to `ns.inum` of `struct net`, of `struct mnt_namespace`; all of `struct nsproxy`. */
@@ -40,12 +41,12 @@ function measure(kernel: Kernel): MeasuredField {
     const memory = openMemory(kernel, marker, clock)
     try {
       return renaming(marker, threads => {
-        const sockets = lookAtSockets(kernel, memory, random)
+        const { sockets, packets } = lookAtSockets(kernel, memory, random)
         const tasks = lookAtTasks(memory, threads)
         const socket = pinSocket(sockets)
         const task = pinTask(tasks)
         const net = pinNet(memory, sockets, socket.sport.offset)
-        return { ...socket, ...task, net: net.net, netInum: net.netInum, ...pinMount(memory, tasks, net.address, endOfTask(task.comm)) }
+        return { ...socket, ...pinPacket(packets), ...task, net: net.net, netInum: net.netInum, ...pinMount(memory, tasks, net.address, endOfTask(task.comm)) }
       })
     } finally {
       memory.close()

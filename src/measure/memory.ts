@@ -1,5 +1,5 @@
 import {
-  add, assemble, call, type Code, encode, exit, ja, jeq, jge, jne, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r6, r7, r8, r9,
+  add, assemble, call, type Code, encode, exit, ja, jeq, jge, jne, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r6, r7, r8, r9, type Register,
   store,
 } from '../../bpf-asm/index.js'
 import type { BpfMap, Kernel } from '../../syscall/index.js'
@@ -22,13 +22,15 @@ export interface Memory {
   socketOf(act: () => void): bigint
   /** The task whose name `act` sets: its address, and our own process as the kernel numbers it, whatever its namespace does. */
   taskOf(act: () => void): { readonly address: bigint; readonly tgid: number }
+  /** The first packet, a `struct sk_buff`, that our thread sends in `act`. */
+  packetOf(act: () => void): Uint8Array
   /** All blocks as they are at one moment; a block ends early before memory that cannot be read. */
   read(blocks: readonly Block[], moment?: Moment): Uint8Array[]
   close(): void
 }
 
 /** Where things lie in the one value of the control map. */
-const Control = { name: 0, socket: 8, task: 16, pidTgid: 24, trigger: 32, count: 40, size: 48 } as const
+const Control = { name: 0, socket: 8, task: 16, pidTgid: 24, trigger: 32, count: 40, sends: 48, size: 56 } as const
 /** A piece of memory to read, an entry of the map of pieces: address, what the helper returned, and the bytes. */
 const Piece = { address: 0, result: 8, bytes: 16, size: 512 } as const
 const pieceSize = Piece.bytes + Piece.size
@@ -61,6 +63,7 @@ export function openMemory(kernel: Kernel, name: string, clock: { turn(): void }
       own(kernel.attachRawTracepoint(loaded, tracepoint))
     }
     watch('measure_task', 'task_rename', renamed())
+    watch('measure_packet', 'net_dev_queue', queued())
     watch('measure_socket', 'inet_sock_set_state', stateSet())
     return { ...memoryOf(control, pieces, name, clock), close }
   } catch (error) {
@@ -106,24 +109,43 @@ function stateSet(): Code {
     label('next'),
     jge(r9, r7, 'exit'),
     note('the verifier wants to see an end', jge(r9, most, 'exit')),
-    store('u32', r10, -4, r9),
-    mov(r2, r10),
-    add(r2, -4),
-    loadMap(r1, 'pieces'),
-    call('map_lookup_elem'),
-    jeq(r0, 0, 'exit'),
+    pieceAt(r9, 'exit'),
     mov(r6, r0),
     load(r3, 'u64', r6, Piece.address),
-    mov(r1, r6),
-    add(r1, Piece.bytes),
-    mov(r2, Piece.size),
-    call('probe_read'),
-    store('u64', r6, Piece.result, r0),
+    readPiece(),
     add(r9, 1),
     ja('next'),
     label('exit'),
     leave(),
   ]
+}
+
+/** `trace_net_dev_queue(skb)`: takes the first packet that our thread sends when it is about to. */
+function queued(): Code {
+  return [
+    load(r7, 'u64', r1, 0),
+    loadMapValue(r8, 'control', 0),
+    load(r1, 'u64', r8, Control.sends),
+    jeq(r1, 0, 'exit'),
+    ifOurs('get_current_comm', 'exit'),
+    store('u64', r8, Control.sends, 0),
+    pieceAt(0, 'exit'),
+    mov(r6, r0),
+    mov(r3, r7),
+    readPiece(),
+    label('exit'),
+    leave(),
+  ]
+}
+
+/** `r0 = &pieces[index]` */
+function pieceAt(index: Register | 0, otherwise: string): Code {
+  return [store('u32', r10, -4, index), mov(r2, r10), add(r2, -4), loadMap(r1, 'pieces'), call('map_lookup_elem'), jeq(r0, 0, otherwise)]
+}
+
+/** Reads what lies at r3 into the piece at r6. */
+function readPiece(): Code {
+  return [mov(r1, r6), add(r1, Piece.bytes), mov(r2, Piece.size), call('probe_read'), store('u64', r6, Piece.result, r0)]
 }
 
 /**
@@ -187,6 +209,13 @@ function memoryOf(control: BpfMap, pieces: BpfMap, name: string, clock: { turn()
     taskOf(act) {
       const address = noted('task', act)
       return { address, tgid: Number(get('pidTgid') >> 32n) }
+    },
+    packetOf(act) {
+      set({ sends: 1n })
+      act()
+      const piece = pieces.lookup(keyOf(0))!
+      if (get('sends') !== 0n || wordAt(piece, Piece.result) !== 0n) throw new Error('no tracepoint told of our packet')
+      return piece.subarray(Piece.bytes)
     },
     read(blocks, moment) {
       clockSocket ??= socketOf(() => clock.turn())

@@ -230,6 +230,11 @@ export function pinSocket(sights: readonly SocketSight[]) {
   }
 }
 
+/** Where the socket lies in packets of some sockets. Throws UnpinnedError. */
+export function pinPacket(sights: readonly Sight<{ readonly socket: bigint }>[]): { skbSk: Member } {
+  return { skbSk: pinner(sights).byValue('sk_buff.sk', 8, ({ socket }) => socket, { kinds: counts }) }
+}
+
 /** Where the fields of a task lie, by the threads of one process, its leader first. Throws UnpinnedError. */
 export function pinTask(sights: readonly Sight<KnownTask>[]) {
   if (sights.length < 2) throw new UnpinnedError('tgid')

@@ -1,6 +1,6 @@
 import { type Address, type BpfMap, type Kernel, type Socket, SyscallError } from '../../syscall/index.js'
 import type { Memory } from './memory.js'
-import { type Known, knownFlags, type SocketSight } from './pin.js'
+import { type Known, knownFlags, pointersOf, type Sight, type SocketSight } from './pin.js'
 
 /** include/uapi/asm-generic/socket.h, include/uapi/linux/{in,in6,tcp}.h, include/linux/socket.h */
 const socketLevel = { level: 1, broadcast: 6, sendBuffer: 7, receiveBuffer: 8, keepAlive: 9, oobInline: 10, linger: 13, cookie: 57 } as const
@@ -61,9 +61,16 @@ interface Info {
   readonly backlog: number
 }
 
+export interface Sights {
+  readonly sockets: readonly SocketSight[]
+  /** Packets that such a socket has sent. */
+  readonly packets: readonly Sight<{ readonly socket: bigint }>[]
+}
+
 /** Brings TCP sockets on the loopback interface into situations in which their fields differ, and looks at them. */
-export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: number) => number): SocketSight[] {
+export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: number) => number): Sights {
   const sights: SocketSight[] = []
+  const packets: Sight<{ readonly socket: bigint }>[] = []
   const opened: { close(): void }[] = []
   const own = <T extends { close(): void }>(resource: T) => {
     opened.push(resource)
@@ -193,6 +200,17 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     connection.server.receive(size, message.waitAll)
   }
 
+  /** Sends a byte, and looks at its packet; others of ours, such as a late acknowledgement, may come between. */
+  function post(connection: Connection): void {
+    const { address: socket } = connection
+    for (let left = 10; left > 0; left--) {
+      const bytes = memory.packetOf(() => send(connection, 1))
+      if (left > 1 && !pointersOf(bytes).some(({ address }) => address === socket)) continue
+      packets.push({ known: { socket }, bytes })
+      return
+    }
+  }
+
   function receive(connection: Connection, size: number): void {
     connection.received += connection.server.send(new Uint8Array(size))
   }
@@ -207,6 +225,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     const { client, server } = connection
     const { flags } = manner
     const { mss } = infoOf(client)
+    post(connection)
     for (const size of [1 + random(mss), mss * (1 + random(4)), 1 + random(10 * mss)]) {
       send(connection, size)
       look(connection, { flags })
@@ -327,7 +346,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     knock(other)
     for (let turn = 0; turn < 2; turn++) share(manner(turn === 1 ? other : 4, 0, 0))
     listenMptcp()
-    return sights
+    return { sockets: sights, packets }
   } finally {
     for (const resource of opened.reverse()) resource.close()
   }

@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Member } from '../../bpf-asm/index.js'
 import {
-  endOfTask, type Known, knownFlags, type KnownTask, numbersIn, onlyOne, pinSocket, pinTask, pointersOf, type Sight, type SocketSight,
+  endOfTask, type Known, knownFlags, type KnownTask, numbersIn, onlyOne, pinPacket, pinSocket, pinTask, pointersOf, type Sight, type SocketSight,
   UnpinnedError,
 } from '../../src/measure/pin.js'
 import { Random } from '../random.js'
@@ -229,6 +229,19 @@ check('without IPv6 and sockmaps there are fewer fields', () => {
   const { daddr6, saddr6, userData, ...others } = expected(pinSocket(look(random, all)))
   assert.equal([daddr6, saddr6, userData], [undefined, undefined, undefined])
   assert.equal(Object.keys(others).length, Object.keys(places).length - 3)
+})
+
+check('the socket of a packet is found by several, and not by one', () => {
+  const packets = Array.from({ length: 3 }, (_, index) => {
+    const bytes = Uint8Array.from({ length: 300 }, () => random.below(256))
+    const socket = pointer + BigInt(2048 * index)
+    put(bytes, 24, 8, socket)
+    return { known: { socket }, bytes }
+  })
+  assert.equal(pinPacket(packets), { skbSk: { offset: 24, size: 8 } })
+  assert.is(failure(() => pinPacket([packets[0]!, packets[0]!, packets[0]!])).places, undefined)
+  put(packets[2]!.bytes, 24, 8, 0)
+  assert.is(failure(() => pinPacket(packets)).places, 0)
 })
 
 const task = { flags: 20, pid: 300, tgid: 304, leader: 360, comm: 500 } as const
