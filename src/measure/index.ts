@@ -46,7 +46,8 @@ function measure(kernel: Kernel): MeasuredField {
         const socket = pinSocket(sockets)
         const task = pinTask(tasks)
         const net = pinNet(memory, sockets, socket.sport.offset)
-        return { ...socket, ...pinPacket(packets), ...task, net: net.net, netInum: net.netInum, ...pinMount(memory, tasks, net.address, endOfTask(task.comm)) }
+        const mount = pinMount(memory, tasks, net.address, endOfTask(task.comm))
+        return { ...socket, ...pinPacket(packets), ...task, net: net.net, netInum: net.netInum, ...mount }
       })
     } finally {
       memory.close()

@@ -1,6 +1,6 @@
 import {
-  add, assemble, call, type Code, encode, exit, ja, jeq, jge, jne, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r6, r7, r8, r9, type Register,
-  store,
+  add, assemble, call, type Code, encode, exit, ja, jeq, jge, jne, label, load, loadMap, loadMapValue, mov, note, r0, r1,
+  r10, r2, r3, r6, r7, r8, r9, type Register, store,
 } from '../../bpf-asm/index.js'
 import type { BpfMap, Kernel } from '../../syscall/index.js'
 

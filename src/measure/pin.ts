@@ -100,7 +100,9 @@ export function pinner<What>(sights: readonly Sight<What>[]) {
   }
 
   /** The only place of a field by what it holds; in all that is known of it, it must have had `kinds` different values. */
-  function byValue(field: string, size: number, holds: Holds<What>, { kinds = 2, step = size, ...range }: Range & { kinds?: number; step?: number } = {}): Member {
+  function byValue(
+    field: string, size: number, holds: Holds<What>, { kinds = 2, step = size, ...range }: Range & { kinds?: number; step?: number } = {},
+  ): Member {
     const told = seen.flatMap(({ known, view, bytes }) => {
       const value = holds(known, view)
       return value === undefined ? [] : [{ view, bytes, value: typeof value === 'number' ? BigInt(value) : value }]
@@ -122,7 +124,8 @@ export function pinSocket(sights: readonly SocketSight[]) {
   function sequence(field: string, moved: (known: Known) => number | undefined, range: Range): Member {
     const told = seen.map(({ known, view }, index) => ({ view, moved: moved(known), connection: connections[index]! }))
       .filter((one): one is typeof one & { moved: number } => one.moved !== undefined)
-    if (new Set(told.map(({ connection }) => connection)).size < fewest || new Set(told.map(one => one.moved)).size < counts) throw new UnpinnedError(field)
+    if (new Set(told.map(({ connection }) => connection)).size < fewest) throw new UnpinnedError(field)
+    if (new Set(told.map(one => one.moved)).size < counts) throw new UnpinnedError(field)
     const fits = (offset: number) => {
       const first = new Map<number, number>()
       for (const { view, moved, connection } of told) {
@@ -199,19 +202,23 @@ export function pinSocket(sights: readonly SocketSight[]) {
 
   function flags(): Member {
     const told = seen.filter(({ known }) => known.flags !== undefined)
-    if (Object.values(knownFlags).some(flag => new Set(told.map(({ known }) => known.flags! & flag)).size < 2)) throw new UnpinnedError('skc_flags')
-    return { offset: only('skc_flags', 8, 8, offset => told.every(({ view, known }) => (view.getUint8(offset) & flagMask) === known.flags), inSock), size: 8 }
+    const isStill = (flag: number) => new Set(told.map(({ known }) => known.flags! & flag)).size < 2
+    if (Object.values(knownFlags).some(isStill)) throw new UnpinnedError('skc_flags')
+    const fits = (offset: number) => told.every(({ view, known }) => (view.getUint8(offset) & flagMask) === known.flags)
+    return { offset: only('skc_flags', 8, 8, fits, inSock), size: 8 }
   }
 
   /** Four bits somewhere in a byte. */
   function userlocks(): Member {
     const told = seen.filter(({ known }) => known.locks !== undefined)
     const [count, size] = [4, 8]
-    if (Array.from({ length: count }, (_, bit) => new Set(told.map(({ known }) => known.locks! & 1 << bit)).size).some(kinds => kinds < 2)) throw new UnpinnedError('sk_userlocks')
+    const isStill = (bit: number) => new Set(told.map(({ known }) => known.locks! & bit)).size < 2
+    if ([1, 2, 4, 8].some(isStill)) throw new UnpinnedError('sk_userlocks')
     const found: Member[] = []
     for (let offset = 0; offset < sport.offset; offset++) {
       for (let bitOffset = 0; bitOffset + count <= size; bitOffset++) {
-        if (told.every(({ view, known }) => (view.getUint8(offset) >> bitOffset & 15) === known.locks)) found.push({ offset, size: 1, bitOffset, bitSize: count })
+        const fits = told.every(({ view, known }) => (view.getUint8(offset) >> bitOffset & 15) === known.locks)
+        if (fits) found.push({ offset, size: 1, bitOffset, bitSize: count })
       }
     }
     if (found.length !== 1) throw new UnpinnedError('sk_userlocks', found.length)

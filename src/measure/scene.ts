@@ -297,7 +297,9 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     configured(open({ family: version }), { family: version, locks: 0, flags: 0 }).connect(at)
     const client = configured(open({ family: version, hasty: true }), { family: version, locks: 0, flags: 0 })
     const address = memory.socketOf(() => client.connect(at))
-    show(address, connections++, { family: family[version], state: state.synSent, written: 1, unacked: 1, bytesAcked: 0, bytesReceived: 0, protocol: protocol.tcp })
+    show(address, connections++, {
+      family: family[version], state: state.synSent, protocol: protocol.tcp, written: 1, unacked: 1, bytesAcked: 0, bytesReceived: 0,
+    })
   }
 
   /** Comes into a sockmap and out of it, if there is such a thing. */

@@ -16,7 +16,10 @@ const enough = 3
 
 const file = (id: string, name: string) => `/proc/self/task/${id}/${name}`
 
-/** Gives threads of this process names that begin with `prefix`, the leader and the current thread among them; lets `act` and gives their own back. */
+/**
+ * Gives threads of this process names that begin with `prefix`, the leader's first and the current one's among them; lets `act`, and gives
+ * them their own back.
+ */
 export function renaming<Result>(prefix: string, act: (threads: readonly Thread[]) => Result): Result {
   const [leader, current] = [readlinkSync('/proc/self'), basename(readlinkSync('/proc/thread-self'))]
   const ids = [...new Set([leader, current, ...readdirSync('/proc/self/task')])].slice(0, enough)
