@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { closeSync, constants, openSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKernel } from '../syscall/index.js'
 import { main, type Output, type World } from './main.js'
@@ -7,6 +7,7 @@ import { main, type Output, type World } from './main.js'
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
 const bpffs = 0xcafe4a11
+const ownBtf = '/sys/kernel/btf/vmlinux'
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -26,7 +27,10 @@ function readText(path: string): string | undefined {
 
 const world: World = {
   openKernel,
-  readBtf: (path = '/sys/kernel/btf/vmlinux') => readFileSync(path),
+  readBtf: () => existsSync(ownBtf) ? readFileSync(ownBtf) : undefined,
+  readFile: path => readFileSync(path),
+  // Where there is BTF, its code need not be loaded.
+  measureFields: async kernel => (await import('./measure/index.js')).measureFields(kernel),
   readText,
   arch: process.arch,
   clock: {

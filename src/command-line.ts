@@ -112,7 +112,7 @@ function parserOf(argv: readonly string[], options: ReadonlyMap<string, Spec>): 
     .fail((message, error) => {
       throw error ?? new UsageError(`${message}`)
     })
-    .parserConfiguration({ 'parse-positional-numbers': false })
+    .parserConfiguration({ 'parse-positional-numbers': false, 'boolean-negation': false })
 }
 
 function helpOf(parser: Argv): string {

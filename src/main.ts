@@ -8,7 +8,7 @@ import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './plan.js'
-import { fieldsOf, mapName } from './program/index.js'
+import { type Field, fieldsOf, mapName } from './program/index.js'
 import { startSession, type Surroundings } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { type Clock, trace } from './tracer.js'
@@ -17,8 +17,12 @@ import { UsageError } from './usage-error.js'
 /** Everything that the program needs from outside. */
 export interface World {
   openKernel(): Kernel
-  /** The BTF in this file, or without one the running kernel's; throws Node's ENOENT where there is none. */
-  readBtf(path?: string): Uint8Array
+  /** The running kernel's BTF; undefined where there is none. */
+  readBtf(): Uint8Array | undefined
+  /** Throws Node's error. */
+  readFile(path: string): Uint8Array
+  /** Finds by measurement where the kernel keeps what programs read. Throws UnsupportedError where it cannot be told. */
+  measureFields(kernel: Kernel): Promise<Field>
   /** A file of the kernel, such as one of /proc; undefined when it cannot be read. */
   readText(path: string): string | undefined
   /** The machine, by Node's name. */
@@ -68,8 +72,7 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 
 async function run(options: Options, world: World): Promise<void> {
   const request = requestOf(options)
-  const facts = () => factsFor(options, world)
-  if (options.dumpBpf) return world.out.write(dump(makePlan(request, facts())))
+  if (options.dumpBpf) return world.out.write(dump(makePlan(request, await factsFor(options, world, world.openKernel))))
 
   const opened: { close(): void }[] = []
   const own = <T extends { close(): void }>(resource: T) => {
@@ -90,7 +93,7 @@ async function run(options: Options, world: World): Promise<void> {
       sets[name] = set
     }
     // What the user wrote is checked: from here on it is the kernel that refuses.
-    const plans = makePlans(request, facts())
+    const plans = makePlans(request, await factsFor(options, world, () => kernel))
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
     const { plan, session, passedOver } =
@@ -145,19 +148,21 @@ function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMa
   }
 }
 
-/** What is known of this kernel: from its own BTF, or from one that the user has. */
-function factsFor({ btf }: Options, world: World): Facts {
-  if (btf !== undefined) return factsByName(fieldsOf(parseGiven(btf, world)), world.arch)
+/** What is known of this kernel: from its own BTF, from one that the user has, or by measurement where there is none. */
+async function factsFor({ btf }: Options, world: World, openKernel: () => Kernel): Promise<Facts> {
+  if (typeof btf === 'string') return factsByName(fieldsOf(parseGiven(btf, world)), world.arch)
+  const bytes = btf === false ? undefined : world.readBtf()
+  if (bytes === undefined) return factsByName(await world.measureFields(openKernel()), world.arch)
   try {
-    return factsOf(parseBtf(world.readBtf()), world.arch)
+    return factsOf(parseBtf(bytes), world.arch)
   } catch (cause) {
-    throw new UnsupportedError('this program', 'a kernel with BTF (CONFIG_DEBUG_INFO_BTF), or --btf FILE', { cause })
+    throw new UnsupportedError('this program', 'a kernel whose BTF can be read (CONFIG_DEBUG_INFO_BTF), or --btf FILE, or --no-btf', { cause })
   }
 }
 
 function parseGiven(path: string, world: World): Btf {
   try {
-    return parseBtf(world.readBtf(path))
+    return parseBtf(world.readFile(path))
   } catch (cause) {
     throw new UsageError(`--btf must be the path of a BTF file, got ${JSON.stringify(path)}: ${(cause as Error).message}`, { cause })
   }

@@ -35,8 +35,8 @@ export interface Options {
   readonly backend: string
   /** Room in the kernel's map of flows. */
   readonly maxFlows: number
-  /** Path of a BTF to take for the kernel's. */
-  readonly btf?: string
+  /** Path of a BTF to take for the kernel's; false: none, what the programs read is found by measurement. */
+  readonly btf?: string | false
   readonly dumpBpf: boolean
 }
 
@@ -69,6 +69,7 @@ const specs = {
   backend: { describe: `how to hook into the kernel: ${either(backendChoices)} (default auto)` },
   'max-flows': { describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
   btf: { describe: 'find what the programs read by the BTF in this file, of a kernel that has none itself' },
+  'no-btf': { flag: true, describe: 'find what the programs read by measurement, as where there is no BTF' },
   'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them; needs no privileges' },
   verbose: { letter: 'v', flag: true, describe: 'tell on stderr what is chosen, why, and what it costs' },
   help: { letter: 'h', flag: true, describe: 'print this' },
@@ -104,6 +105,7 @@ export function parseOptions(argv: readonly string[]): Options | Answer {
     throw new UsageError(`only interval and count may stand without an option, got ${JSON.stringify(more[0])} as well`)
   }
   if (line.has('ipv4') && line.has('ipv6')) throw new UsageError('only one of --ipv4 and --ipv6 may be given, got both')
+  if (line.has('no-btf') && line.value('btf') !== undefined) throw new UsageError('only one of --btf and --no-btf may be given, got both')
   const cgroupMap = line.value('cgroupmap')
   const mntnsMap = line.value('mntnsmap')
   const cgroup = line.value('cgroup')
@@ -131,6 +133,7 @@ export function parseOptions(argv: readonly string[]): Options | Answer {
     grouping,
     backend: choice('--backend', backendChoices, line.value('backend') ?? 'auto').name,
     maxFlows: whole('--max-flows', line.value('max-flows') ?? `${defaultMaxFlows}`, 1, most),
+    ...(line.has('no-btf') && { btf: false }),
     ...(btf !== undefined && { btf: path('--btf', 'the path of a BTF file', btf) }),
     dumpBpf: line.has('dump-bpf'),
   })

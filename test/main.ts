@@ -1,8 +1,10 @@
 import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { parseBtf } from '../bpf-asm/index.js'
 import { backends } from '../src/backend/index.js'
 import { main, type World } from '../src/main.js'
+import { fieldsOf } from '../src/program/index.js'
 import { UnsupportedError } from '../syscall/index.js'
 import { attachType, batch, info, mapInfo, mapType, object, progLoad } from '../syscall/uapi.js'
 import { fakeClock } from './clock.js'
@@ -29,6 +31,8 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
   const world: World = {
     openKernel: () => kernel,
     readBtf: () => bytes,
+    readFile: path => { throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: 'ENOENT' }) },
+    measureFields: async () => fieldsOf(parseBtf(bytes)),
     readText: () => undefined,
     arch,
     clock,
@@ -52,6 +56,7 @@ const failing = (code: string) => async () => {
 const untouchable: Partial<World> = {
   openKernel: () => { throw new Error('the kernel was opened') },
   readBtf: () => { throw new Error('BTF was read') },
+  measureFields: () => { throw new Error('fields were measured') },
 }
 
 /** For each variant that is some kernel's choice of its backend, that kernel. */
@@ -168,10 +173,9 @@ for (const one of choices) {
     assert.match(told[0]!, /\nR0 !read_ok\n$/)
   })
 
-  check('without BTF, or with one that is none, one line says what is needed', async () => {
-    const gone = () => { throw Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' }) }
-    const needs = /^tcptop: .* needs a kernel with BTF \(CONFIG_DEBUG_INFO_BTF\), or --btf FILE$/
-    await complains(1, needs, args(), undefined, { readBtf: gone })
+  check('with a BTF that is none, or fields that cannot be told, one line says what is needed', async () => {
+    const measureFields = () => { throw new UnsupportedError('without BTF this') }
+    await complains(1, 'without BTF this', [...args().slice(2), '--no-btf'], undefined, { measureFields })
     for (const bytes of [new Uint8Array(), new Uint8Array(100), one.bytes.subarray(0, 1000)]) {
       const { calls } = await complains(1, /^tcptop: /, args(), undefined, { readBtf: () => bytes })
       assert.is(calls.length, 0)
@@ -294,7 +298,7 @@ for (const one of choices) {
   })
 
   check('without BTF wrong usage is told all the same', async () => {
-    const gone = { readBtf: () => { throw Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' }) } }
+    const gone = { readBtf: () => undefined, measureFields: untouchable.measureFields! }
     await complains(2, /--cgroup must be .*, got "\/nowhere"/, args('-c', '/nowhere'), undefined, gone)
     await complains(2, /--mntnsmap must be .*, got "\/1"/, args('--mntnsmap', '/1'), () => -EINVAL, gone)
   })
@@ -427,6 +431,19 @@ test('what is no refusal of the kernel ends it, whatever else there may be', asy
   })
   assert.equal([status, told], [1, ['tcptop: a mistake of ours']])
   assert.is(calls.filter(({ name }) => name === 'PROG_LOAD').length, 1)
+})
+
+test('without BTF, or with --no-btf, the plan is one by name, with the fields that were measured', async () => {
+  const loaded = async (argv: readonly string[], changed: Partial<World> = {}) => {
+    const { world, told, calls, kernel } = fakeWorld(newest, () => {}, changed)
+    assert.is(await main(['--backend', 'tracepoint', ...argv, '1', '1'], world), 0, told.join('\n'))
+    assert.is(kernel.open, 0, 'descriptors left open')
+    return calls.filter(({ name }) => name === 'PROG_LOAD').map(call => bufferOf(call, progLoad, 'insns'))
+  }
+  const expected = await loaded(['--btf', 'file'], { readFile: () => newest.bytes })
+  assert.ok(expected.length > 0)
+  assert.equal(await loaded(['--no-btf'], { readBtf: untouchable.readBtf! }), expected)
+  assert.equal(await loaded([], { readBtf: () => undefined }), expected)
 })
 
 test.run()

@@ -8,24 +8,17 @@ import { lookAtTasks, renaming } from './task.js'
 
 export { UnpinnedError } from './pin.js'
 
-/**
- * Fields that may be absent: `daddr6` and `saddr6` where there is no IPv6 and `userData` where there are no sockmaps, because they
- * cannot matter there; those of files and of `struct socket`, which only iterators need, and `msgFlags`, which only programs at a
- * function's return need, for both need BTF; and `subflow`, for many bits are set in all subflows of MPTCP and in no other socket.
- */
-type Optional = 'daddr6' | 'saddr6' | 'userData' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags' | 'subflow'
-export type MeasuredField = Omit<Field, Optional> & Partial<Pick<Field, Optional>>
-
 /** Bytes of a structure behind a pointer that are searched: up to `ns.inum` of `struct net`, of `struct mnt_namespace`; all of `struct nsproxy`. */
 const size = { namespace: 512, nsproxy: 128 } as const
 
 /**
  * Finds out by measurement where this kernel keeps the fields, without BTF: opens connections over the loopback interface, moves known
  * amounts, and looks where in the sockets' memory the numbers are. For that time three threads of this process have other names.
+ * `subflow` is not among them: many bits are set in all subflows of MPTCP and in no other socket.
  * Blocks for some hundred milliseconds. Throws UnpinnedError; SyscallError or VerifierError where programs are refused; UnsupportedError
  * where the loopback interface does not work.
  */
-export function measureFields(kernel: Kernel): MeasuredField {
+export function measureFields(kernel: Kernel): Field {
   try {
     return measure(kernel)
   } catch (error) {
@@ -34,7 +27,7 @@ export function measureFields(kernel: Kernel): MeasuredField {
   }
 }
 
-function measure(kernel: Kernel): MeasuredField {
+function measure(kernel: Kernel): Field {
   const marker = Array.from({ length: 8 }, () => String.fromCharCode(0x61 + random(26))).join('')
   const clock = openClock(kernel)
   try {

@@ -1,7 +1,7 @@
 import { type Code, jset, type Member, r1, r6, r7, r8, r9, type Register } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import type { Access } from './access.js'
-import type { Field } from './field.js'
+import { type Field, present } from './field.js'
 import type { Filter } from './filter.js'
 
 /** What every part of a program is generated from. */
@@ -87,7 +87,7 @@ export const state = {
  * then move its bytes to other sockets, so that only the return values of calls tell what a process moved.
  */
 export function ifRedirected({ field, access, calls }: Context, source: Register, redirected: string): Code {
-  return calls ? [access.read(r1, field.userData, source), jset(r1, 4, redirected)] : []
+  return calls ? [access.read(r1, present(field, 'userData'), source), jset(r1, 4, redirected)] : []
 }
 
 /** The bits of a member within what `read` loads. */

@@ -111,7 +111,7 @@ export function identify({ field, filter, access }: Context, origin: Origin, non
     ]),
     ja(name('mapped')),
     label(name('inet6')),
-    ([[Value.laddr, field.saddr6], [Value.raddr, field.daddr6]] as const).map(([offset, address]) => [0, 8].map(half => [
+    ([[Value.laddr, field.saddr6], [Value.raddr, field.daddr6]] as const).map(([offset, address]) => address === undefined ? [] : [0, 8].map(half => [
       read(r1, { offset: address.offset + half, size: 8 }, socket),
       store('u64', flow, offset + half, r1),
     ])),

@@ -1,10 +1,14 @@
 import type { Btf, Member } from '../../bpf-asm/index.js'
 
 /** Where the kernel keeps what the program reads: offsets into `struct tcp_sock` unless the name says otherwise. */
-export type Field = Readonly<Record<FieldName, Member>> & {
-  /** The bit of a TCP socket that is a subflow of an MPTCP one, `is_mptcp`; absent without CONFIG_MPTCP. */
-  readonly subflow?: Member
-}
+export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow', Member>>>
+
+/**
+ * What may be absent where fields are found without BTF: addresses where there is no IPv6 and `userData` where there are no sockmaps, for
+ * they cannot matter there, and what only programs read that need BTF themselves, those of iterators and at functions' returns. So may
+ * `subflow`, the bit of a TCP socket that is a subflow of an MPTCP one: that is absent, too, without CONFIG_MPTCP.
+ */
+type Absent = 'saddr6' | 'daddr6' | 'userData' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags'
 
 /** Structure and member path of every field, as `include/linux/tcp.h`, `include/net/sock.h` and `sched.h` call them. */
 const path = {
@@ -50,6 +54,13 @@ const path = {
 } as const satisfies Record<string, readonly [struct: string, member: string]>
 
 export type FieldName = keyof typeof path
+
+/** A field that a program with BTF has. Throws where it is absent. */
+export function present(field: Field, name: Absent): Member {
+  const member = field[name]
+  if (member === undefined) throw new Error(`the field ${name} is known by BTF alone`)
+  return member
+}
 
 /** Looks every field up in the running kernel's BTF. Throws BtfError when one is missing. */
 export function fieldsOf(btf: Btf): Field {

@@ -5,14 +5,14 @@ import {
 import { Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
 import { family, flow, mapName, protocol, socket, stack, state, task } from './context.js'
-import type { Field, FieldName } from './field.js'
+import { type Field, type FieldName, present } from './field.js'
 import { markGone } from './stat.js'
 
 /** What every reading of a socket needs: copied at once. */
-const fresh: readonly FieldName[] = [
+const fresh = [
   'family', 'state', 'flags', 'owned', 'protocol', 'bytesReceived', 'rcvNxt', 'copiedSeq', 'bytesAcked', 'sndUna', 'writeSeq', 'urgData',
   'urgSeq',
-]
+] as const satisfies readonly FieldName[]
 /** Bytes between two members that are copied along, for another call costs more. */
 const gap = 64
 /** `BPF_NOEXIST` (include/uapi/linux/bpf.h) */
@@ -151,12 +151,12 @@ export function probed(field: Field): Access {
       load(r5, 'u64', r10, stack.passing + 8),
     ],
     socketOf: (file, otherwise) => [
-      read(r1, field.fileInode, file),
-      read(r1, field.inodeMode, r1),
+      read(r1, present(field, 'fileInode'), file),
+      read(r1, present(field, 'inodeMode'), r1),
       and(r1, fileType.mask),
       jne(r1, fileType.socket, otherwise),
-      read(r1, field.filePrivate, file),
-      read(r0, field.socketSk, r1),
+      read(r1, present(field, 'filePrivate'), file),
+      read(r0, present(field, 'socketSk'), r1),
       jeq(r0, 0, otherwise),
     ],
   }

@@ -4,6 +4,7 @@ import { chargeCurrent, leave, tx } from './charge.js'
 import { amount, type Call, type Context, flow, ifRedirected, protocol, socket } from './context.js'
 import { queued, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
+import { present } from './field.js'
 import { loseCurrent, returned } from './result.js'
 
 /** `trace_sock_send_length(sk, ret, flags)`, since 6.3, after the lock is released: charges what the caller sent. */
@@ -73,7 +74,7 @@ export function sentLocked(context: Context, call: Call): Code {
     loseCurrent(context),
     label('redirected'),
     msg === undefined ? [] : [
-      access.read(r1, field.msgFlags, r9),
+      access.read(r1, present(field, 'msgFlags'), r9),
       and(r1, splicePages),
       jeq(r1, 0, 'plain'),
     ],

@@ -2,7 +2,7 @@ import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1
 import { Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
 import { family, flow, mapName, socket, stack, task } from './context.js'
-import type { Field } from './field.js'
+import { type Field, present } from './field.js'
 
 /** `BPF_SK_STORAGE_GET_F_CREATE` (include/uapi/linux/bpf.h) */
 const create = 1
@@ -82,7 +82,7 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
       mov(r1, file),
       call('sock_from_file'),
       jeq(r0, 0, otherwise),
-      read(r0, field.socketSk, r0),
+      read(r0, present(field, 'socketSk'), r0),
       jeq(r0, 0, otherwise),
     ],
   }

@@ -1,10 +1,16 @@
+/**
+ * How bytes are counted: at the return of functions, by tracepoints that tell what a call returned, by those that tell of packets, or at
+ * `release_sock`.
+ */
+export type Way = 'return' | 'tracepoint' | 'packet' | 'release'
+
 /** What a case cannot be on some kernels, and why: everything else must be run and be exact. */
 export interface Exception {
   readonly cases: readonly string[]
   /** `inexact`: the tool is known to be wrong there. `absent`: the kernel cannot run it. */
   readonly kind: 'inexact' | 'absent'
-  /** Of which backends; of all without. */
-  readonly backends?: readonly string[]
+  /** By which way of counting; by all without. */
+  readonly ways?: readonly Way[]
   /** From this version of Linux on, before that one; of all without. */
   readonly since?: string
   readonly before?: string
@@ -22,38 +28,42 @@ export const exceptions: readonly Exception[] = [
   { cases: ['kernel-tls'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no kernel TLS' },
   { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'SO_PEEK_OFF for TCP is of Linux 6.9' },
   { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
-  { cases: ['urgent-byte-alone'], kind: 'inexact', backends: ['fentry'], since: '5.12', reason: urgent },
-  { cases: ['urgent-byte-alone'], kind: 'inexact', backends: ['tracepoint'], before: '6.3', reason: urgent },
+  { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return'], reason: urgent },
+  { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['packet'], reason: urgent },
   {
     cases: ['four-senders-one-socket', 'four-receivers-one-socket'], kind: 'inexact', since: '7.0',
     reason: left,
   },
   {
-    cases: ['random-stress'], kind: 'inexact', backends: ['tracepoint'], before: '6.3',
+    cases: ['random-stress'], kind: 'inexact', ways: ['packet'],
     reason: 'in one run of four up to 3 KB at the end of a connection are missing; not understood yet',
   },
   {
-    cases: ['short-lived-processes', 'short-connections', 'many-open-connections'], kind: 'inexact', backends: ['kprobe'], since: '7.0', reason: left,
+    cases: ['short-lived-processes', 'short-connections', 'many-open-connections'], kind: 'inexact', ways: ['release'], since: '7.0', reason: left,
   },
-  { cases: sockmap, kind: 'inexact', backends: ['tracepoint'], since: '7.0', reason: left },
+  { cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', reason: left },
   {
-    cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', backends: ['kprobe'],
+    cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', ways: ['release'],
     reason: 'MPTCP is counted by its subflows, and they may carry a byte twice: one was too many at both ends in one run of four',
   },
-  { cases: sockmap, kind: 'inexact', backends: ['kprobe'], reason: byCall },
-  { cases: sockmap, kind: 'inexact', backends: ['fentry'], before: '5.12', reason: byCall },
-  { cases: sockmap, kind: 'inexact', backends: ['tracepoint'], before: '6.3', reason: byCall },
+  { cases: sockmap, kind: 'inexact', ways: ['packet', 'release'], reason: byCall },
   {
     cases: ['passed-over-unix-socket', 'inherited-over-fork', 'four-senders-one-socket', 'existing-inherited'],
-    kind: 'inexact', backends: ['tracepoint'], before: '6.3',
+    kind: 'inexact', ways: ['packet'],
     reason: 'packets tell that something was sent: what waits for room is charged to the process that used the socket last',
   },
 ]
 
-/** The first exception of a case on a kernel, with a backend. */
-export function exceptionFor(name: string, release: string, backend: string): Exception | undefined {
-  return exceptions.find(({ cases, backends, since, before }) =>
-    cases.includes(name) && (backends?.includes(backend) ?? true) && (since === undefined || !isBefore(release, since)) &&
+/** How a backend counts on a kernel. */
+export function wayOf(backend: string, release: string, hasBtf: boolean): Way {
+  if (backend === 'tracepoint') return hasBtf && !isBefore(release, '6.3') ? 'tracepoint' : 'packet'
+  return backend === 'fentry' && !isBefore(release, '5.12') ? 'return' : 'release'
+}
+
+/** The first exception of a case on a kernel. */
+export function exceptionFor(name: string, release: string, way: Way): Exception | undefined {
+  return exceptions.find(({ cases, ways, since, before }) =>
+    cases.includes(name) && (ways?.includes(way) ?? true) && (since === undefined || !isBefore(release, since)) &&
     (before === undefined || isBefore(release, before)))
 }
 

@@ -152,9 +152,6 @@ uvu(intoUserNamespace, unless(withoutUsers, intoUserNamespace, async () => {
   complains(await run('unshare', [...rootOfItself, ...asArgs('0.1', '1')]), 1, 'EPERM')
 }))
 
-test('a kernel without BTF is refused in one line', async () => {
-  complains(await inNamespace('mount -t tmpfs none /sys/kernel/btf', '0.1', '1'), 1, 'BTF', 'CONFIG_DEBUG_INFO_BTF')
-})
 
 test('a BTF that is none is refused in one line', async () => {
   const mount = (file: string) => `mount --bind ${file} /sys/kernel/btf/vmlinux`
