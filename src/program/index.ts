@@ -10,3 +10,4 @@ export { received, receivedFrom, receivedFromMap, sentTo, sentToMap } from './re
 export { seedFile, seedSocket } from './seed.js'
 export { sent, sentLocked, transmitted } from './send.js'
 export { typed } from './typed.js'
+export { type Preemption, uninterrupted } from './uninterrupted.js'
