@@ -26,7 +26,7 @@ export const both: Moved = (base, sent, received) => [
 /** `PF_KTHREAD` (include/linux/sched.h) */
 export const kernelThread = 0x00200000
 /** `Pid.nobody` and `Pid.filtered` as signed immediates */
-const nobody = -1
+export const nobody = -1
 const filtered = Pid.filtered | 0
 
 /**

@@ -2,7 +2,7 @@ import {
   and, type Code, jeq, jne, jne32, jset, label, load, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
 } from '../../bpf-asm/index.js'
 import { Stat, Value } from '../layout.js'
-import { chargeLast, kernelThread, leave, lose, rx, tx } from './charge.js'
+import { chargeLast, kernelThread, leave, lose, nobody, rx, tx } from './charge.js'
 import { type Context, flow, maskOf, protocol, socket, state, task } from './context.js'
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued } from './counter.js'
 import { enter, expect, identify, syn } from './enter.js'
@@ -134,7 +134,7 @@ function expectCloser(context: Context, done: string): Code {
   const { access, calls, field } = context
   return calls ? [] : [
     load(r1, 'u32', flow, Value.last),
-    jne32(r1, -1, done),
+    jne32(r1, nobody, done),
     access.read(r1, field.owned, socket),
     note('ended by the kernel', jeq(r1, 0, done)),
     access.current(),

@@ -1,6 +1,6 @@
-import { and, type Code, ja, jeq, jne, jsle32, label, load, note, r0, r1, r6, r9, store } from '../../bpf-asm/index.js'
+import { and, type Code, ja, jeq, jeq32, jne, jsle32, label, load, note, r0, r1, r6, r9, store } from '../../bpf-asm/index.js'
 import { Value } from '../layout.js'
-import { chargeCurrent, leave, tx } from './charge.js'
+import { chargeCurrent, leave, nobody, tx } from './charge.js'
 import { amount, type Call, type Context, flow, ifRedirected, protocol, socket } from './context.js'
 import { queued, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
@@ -88,7 +88,8 @@ export function sentLocked(context: Context, call: Call): Code {
 
 /**
  * `trace_net_dev_queue(skb)`: a packet leaves, in the context of the process that sends it if that holds the socket's lock. Charges all
- * that was queued until now; what a call queues after its last packet is seen at the next one, which may be the kernel's.
+ * that was queued until now; what a call queues after its last packet is seen at the next one, which may be the kernel's. When that is the
+ * first one, nobody is known to have sent yet: it waits for the next packet of a process, or its close.
  */
 export function transmitted(context: Context): Code {
   const { field, access } = context
@@ -101,9 +102,14 @@ export function transmitted(context: Context): Code {
     jeq(r0, 0, 'enter'),
     access.unlessStale('enter'),
     label('found'),
+    access.read(r1, field.owned, socket),
+    jne(r1, 0, 'attended'),
+    note('without an owner the lock is the kernel’s', load(r1, 'u32', flow, Value.last)),
+    jeq32(r1, nobody, 'exit'),
+    label('attended'),
     takeQueued(context, 'exit', { bounded: false }),
     access.read(r1, field.owned, socket),
-    note('without an owner the lock is the kernel’s', jeq(r1, 0, 'unattended')),
+    jeq(r1, 0, 'unattended'),
     chargeCurrent(context, tx),
     label('exit'),
     leave(),

@@ -35,10 +35,6 @@ export const exceptions: readonly Exception[] = [
     reason: left,
   },
   {
-    cases: ['random-stress'], kind: 'inexact', ways: ['packet'],
-    reason: 'in one run of four up to 3 KB at the end of a connection are missing; not understood yet',
-  },
-  {
     cases: ['short-lived-processes', 'short-connections', 'many-open-connections'], kind: 'inexact', ways: ['release'], since: '7.0', reason: left,
   },
   { cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', reason: left },
