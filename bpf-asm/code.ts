@@ -12,8 +12,6 @@ export interface Insn {
   readonly label?: string
   /** The map it refers to, by name. */
   readonly map?: string
-  /** The kernel function that it calls, by name: the kernel goes by the id. */
-  readonly kfunc?: string
   /** Why it is there: shown in listings and in verifier errors. */
   readonly note?: string
   /** Where it was emitted, for an error that only `assemble` can find: only instructions with a label have it. */
@@ -34,7 +32,6 @@ export class AssemblyError extends Error {
   override readonly name = 'AssemblyError'
 }
 
-/** Whether it is put together of parts. */
 export function isList(code: Code): code is readonly Code[] {
   return Array.isArray(code)
 }

@@ -5,23 +5,29 @@ import {
   Alu, Atomic, Class, classOf, Jump, loadImm64Code, Mode, modeOf, operationOf, Pseudo, Source, Width, widthOf,
 } from './opcode.js'
 
+/** Names that are not in the instructions. */
+export interface Symbols {
+  /** The kernel function with this BTF id. */
+  readonly kfunc?: (btfId: number) => string | undefined
+}
+
 /**
  * One line an instruction, as `print_bpf_insn` (kernel/bpf/disasm.c, Linux 6.18) prints it in the verifier’s log, with the slot
  * before it: `12: (79) r6 = *(u64 *)(r1 +0)`. The value of a map or function address is the kernel’s own affair: it prints the
- * address, we the descriptor, or 0. Decoded instructions do not know the names of the kernel's functions.
+ * address, we the descriptor, or 0.
  */
-export function list({ insns }: Assembly): string[] {
+export function list({ insns }: Assembly, symbols: Symbols = {}): string[] {
   let slot = 0
   return insns.map(insn => {
-    const line = `${slot}: ${text(insn)}`
+    const line = `${slot}: ${text(insn, symbols)}`
     slot += slotsOf(insn)
     return line
   })
 }
 
 /** The same for people: with labels, the names of maps and the notes. */
-export function listing(assembly: Assembly): string {
-  const lines = list(assembly)
+export function listing(assembly: Assembly, symbols: Symbols = {}): string {
+  const lines = list(assembly, symbols)
   const out: string[] = []
   let slot = 0
   assembly.insns.forEach((insn, index) => {
@@ -65,19 +71,19 @@ const signed = (value: number) => value < 0 ? `${value}` : `+${value}`
 const hex = (value: number) => `0x${(value >>> 0).toString(16)}`
 const usesRegister = (code: number) => (code & Source.reg) !== 0
 
-function text(insn: Insn): string {
+function text(insn: Insn, symbols: Symbols): string {
   const code = insn.code.toString(16).padStart(2, '0')
-  return `(${code}) ${body(insn)}`
+  return `(${code}) ${body(insn, symbols)}`
 }
 
-function body(insn: Insn): string {
+function body(insn: Insn, symbols: Symbols): string {
   switch (classOf(insn.code)) {
     case Class.alu:
     case Class.alu64:
       return alu(insn)
     case Class.jmp:
     case Class.jmp32:
-      return jump(insn)
+      return jump(insn, symbols)
     case Class.ldx:
       return `r${insn.dst} = *(${(modeOf(insn.code) === Mode.memsx ? 's' : 'u') + sizeOf(insn).slice(1)} *)(r${insn.src} ${signed(insn.off)})`
     case Class.st:
@@ -108,14 +114,14 @@ function alu({ code, dst, src, off, imm }: Insn): string {
   return `${r}${dst} ${operator} ${usesRegister(code) ? `${extension}${r}${src}` : imm}`
 }
 
-function jump(insn: Insn): string {
-  const { code, dst, src, off, imm, kfunc } = insn
+function jump(insn: Insn, { kfunc }: Symbols): string {
+  const { code, dst, src, off, imm } = insn
   const operation = operationOf(code)
   const r = classOf(code) === Class.jmp ? 'r' : 'w'
   switch (operation) {
     case Jump.call:
       if (src === Pseudo.call) return `call pc${signed(imm)}`
-      return `call ${src === Pseudo.kfunc ? kfunc ?? 'kernel-function' : helperName(imm) ?? 'unknown'}#${imm}`
+      return `call ${src === Pseudo.kfunc ? kfunc?.(imm) ?? 'kernel-function' : helperName(imm) ?? 'unknown'}#${imm}`
     case Jump.exit:
       return 'exit'
     case Jump.ja:

@@ -306,17 +306,9 @@ export function call(helper: HelperName): Insn {
   return insn(Class.jmp | Jump.call, 0, 0, 0, id)
 }
 
-/** A function of the kernel that programs may call. */
-export interface Kfunc {
-  readonly name: string
-  /** Its id in the kernel's BTF, or in that of the module that has it. */
-  readonly id: number
-}
-
-/** `r0 = kernel_function(r1, …, r5)` (since Linux 5.13); `module` is an index into the program's `fd_array` */
-export function callKfunc({ name, id }: Kfunc, module = 0): Insn {
-  const off = inRange('a module', module, 0, 0x7fff)
-  return { ...insn(Class.jmp | Jump.call, 0, Pseudo.kfunc, off, inRange('a BTF id', id, 1, int32 - 1)), kfunc: name }
+/** `r0 = kernel_function(r1, …, r5)`, by its BTF id (since Linux 5.13); `module` is an index into the program's `fd_array` */
+export function callKfunc(btfId: number, module = 0): Insn {
+  return insn(Class.jmp | Jump.call, 0, Pseudo.kfunc, inRange('a module', module, 0, 0x7fff), inRange('a BTF id', btfId, 1, int32 - 1))
 }
 
 /** `r0 = function(r1, …, r5)`: one of this program's, which has a stack of its own and keeps r6 to r9 */
@@ -327,11 +319,6 @@ export function callFunction(label: string): Insn {
 /** `return r0` */
 export function exit(): Insn {
   return insn(Class.jmp | Jump.exit, 0, 0, 0, 0)
-}
-
-/** Whether it is `return r0`. */
-export function isExit(part: Insn | Label): boolean {
-  return 'code' in part && part.code === (Class.jmp | Jump.exit)
 }
 
 /** Names the place of what follows. */

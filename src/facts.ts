@@ -1,5 +1,5 @@
-import type { Btf, Func, Kfunc } from '../bpf-asm/index.js'
-import { type Field, fieldsOf, type Preemption } from './program/index.js'
+import type { Btf, Func } from '../bpf-asm/index.js'
+import { type Field, fieldsOf } from './program/index.js'
 
 /** What this kernel has, as far as it can be told without privileges. */
 export interface Facts {
@@ -13,8 +13,6 @@ export interface Facts {
   func(name: string): Func | undefined
   /** The BTF id of an iterator, a function `bpf_iter_<name>` (since 5.8). */
   iterator(name: string): number | undefined
-  /** The kernel functions that keep a program from being preempted; undefined before 6.10. */
-  readonly preemption: Preemption | undefined
   /** Whether there is a helper of this name, for programs of some type. */
   helper(name: string): boolean
   /** Whether there is a tracepoint, a function of this name; true also where that cannot be told. */
@@ -34,20 +32,10 @@ export function factsOf(btf: Btf, arch: string): Facts {
     tracepoint,
     func: name => btf.func(name),
     iterator: name => btf.func(`bpf_iter_${name}`)?.id,
-    preemption: preemptionOf(btf),
     helper: name => btf.enumValue('bpf_func_id', `BPF_FUNC_${name}`) !== undefined,
     mayHaveTracepoint: name => tracepoint(name) !== undefined,
     mayHaveFunction: name => btf.func(name) !== undefined,
   }
-}
-
-function preemptionOf(btf: Btf): Preemption | undefined {
-  const kfunc = (name: string): Kfunc | undefined => {
-    const func = btf.func(name)
-    return func && { name, id: func.id }
-  }
-  const [disable, enable] = [kfunc('bpf_preempt_disable'), kfunc('bpf_preempt_enable')]
-  return disable && enable && { disable, enable }
 }
 
 /** The facts of a kernel whose own BTF is not known, only the fields: nothing is found by its id there, but some things by their names. */
@@ -58,7 +46,6 @@ export function factsByName(field: Field, arch: string): Facts {
     tracepoint: () => undefined,
     func: () => undefined,
     iterator: () => undefined,
-    preemption: undefined,
     helper: () => false,
     mayHaveTracepoint: () => true,
     mayHaveFunction: () => true,

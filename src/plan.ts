@@ -3,7 +3,7 @@ import type { AttachType, MapSpec, ProgramType } from '../syscall/index.js'
 import { type Backend, backends, type Hook, type Point, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, type Filter, mapName, uninterrupted } from './program/index.js'
+import { type Call, callOf, type Context, type Filter, mapName } from './program/index.js'
 
 /** What is asked of a plan. */
 export interface Request {
@@ -101,14 +101,12 @@ const kindNames = {
 /** What a program at some point is loaded as, and how it sees what it is called with. */
 interface Target extends Pick<ProgramPlan, 'type' | 'attachType' | 'btfId'> {
   readonly call: Call
-  /** Whether it can be preempted in the middle of what others do: iterators run for nobody else, kprobes with preemption switched off. */
-  readonly isPreemptible?: boolean
 }
 
 /** Undefined when the kernel has no such point. */
 function targetOf(on: Point, facts: Facts): Target | undefined {
   const tracing = (attachType: AttachType, btfId: number | undefined, params: readonly string[] = []): Target | undefined =>
-    btfId === undefined ? undefined : { type: 'tracing', attachType, btfId, call: callOf(params), isPreemptible: attachType !== 'trace_iter' }
+    btfId === undefined ? undefined : { type: 'tracing', attachType, btfId, call: callOf(params) }
   const func = (name: string, attachType: AttachType) => {
     const found = facts.func(name)
     return tracing(attachType, found?.id, found?.params.map(({ name }) => name))
@@ -118,7 +116,7 @@ function targetOf(on: Point, facts: Facts): Target | undefined {
   if ('entry' in on) return func(on.entry, 'trace_fentry')
   if ('exit' in on) return func(on.exit, 'trace_fexit')
   if ('rawTracepoint' in on) {
-    return !facts.mayHaveTracepoint(on.rawTracepoint) ? undefined : { type: 'raw_tracepoint', call: callOf([]), isPreemptible: true }
+    return !facts.mayHaveTracepoint(on.rawTracepoint) ? undefined : { type: 'raw_tracepoint', call: callOf([]) }
   }
   if (facts.firstArgument === undefined || !facts.mayHaveFunction(on.kprobe)) return undefined
   return { type: 'kprobe', call: { ...callOf([]), first: facts.firstArgument } }
@@ -128,10 +126,8 @@ function targetOf(on: Point, facts: Facts): Target | undefined {
 function program({ program: name, on, code }: Hook, context: Context, facts: Facts): ProgramPlan[] {
   const target = targetOf(on, facts)
   if (target === undefined) return []
-  const { call, isPreemptible, ...load } = target
-  const body = code(context, call)
-  const whole = isPreemptible && facts.preemption !== undefined ? uninterrupted(body, facts.preemption) : body
-  return [{ name, hook: on, ...load, assembly: assemble(whole) }]
+  const { call, ...load } = target
+  return [{ name, hook: on, ...load, assembly: assemble(code(context, call)) }]
 }
 
 function maps({ filter, access: { sockets } }: Context, maxFlows: number): MapSpec[] {

@@ -10,4 +10,3 @@ export { received, receivedFrom, receivedFromMap, sentTo, sentToMap } from './re
 export { seedFile, seedSocket } from './seed.js'
 export { sent, sentLocked, transmitted } from './send.js'
 export { typed } from './typed.js'
-export { type Preemption, uninterrupted } from './uninterrupted.js'

@@ -226,9 +226,9 @@ const vmlinux = () => parseBtf(readFileSync('/sys/kernel/btf/vmlinux'))
 if (isAtLeast('6.6')) {
   test('kernel functions are called by the ids that the reader finds, and listed by name', () => withKernel(kernel => {
     const btf = vmlinux()
-    const kfunc = (name: string) => callKfunc({ name, id: btf.func(name)?.id ?? 0 })
-    const code = [kfunc('bpf_rcu_read_lock'), kfunc('bpf_rcu_read_unlock'), mov(r0, 0), exit()]
-    const { differences, compared } = compareListing(assemble(code), logOf(kernel, code))
+    const id = (name: string) => btf.func(name)?.id ?? 0
+    const code = [callKfunc(id('bpf_rcu_read_lock')), callKfunc(id('bpf_rcu_read_unlock')), mov(r0, 0), exit()]
+    const { differences, compared } = compareListing(assemble(code), logOf(kernel, code), { kfunc: btf.nameOf })
     assert.equal(differences, [])
     assert.is(compared, code.length)
   }))
