@@ -35,7 +35,8 @@ export const exceptions: readonly Exception[] = [
     reason: left,
   },
   {
-    cases: ['short-lived-processes', 'short-connections', 'many-open-connections'], kind: 'inexact', ways: ['release'], since: '7.0', reason: left,
+    cases: ['short-lived-processes', 'short-connections', 'many-open-connections'], kind: 'inexact', ways: ['packet', 'release'], since: '7.0',
+    reason: left,
   },
   { cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', reason: left },
   {

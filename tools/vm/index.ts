@@ -6,17 +6,11 @@
  *
  *   -m: amd64 (default) or arm64     -c: one instruction is one nanosecond     -o: gets what the command leaves in /run/guest/out
  */
-import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { compileFor } from '../workload/compile.js'
-import type { Arch } from './archive.js'
 import { runInGuest } from './guest.js'
 import { fetchKernel, releases } from './kernel.js'
-import { fetchTree } from './tree.js'
-
-const archs: readonly Arch[] = ['amd64', 'arm64']
+import { archs, prepareFor } from './machine.js'
 
 const { values: { machine, ...options }, positionals: [release, ...command] } = parseArgs({
   allowPositionals: true,
@@ -34,13 +28,9 @@ releases: ${releases.join(', ')}; architectures: ${archs.join(', ')}`)
   process.exit(2)
 }
 const checkout = fileURLToPath(new URL('../../..', import.meta.url))
-if (arch === 'arm64') {
-  execFileSync(process.execPath, [join(checkout, 'tools/build.mjs'), '--quiet', '--arch=arm64'], { stdio: 'inherit' })
-  compileFor('arm64')
-}
 const { status } = await runInGuest({
   kernel: fetchKernel(release, arch),
-  root: arch === 'amd64' ? '/' : fetchTree(arch),
+  root: prepareFor(arch, checkout),
   checkout,
   script: `cd '${checkout}'\n${command.join(' ')}`,
   patience: 7200,

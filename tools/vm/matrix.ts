@@ -3,18 +3,19 @@
  * is not exact, or is not run, is a failure unless test/e2e/exception.ts says why. What each backend does with few capabilities and in lockdown
  * is tested there too.
  *
- *   npm run matrix [-- RELEASE[:PART,…]…] [--passes alone,together] [--readme]
+ *   npm run matrix [-- RELEASE[/ARCH][:PART,…]…] [--passes alone,together] [--readme]
  *
- *   PART: a backend, `capability` or `lockdown`; all without     --readme: rewrites the table in README.md
+ *   ARCH: amd64 (default) or arm64     PART: a backend, one with `-no-btf`, `capability` or `lockdown`; all without
+ *   --readme: rewrites the table in README.md
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { backends } from '../../src/backend/index.js'
 import { closingLine, type Count, countOf } from '../uvu.js'
-import { compileFor } from '../workload/compile.js'
 import { runInGuest } from './guest.js'
 import { fetchKernel, releases } from './kernel.js'
+import { archs, prepareFor } from './machine.js'
 import { type Column, tableOf } from './table.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -54,47 +55,50 @@ const boots: readonly Boot[] = [{
 }]
 
 /** The guests of a kernel, which run these parts, or all. */
-async function run(release: string, wanted: readonly string[] | undefined, passes: string): Promise<Outcome[]> {
-  const kernel = fetchKernel(release, 'amd64')
+async function run(title: string, wanted: readonly string[] | undefined, passes: string): Promise<Outcome[]> {
+  const [release = '', machine = 'amd64'] = title.split('/')
+  const arch = archs.find(name => name === machine)
+  if (arch === undefined) throw new Error(`no architecture ${machine}: ${archs.join(', ')}`)
+  const kernel = fetchKernel(release, arch)
+  const tree = prepareFor(arch, root)
   const all: Outcome[] = []
   const started = Date.now()
   for (const { append, parts: possible } of boots) {
     const parts = possible.filter(({ name }) => wanted === undefined || wanted.includes(name))
     if (parts.length === 0) continue
     const { status, output } = await runInGuest({
-      kernel, root: '/', checkout: root, append, patience: most * parts.length,
+      kernel, root: tree, checkout: root, append, patience: most * parts.length,
       script: [
         `cd '${root}'`, `export NO_COLOR=1 TCPTOP_NO_SKIP=1 TCPTOP_PATIENCE=${patience} TCPTOP_PASSES=${passes}`,
         ...parts.map(({ name, script }) => `echo PART ${name}\n${script}`),
       ].join('\n'),
     })
     const said = output.split(/^PART /m).slice(1)
-    const outcomes = parts.map(({ name }, index) => outcomeOf(release, name, said[index] ?? ''))
+    const outcomes = parts.map(({ name }, index) => outcomeOf(title, name, said[index] ?? ''))
     for (const { column, passed, failed, skipped } of outcomes) {
-      console.log(`${failed > 0 ? 'FAIL' : 'ok  '} Linux ${release} ${column.backend} (${passed})`)
-      for (const reason of skipped) console.log(`SKIPPED Linux ${release} ${column.backend}: ${reason}`)
+      console.log(`${failed > 0 ? 'FAIL' : 'ok  '} Linux ${title} ${column.backend} (${passed})`)
+      for (const reason of skipped) console.log(`SKIPPED Linux ${title} ${column.backend}: ${reason}`)
     }
     if (outcomes.some(({ failed }) => failed > 0)) console.log(output, status)
     all.push(...outcomes)
   }
-  console.log(`     Linux ${kernel.version} took ${Math.round((Date.now() - started) / 1000)} s`)
+  console.log(`     Linux ${kernel.version} ${arch} took ${Math.round((Date.now() - started) / 1000)} s`)
   return all
 }
 
-function outcomeOf(release: string, backend: string, output: string): Outcome {
+function outcomeOf(kernel: string, backend: string, output: string): Outcome {
   const outcomes = new Map([...output.matchAll(/CASE (\S+): (.*)$/gm)].map(([, name = '', outcome = '']) => [name, outcome.trim()]))
-  return { column: { release, backend, outcomes }, ...countOf(output) }
+  return { column: { kernel, backend, outcomes }, ...countOf(output) }
 }
 
 const { values: { passes, readme: rewrites }, positionals } = parseArgs({
   allowPositionals: true,
   options: { passes: { type: 'string', default: 'alone,together' }, readme: { type: 'boolean', default: false } },
 })
-compileFor(process.arch)
 const all: Outcome[] = []
-for (const kernel of positionals.length > 0 ? positionals : releases) {
-  const [release = '', parts] = kernel.split(':')
-  all.push(...await run(release, parts?.split(','), passes))
+for (const kernel of positionals.length > 0 ? positionals : [...releases, '7.3/arm64']) {
+  const [title = '', parts] = kernel.split(':')
+  all.push(...await run(title, parts?.split(','), passes))
 }
 const sum = (of: (outcome: Outcome) => number) => all.reduce((total, outcome) => total + of(outcome), 0)
 const [passed, failed] = [sum(one => one.passed), sum(one => one.failed)]

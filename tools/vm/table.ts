@@ -1,6 +1,7 @@
 /** What the cases came to with a backend on a kernel: `exact`, or why not. */
 export interface Column {
-  readonly release: string
+  /** Its release, and its architecture if that is not the usual one. */
+  readonly kernel: string
   readonly backend: string
   readonly outcomes: ReadonlyMap<string, string>
 }
@@ -22,7 +23,7 @@ export function tableOf(columns: readonly Column[]): string {
   const exceptions = cases.filter(name => !isExact(name))
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
   return [
-    row(['case', ...columns.map(({ release, backend }) => `${release} ${backend}`)]),
+    row(['case', ...columns.map(({ kernel, backend }) => `${kernel} ${backend}`)]),
     row(['---', ...columns.map(() => '---')]),
     row([`${cases.length - exceptions.length} cases`, ...columns.map(() => 'exact')]),
     ...exceptions.map(name => row([`\`${name}\``, ...columns.map(({ outcomes }) => cell(outcomes.get(name)))])),

@@ -2,8 +2,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tableOf } from '../../../tools/vm/table.js'
 
-const column = (release: string, backend: string, outcomes: Readonly<Record<string, string>>) =>
-  ({ release, backend, outcomes: new Map(Object.entries(outcomes)) })
+const column = (kernel: string, backend: string, outcomes: Readonly<Record<string, string>>) =>
+  ({ kernel, backend, outcomes: new Map(Object.entries(outcomes)) })
 
 test('cases that are exact everywhere are one line, every other has its own, with reasons by number', () => {
   const table = tableOf([
