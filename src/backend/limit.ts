@@ -4,7 +4,7 @@ export const limit = {
   ktls: 'kTLS is counted as ciphertext',
   framing: 'of what kTLS sends, the framing is counted when the socket is closed',
   mptcpSocket: 'an MPTCP connection is counted at its MPTCP socket; its subflows are no rows',
-  mptcpSubflow: 'an MPTCP connection is counted by its subflows, what they received when the kernel takes it from them',
+  mptcpSubflow: 'an MPTCP connection is counted by its subflows, also a byte that they carry twice; what they received, when the kernel takes it from them',
   sockmapCall:
     'what BPF programs redirect between sockets (sockmap) is charged to the caller by its return value, and what the kernel sends on for it to the kernel',
   sockmapQueue: 'what a process gives to a sockmap or gets from it is not counted, but only what its sockets send and receive themselves',

@@ -41,7 +41,7 @@ export const exceptions: readonly Exception[] = [
   { cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', reason: left },
   {
     cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', ways: ['release'],
-    reason: 'MPTCP is counted by its subflows, and they may carry a byte twice: one was too many at both ends in one run of four',
+    reason: 'MPTCP is counted by its subflows, and they carry a byte twice where the peer’s window was full',
   },
   { cases: sockmap, kind: 'inexact', ways: ['packet', 'release'], reason: byCall },
   {
