@@ -37,9 +37,13 @@ export function queued({ field, access, locked }: Context): Code {
   ]
 }
 
-/** Takes the FIN off r1, when r3 is a state in which one was sent. Clobbers r4. */
-export function lessFin(name: string): Code {
-  return [mov(r4, 1), lsh(r4, r3), and(r4, finSent), jeq(r4, 0, name), note('less the FIN', sub(r1, 1)), label(name)]
+/**
+ * Takes the FIN off r1, when r3 is a state in which one was sent. Of a socket that is closed already that is not known: in most cases
+ * one was (`even`). Clobbers r4.
+ */
+export function lessFin(name: string, even?: 'closed'): Code {
+  const states = finSent | (even === 'closed' ? bits(state.close) : 0)
+  return [mov(r4, 1), lsh(r4, r3), and(r4, states), jeq(r4, 0, name), note('less the FIN', sub(r1, 1)), label(name)]
 }
 
 /**

@@ -21,6 +21,8 @@ export type Origin =
   | 'receiving'
   /** A process is at work on it, and lets go of it, or sends a packet: what comes later counts, or all if it is new. */
   | 'used'
+  /** It ends, and nothing was seen of it before: what comes later counts, or all if it is new. */
+  | 'ending'
   /** It was there before us, `task` has it open: what comes later counts. */
   | 'seeded'
   /** It was there before us, and no process has it open: what comes later counts. */
@@ -144,7 +146,7 @@ function baseline(context: Context, origin: Origin): Code {
   const isn = [firstSequence(context, origin, racing), note('isn', store('u32', flow, Value.isn, r1))]
   const total = [
     queued(context),
-    lessFin(`${origin}_fin`),
+    lessFin(`${origin}_fin`, 'closed'),
     note('should it have ended already', store('u64', flow, Value.txEnd, r1)),
   ]
   const seen = [
@@ -192,6 +194,7 @@ function baseline(context: Context, origin: Origin): Code {
         late,
       ]
     case 'receiving':
+    case 'ending':
       return late
     case 'seeded':
       return [isn, total, seen, expect(context)]

@@ -5,7 +5,7 @@ import { Stat, Value } from '../layout.js'
 import { chargeLast, kernelThread, leave, lose, nobody, rx, tx } from './charge.js'
 import { type Context, flow, maskOf, protocol, socket, state, task } from './context.js'
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued } from './counter.js'
-import { enter, expect, identify, syn } from './enter.js'
+import { enter, expect, identify, syn, unlessDead } from './enter.js'
 import { choosesProcesses } from './filter.js'
 import { count, markGone } from './stat.js'
 import { typed } from './typed.js'
@@ -74,7 +74,7 @@ export function stateSet(context: Context): Code {
     jeq(r9, state.synSent, 'forget'),
     jeq(r9, state.close, 'spilled'),
     jeq(r7, state.synSent, 'opened'),
-    jne(r7, state.synRecv, 'exit'),
+    jne(r7, state.synRecv, choosesProcesses(context.filter) ? 'exit' : 'missed'),
     enter(context, 'accepted', { found: 'exit', spilled: 'exit', none: 'exit' }),
     label('opened'),
     enter(context, 'opened', { found: 'exit', spilled: 'exit', none: 'exit' }),
@@ -82,7 +82,15 @@ export function stateSet(context: Context): Code {
     access.forget(),
     leave(),
     label('spilled'),
-    endSpilled(context),
+    endSpilled(context, 'unseen'),
+    choosesProcesses(context.filter) ? [] : [
+      label('unseen'),
+      jeq(r7, state.synSent, 'exit'),
+      jeq(r7, state.synRecv, 'exit'),
+      label('missed'),
+      unlessDead(context, 'exit'),
+      enter(context, 'ending', { found: 'connected', spilled: 'exit', none: 'exit' }),
+    ],
 
     !calls ? [] : [
       label('mptcp'),
@@ -122,7 +130,7 @@ export function destroyed(context: Context): Code {
     label('exit'),
     leave(),
     label('spilled'),
-    endSpilled(context, { isLast: true }),
+    endSpilled(context, 'exit', { isLast: true }),
   ]
 }
 
@@ -166,14 +174,14 @@ function restReceived(context: Context, none: string): Code {
   ]
 }
 
-/** The end of a connection, or of its socket, that the map had no room for; ends the program. */
-function endSpilled(context: Context, { isLast = false } = {}): Code {
+/** The end of a connection, or of its socket, that the map had no room for; ends the program, or goes to `none` if there is no such one. */
+function endSpilled(context: Context, none: string, { isLast = false } = {}): Code {
   const { access, filter } = context
   if (choosesProcesses(filter)) return [access.forget(), leave()]
   return [
     unlessSubflow(context, 'exit'),
     access.spill(false),
-    jeq(r0, 0, 'exit'),
+    jeq(r0, 0, none),
     mov(flow, r0),
     isLast ? [
       takeQueued(context, 'spilled_rx', { name: 'spilled_tx', bounded: false }),
