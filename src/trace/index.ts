@@ -1,0 +1,8 @@
+export { readBtf } from './btf.js'
+export { Scope } from './scope.js'
+export { type Clock, intervals, type Span, systemClock } from './interval.js'
+export { byName, firstArgument, type Load, loadAt, placesOf, type Places, type Point, pointName } from './point.js'
+export { programAt, type ProgramPlan } from './program.js'
+export { startFirst, startTracer, type Refusal, type Surroundings, type Tracer, type TracerPlan } from './start.js'
+export { interrupted } from './stop.js'
+export { entries, type Room, type Source, walk } from './walk.js'
