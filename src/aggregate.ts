@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { Identity, Key, Row, Value } from './layout.js'
+import { type Source as Walked, walk } from './trace/index.js'
 
-/** A map that is walked, such as a `BpfMap`. */
-export interface Source {
-  batch(): { next(keys: Uint8Array, values: Uint8Array): number; readonly done: boolean }
+/** A map that is walked and thinned, such as a `BpfMap`. */
+export interface Source extends Walked {
   deleteBatch(keys: Uint8Array, count: number): number
 }
 
@@ -78,24 +78,18 @@ export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
   let deleted = 0
   let ended = 0
 
-  /** Entries of the next batch; a bucket that is larger than the room makes the room larger. */
-  function next(batch: ReturnType<Source['batch']>): number {
-    for (;;) {
-      wasm.prepare(entries)
-      try {
-        return batch.next(view(wasm.keysAt(), entries * Key.size), view(wasm.valuesAt(), entries * Value.size))
-      } catch (error) {
-        if (!isTooLarge(error)) throw error
-        entries *= 2
-      }
-    }
+  /** Room in the module's memory, which may grow for it; what was once needed is had from then on. */
+  function roomFor(wanted: number) {
+    entries = wanted
+    wasm.prepare(entries)
+    return { keys: view(wasm.keysAt(), entries * Key.size), values: view(wasm.valuesAt(), entries * Value.size) }
   }
 
   return {
     drain(source) {
       if (wasm.flows() > 4 * entries) entries = Math.max(entries, Math.min(most, 2 * entries))
       wasm.begin()
-      for (const batch = source.batch(); !batch.done;) wasm.ingest(next(batch))
+      for (const count of walk(source, entries, roomFor)) wasm.ingest(count)
       const count = wasm.removedCount()
       if (count === 0) return
       source.deleteBatch(view(wasm.removedAt(), count * Key.size), count)
@@ -124,8 +118,4 @@ export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
       return wasm.memory.buffer.byteLength
     },
   }
-}
-
-function isTooLarge(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOSPC'
 }

@@ -1,19 +1,14 @@
 #!/usr/bin/env node
-import { closeSync, constants, existsSync, openSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKernel } from '../syscall/index.js'
 import { main, type Output, type World } from './main.js'
+import { interrupted, readBtf, systemClock } from './trace/index.js'
 
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
 const bpffs = 0xcafe4a11
-const ownBtf = '/sys/kernel/btf/vmlinux'
 
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // The first asks for the last frame; the second does not wait for whoever does not read it.
-  process.on(signal, () => stop.signal.aborted ? process.exit(0) : stop.abort())
-}
 // Whoever does not read what is told on stderr does not end the program.
 process.stderr.on('error', () => {})
 
@@ -27,18 +22,17 @@ function readText(path: string): string | undefined {
 
 const world: World = {
   openKernel,
-  readBtf: () => existsSync(ownBtf) ? readFileSync(ownBtf) : undefined,
+  readBtf,
   readFile: path => readFileSync(path),
   // Where there is BTF, its code need not be loaded.
   measureFields: async kernel => (await import('./measure/index.js')).measureFields(kernel),
   readText,
   arch: process.arch,
   clock: {
-    now: () => performance.now() / 1000,
+    ...systemClock,
     date: () => new Date(),
     // Where a container's runtime masks it, it is empty.
     loadavg: () => readText('/proc/loadavg')?.trimEnd() || null,
-    sleep: (seconds, signal) => sleep(Math.max(0, seconds) * 1000, undefined, { signal }).catch(() => undefined),
     every: (seconds, callback) => {
       const timer = setInterval(callback, seconds * 1000)
       return () => clearInterval(timer)
@@ -67,7 +61,7 @@ const world: World = {
     const { user, system } = process.cpuUsage()
     return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }
   },
-  stop: stop.signal,
+  stop: interrupted(),
 }
 
 /** Standard output, written without blocking the program: a slow reader of a pipe must not keep it from draining the kernel’s map. */

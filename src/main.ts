@@ -7,10 +7,11 @@ import { dump } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
 import { type Options, parseOptions } from './options.js'
-import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './plan.js'
+import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
 import { type Field, fieldsOf, mapName } from './program/index.js'
-import { startSession, type Surroundings } from './session.js'
+import { startSession } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
+import { type Refusal, Scope, startFirst } from './trace/index.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
 
@@ -74,13 +75,9 @@ async function run(options: Options, world: World): Promise<void> {
   const request = requestOf(options)
   if (options.dumpBpf) return world.out.write(dump(makePlan(request, await factsFor(options, world, world.openKernel))))
 
-  const opened: { close(): void }[] = []
-  const own = <T extends { close(): void }>(resource: T) => {
-    opened.push(resource)
-    return resource
-  }
+  const scope = new Scope()
   try {
-    const cgroup = options.cgroup === undefined ? undefined : own(openCgroup(world, options.cgroup))
+    const cgroup = options.cgroup === undefined ? undefined : scope.own(openCgroup(world, options.cgroup))
     const kernel = world.openKernel()
     const sets: Record<string, NamedSet> = {}
     for (const [kind, path, name] of [
@@ -89,23 +86,22 @@ async function run(options: Options, world: World): Promise<void> {
     ] as const) {
       if (path === undefined) continue
       const set = openSet(kernel, kind, path, world.mayBePin)
-      own(set.map)
+      scope.own(set.map)
       sets[name] = set
     }
     // What the user wrote is checked: from here on it is the kernel that refuses.
     const plans = makePlans(request, await factsFor(options, world, () => kernel))
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
-    const { plan, session, passedOver } =
-      startFirst(plans, kernel, { maps, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined })
-    own(session)
+    const surroundings = { maps, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined } as const
+    const { candidate: plan, started: session, refused } = startFirst(plans, plan => scope.own(startSession(plan, kernel, surroundings)))
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
     for (const { kind, map } of Object.values(sets)) {
       const warning = mistaken(kind, map)
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
-    if (options.verbose) for (const line of describe(plan, passedOver, session.programs)) world.tell(line)
+    if (options.verbose) for (const line of describe(plan, refused, session.programs)) world.tell(line)
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
@@ -130,7 +126,7 @@ async function run(options: Options, world: World): Promise<void> {
       if (options.verbose) world.tell(cost(world, aggregate.flows))
     }
   } finally {
-    for (const resource of opened.reverse()) resource.close()
+    scope.close()
   }
 }
 
@@ -174,25 +170,11 @@ function openCgroup(world: World, path: string) {
   return cgroup
 }
 
-/** Starts the first plan that this kernel takes. Throws the last one's error when it takes none. */
-function startFirst(plans: Iterable<Plan>, kernel: Kernel, surroundings: Surroundings) {
-  const refused: PassedOver[] = []
-  let failure: unknown
-  for (const plan of plans) {
-    try {
-      return { plan, session: startSession(plan, kernel, surroundings), passedOver: [...plan.passedOver, ...refused] }
-    } catch (error) {
-      if (!(error instanceof SyscallError || error instanceof UnsupportedError)) throw error
-      refused.push({ backend: plan.backend.name, reason: `what needs ${plan.variant.needs} is refused: ${error.message}` })
-      failure = error
-    }
-  }
-  throw failure
-}
-
-function describe({ backend, variant }: Plan, passedOver: readonly PassedOver[], programs: readonly Program[]): string[] {
+function describe({ backend, variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], programs: readonly Program[]): string[] {
+  const refusals = refused.map(({ candidate, error }) =>
+    ({ backend: candidate.backend.name, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
   return [
-    ...passedOver.map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
+    ...[...passedOver, ...refusals].map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
     `backend ${backend.name}${backends.length > 1 ? ` of ${backends.map(({ name }) => name).join(', ')}` : ''}`,
     ...programs.flatMap(program => program.log === undefined || program.log === '' ? [] : [`verifier log of ${program.name}:`, program.log]),
     ...variant.limits.map(limit => `note: ${limit}`),

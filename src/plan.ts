@@ -1,9 +1,9 @@
-import { assemble, type Assembly } from '../bpf-asm/index.js'
-import type { AttachType, MapSpec, ProgramType } from '../syscall/index.js'
-import { type Backend, backends, type Hook, type Point, type Variant } from './backend/index.js'
+import type { MapSpec } from '../syscall/index.js'
+import { type Backend, backends, type Hook, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
 import { type Call, callOf, type Context, type Filter, mapName } from './program/index.js'
+import { loadAt, type Point, pointName, programAt, type ProgramPlan, type TracerPlan } from './trace/index.js'
 
 /** What is asked of a plan. */
 export interface Request {
@@ -12,26 +12,10 @@ export interface Request {
   readonly maxFlows: number
 }
 
-/** A program, ready to be encoded. */
-export interface ProgramPlan {
-  readonly name: string
-  readonly hook: Point
-  /** What it is loaded as. */
-  readonly type: ProgramType
-  readonly attachType?: AttachType
-  /** The BTF id that it is loaded and attached for, where it is found by that. */
-  readonly btfId?: number
-  readonly assembly: Assembly
-}
-
 /** Everything that will be given to the kernel, as data: it can be printed, compared and tested without privileges. */
-export interface Plan {
+export interface Plan extends TracerPlan {
   readonly backend: Backend
   readonly variant: Variant
-  /** Maps to create. A socket storage's key and value types are described to the kernel when it is created. */
-  readonly maps: readonly MapSpec[]
-  /** In the order in which they are attached. */
-  readonly programs: readonly ProgramPlan[]
   /** Preferred backends that cannot be taken here. */
   readonly passedOver: readonly PassedOver[]
 }
@@ -83,51 +67,23 @@ export function makePlan(request: Request, facts: Facts): Plan {
 /** What a kernel lacks, in words. */
 function missingFor({ hooks, helper }: Variant, facts: Facts): string[] {
   return [
-    ...hooks.filter(({ on, optional }) => !optional && targetOf(on, facts) === undefined).map(({ on }) => hookName(on)),
+    ...hooks.filter(({ on, optional }) => !optional && callAt(on, facts) === undefined).map(({ on }) => pointName(on)),
     ...helper === undefined || facts.helper(helper) ? [] : [`helper bpf_${helper}`],
   ]
 }
 
-/** A hook as one reads it: `tracepoint sock_send_length`. */
-export function hookName(on: Point): string {
-  const [[kind, name] = []] = Object.entries(on)
-  return `${kindNames[kind as keyof typeof kindNames]} ${name}`
-}
-
-const kindNames = {
-  tracepoint: 'tracepoint', rawTracepoint: 'raw tracepoint', entry: 'entry of', exit: 'return of', kprobe: 'kprobe', iterator: 'iterator',
-} as const
-
-/** What a program at some point is loaded as, and how it sees what it is called with. */
-interface Target extends Pick<ProgramPlan, 'type' | 'attachType' | 'btfId'> {
-  readonly call: Call
-}
-
-/** Undefined when the kernel has no such point. */
-function targetOf(on: Point, facts: Facts): Target | undefined {
-  const tracing = (attachType: AttachType, btfId: number | undefined, params: readonly string[] = []): Target | undefined =>
-    btfId === undefined ? undefined : { type: 'tracing', attachType, btfId, call: callOf(params) }
-  const func = (name: string, attachType: AttachType) => {
-    const found = facts.func(name)
-    return tracing(attachType, found?.id, found?.params.map(({ name }) => name))
-  }
-  if ('tracepoint' in on) return tracing('trace_raw_tp', facts.tracepoint(on.tracepoint))
-  if ('iterator' in on) return tracing('trace_iter', facts.iterator(on.iterator))
-  if ('entry' in on) return func(on.entry, 'trace_fentry')
-  if ('exit' in on) return func(on.exit, 'trace_fexit')
-  if ('rawTracepoint' in on) {
-    return !facts.mayHaveTracepoint(on.rawTracepoint) ? undefined : { type: 'raw_tracepoint', call: callOf([]) }
-  }
-  if (facts.firstArgument === undefined || !facts.mayHaveFunction(on.kprobe)) return undefined
-  return { type: 'kprobe', call: { ...callOf([]), first: facts.firstArgument } }
+/** How a program at some point sees what it is called with; undefined when the kernel has no such point. */
+function callAt(on: Point, facts: Facts): Call | undefined {
+  if (loadAt(on, facts) === undefined) return undefined
+  if ('kprobe' in on) return facts.firstArgument === undefined ? undefined : { ...callOf([]), first: facts.firstArgument }
+  const func = 'entry' in on ? on.entry : 'exit' in on ? on.exit : undefined
+  return callOf((func === undefined ? undefined : facts.func(func))?.params.map(({ name }) => name) ?? [])
 }
 
 /** The program of a hook; none where the kernel lacks an optional point. */
 function program({ program: name, on, code }: Hook, context: Context, facts: Facts): ProgramPlan[] {
-  const target = targetOf(on, facts)
-  if (target === undefined) return []
-  const { call, ...load } = target
-  return [{ name, hook: on, ...load, assembly: assemble(code(context, call)) }]
+  const call = callAt(on, facts)
+  return call === undefined ? [] : [programAt(name, on, code(context, call), facts)]
 }
 
 function maps({ filter, access: { sockets } }: Context, maxFlows: number): MapSpec[] {

@@ -1,4 +1,5 @@
 import type { BpfMap, Kernel } from '../syscall/index.js'
+import { entries } from './trace/index.js'
 import { UsageError } from './usage-error.js'
 
 /** A set of ids that users keep in a pinned map and change while the tool runs: the keys are members, the values are never read. */
@@ -32,8 +33,8 @@ export const mntnsSet: SetKind = {
   mistake: 'no key can be the inode of a mount namespace; ids of cgroups belong to --cgroupmap',
 }
 
-/** Entries of a set that we make, as bcc makes it; of any set, entries that are looked at at once. */
-const entries = 1024
+/** Entries of a set that we make, as bcc makes it. */
+const room = 1024
 
 /** A set that the user named. */
 export interface NamedSet {
@@ -97,7 +98,7 @@ function findMap(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: s
 }
 
 function makeMap(kernel: Kernel, { name, valueSize }: SetKind): BpfMap {
-  return kernel.createMap({ name, type: 'hash', keySize: 8, valueSize, maxEntries: entries })
+  return kernel.createMap({ name, type: 'hash', keySize: 8, valueSize, maxEntries: room })
 }
 
 function refusal({ option }: SetKind, path: string, what: string, cause?: unknown): UsageError {
@@ -106,16 +107,12 @@ function refusal({ option }: SetKind, path: string, what: string, cause?: unknow
 
 /** One line about a set whose keys cannot be what the option says, or undefined. Sets may be larger than our memory. */
 export function mistaken(kind: SetKind, map: BpfMap): string | undefined {
-  const keys = new Uint8Array(8 * entries)
-  const values = new Uint8Array(map.valueSize * entries)
-  const view = new DataView(keys.buffer)
-  let members = 0
-  for (const batch = map.batch(); !batch.done;) {
-    const count = batch.next(keys, values)
-    for (let index = 0; index < count; index++) if (kind.plausible(view.getBigUint64(8 * index, true))) return undefined
-    members += count
+  let isEmpty = true
+  for (const [key] of entries(map)) {
+    if (kind.plausible(key.getBigUint64(0, true))) return undefined
+    isEmpty = false
   }
-  return members > 0 ? `${kind.option}: ${kind.mistake}` : undefined
+  return isEmpty ? undefined : `${kind.option}: ${kind.mistake}`
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -1,16 +1,13 @@
 import type { Aggregate, Sort } from './aggregate.js'
 import type { Frame, Row } from './row.js'
 import type { Session } from './session.js'
+import { type Clock as Timer, intervals } from './trace/index.js'
 
 /** The outside world of the tracer, apart from the kernel. */
-export interface Clock {
-  /** Monotonic seconds. */
-  now(): number
+export interface Clock extends Timer {
   date(): Date
   /** The line of /proc/loadavg, null when it cannot be read. */
   loadavg(): string | null
-  /** Resolves after `seconds`, or as soon as `signal` aborts. */
-  sleep(seconds: number, signal: AbortSignal): Promise<void>
   /** Calls back every `seconds` until the returned function is called. */
   every(seconds: number, callback: () => void): () => void
 }
@@ -33,16 +30,13 @@ export interface View {
 const watchEvery = 0.25
 
 /**
- * Yields a frame every interval, and a last one of the time so far when `stop` aborts. Deadlines are multiples of the interval since
- * the start, so that nothing adds up; those that passed while the consumer was busy are left out and their bytes are in the next
- * frame. Between frames the map is drained when closed connections take up much of it.
+ * Yields a frame every interval, and a last one of the time so far when `stop` aborts. Of intervals that passed while the consumer was
+ * busy the bytes are in the next frame. Between frames the map is drained when closed connections take up much of it.
  */
 export async function* trace(
   session: Session, aggregate: Aggregate, backend: string, clock: Clock, view: View, maxFlows: number, stop: AbortSignal, rowSize: number,
 ): AsyncGenerator<Frame> {
-  const start = clock.now()
-  let previous = { time: start, lost: session.stats().lost }
-  let deadline = start
+  let lostBefore = session.stats().lost
   let failure: unknown
   const unwatch = clock.every(watchEvery, () => {
     try {
@@ -54,32 +48,25 @@ export async function* trace(
     }
   })
   try {
-    for (let frames = 0; view.count === undefined || frames < view.count; frames++) {
-      const passed = Math.max(1, Math.ceil((clock.now() - deadline) / view.interval))
-      deadline += passed * view.interval
-      await clock.sleep(deadline - clock.now(), stop)
+    for await (const { length } of intervals(view.interval, { clock, count: view.count, stop })) {
       if (failure !== undefined) throw failure
-      // A stop that comes later, while the frame is shown, has a frame of its own.
-      const isLast = stop.aborted
-      const time = clock.now()
       aggregate.drain(session.flows)
       const { lost } = session.stats()
       const taken = aggregate.take(view.limit(), view.sort, view.byFamily)
       yield {
         time: clock.date(),
-        interval: time - previous.time,
+        interval: length,
         backend,
         loadavg: clock.loadavg(),
         rows: Array.from({ length: taken.count }, (_, index) => view.decode(taken.rows, index * rowSize)),
         total: taken.total,
         lost: {
-          events: lost.events - previous.lost.events,
-          rx: lost.rx - previous.lost.rx,
-          tx: lost.tx - previous.lost.tx,
+          events: lost.events - lostBefore.events,
+          rx: lost.rx - lostBefore.rx,
+          tx: lost.tx - lostBefore.tx,
         },
       }
-      previous = { time, lost }
-      if (isLast) return
+      lostBefore = lost
     }
   } finally {
     unwatch()

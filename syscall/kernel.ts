@@ -33,11 +33,16 @@ export interface Kernel {
   readonly open: number
 }
 
+/** The running kernel. Throws UnsupportedError when the native shim is not there. */
+export function openKernel(): Kernel {
+  return kernelThrough(loadNative())
+}
+
 /**
- * The kernel, through the native shim; tests pass another. Throws UnsupportedError when the shim is not there. Before Linux 5.11, which is
- * told by its `release`, maps and programs are locked memory: as much is allowed as possible, and what is not enough is refused later.
+ * The kernel, through the shim or what a test has in its place. Before Linux 5.11, which is told by its `release`, maps and programs are
+ * locked memory: as much is allowed as possible, and what is not enough is refused later.
  */
-export function openKernel(native: Native = loadNative(), release = kernelRelease(), kprobes?: KprobePlaces): Kernel {
+export function kernelThrough(native: Native, release = kernelRelease(), kprobes?: KprobePlaces): Kernel {
   const [major = 0, minor = 0] = release.split('.').map(part => parseInt(part))
   if (major < 5 || (major === 5 && minor < 11)) native.raiseMemlock()
   const descriptors = new Descriptors(native)

@@ -53,6 +53,8 @@ export interface BpfMap extends Descriptor {
   update(key: Uint8Array, value: Uint8Array, mode?: UpdateMode): void
   /** Whether the key was there. */
   delete(key: Uint8Array): boolean
+  /** Takes the next value out of a queue or stack, whose keys have no bytes; undefined when it is empty (since Linux 4.20). */
+  pop(): Uint8Array | undefined
   /** Makes it a file below a bpf file system, which keeps it alive. */
   pin(path: string): void
   /** Starts a walk (since Linux 5.6). */
@@ -131,6 +133,13 @@ function mapOf(native: Native, descriptor: Descriptor, { name, type, keySize, va
       const result = tryBpf(native, 'MAP_DELETE_ELEM', attrOf(mapElem, { map_fd: fd, key: key(at) }))
       if (result < 0 && result !== -ENOENT) throw new SyscallError('bpf(BPF_MAP_DELETE_ELEM)', -result)
       return result >= 0
+    },
+    pop() {
+      const value = new Uint8Array(valueSize)
+      const result = tryBpf(native, 'MAP_LOOKUP_AND_DELETE_ELEM', attrOf(mapElem, { map_fd: fd, value }))
+      if (result === -ENOENT) return undefined
+      if (result < 0) throw new SyscallError('bpf(BPF_MAP_LOOKUP_AND_DELETE_ELEM)', -result)
+      return value
     },
     pin(path) {
       bpf(native, 'OBJ_PIN', object, { pathname: cString(path), bpf_fd: fd })

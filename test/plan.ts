@@ -3,8 +3,9 @@ import * as assert from 'uvu/assert'
 import { type Assembly, type Btf, BtfError, encode, list, parseBtf } from '../bpf-asm/index.js'
 import { backends } from '../src/backend/index.js'
 import { dump } from '../src/dump.js'
-import { hookName, type Plan, PlanError } from '../src/plan.js'
+import { type Plan, PlanError } from '../src/plan.js'
 import { type Filter, mapName } from '../src/program/index.js'
+import { pointName } from '../src/trace/index.js'
 import { btfFixtures, distinct, planOf, plansOf, possible, without } from './fixture.js'
 import { matchesGolden } from './golden.js'
 
@@ -20,7 +21,7 @@ function outline({ variant, maps, programs }: Plan): string {
     `  with ${variant.needs}`,
     ...maps.map(({ name, type, keySize, valueSize, maxEntries }) => `    map ${name}: ${type}, ${keySize} -> ${valueSize} bytes, ${maxEntries}`),
     ...programs.map(({ name, hook, type, attachType, assembly }) =>
-      `    ${name}, ${hookName(hook)}: ${attachType === undefined ? type : `${type} ${attachType}`}, ${assembly.slots} slots`),
+      `    ${name}, ${pointName(hook)}: ${attachType === undefined ? type : `${type} ${attachType}`}, ${assembly.slots} slots`),
   ].join('\n')
 }
 
@@ -174,7 +175,7 @@ for (const machine of distinct) {
       const [name] = Object.values(on) as string[]
       const plans = lacking(name!)
       if (!optional) {
-        refused(plans, hookName(on))
+        refused(plans, pointName(on))
         continue
       }
       const left = (plans as readonly Plan[]).find(plan => plan.variant === variant)!.programs.map(({ name }) => name)

@@ -3,9 +3,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cgroupSet, mistaken, mntnsSet, openSet, pinSets, type SetKind } from '../src/set.js'
 import { UsageError } from '../src/usage-error.js'
-import { type Kernel, openKernel, SyscallError } from '../syscall/index.js'
+import { type Kernel, SyscallError } from '../syscall/index.js'
 import { batch, info, mapCreate, mapInfo, mapType, object } from '../syscall/uapi.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf, putField } from './syscall/fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
 
 const { EACCES, EINVAL, ENOENT, ENOTDIR, EPERM } = constants.errno
 const path = '/sys/fs/bpf/set'
@@ -24,13 +24,13 @@ function pinned(shape: Shape = {}, more: Answer = () => {}) {
     }
     return
   })
-  return { ...fake, kernel: openKernel(fake.native) }
+  return { ...fake, kernel: openFake(fake.native) }
 }
 
 /** A kernel that answers some commands with an errno. */
 function refusing(errnos: Partial<Record<Call['name'], number>>) {
   const fake = fakeKernel(({ name }) => errnos[name] === undefined ? undefined : -errnos[name])
-  return { ...fake, kernel: openKernel(fake.native) }
+  return { ...fake, kernel: openFake(fake.native) }
 }
 
 /** Anything may be pinned anywhere. */
@@ -105,7 +105,7 @@ test('when a set cannot be pinned the path is to blame, and none stays', () => {
     let pins = 0
     const { native } = fakeKernel(({ name }) => name === 'OBJ_GET' ? -ENOENT : name === 'OBJ_PIN' && ++pins === refused ? -EPERM : undefined)
     const removed: string[] = []
-    const sets = kinds.map(kind => openSet(openKernel(native), kind, `/${kind.name}`, () => true))
+    const sets = kinds.map(kind => openSet(openFake(native), kind, `/${kind.name}`, () => true))
     const error = failureOf(() => pinSets(sets, path => void removed.push(path)))
     assert.instance(error, UsageError)
     const { option, name } = kinds[refused - 1]!

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 /** Folders that only their index.ts is the door of. */
-const houses = ['bpf-asm', 'syscall', 'src/program', 'src/backend', 'src/format', 'src/measure']
+const houses = ['bpf-asm', 'syscall', 'src/program', 'src/backend', 'src/format', 'src/measure', 'src/trace']
 
 /**
  * Who may import what: the first entry that is the file or a folder that holds it. What is not named may not be
@@ -13,31 +13,32 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['syscall/', ['node:']],
   ['src/layout', []],
   ['src/wasm/', ['src/layout']],
+  ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall']],
   ['src/row', []],
   ['src/address', []],
   ['src/usage-error', []],
-  ['src/aggregate', ['node:fs', 'src/layout']],
+  ['src/aggregate', ['node:fs', 'src/layout', 'src/trace']],
   ['src/check', ['src/usage-error']],
   ['src/command-line', ['yargs', 'src/usage-error']],
   ['src/column', ['src/row', 'src/layout', 'src/aggregate', 'src/address']],
   ['src/grouping', ['src/column', 'src/row', 'src/layout', 'src/aggregate', 'src/address']],
   ['src/format/', ['src/row', 'src/column', 'src/grouping']],
   ['src/program/', ['bpf-asm', 'src/layout']],
-  ['src/backend/', ['bpf-asm', 'src/program']],
+  ['src/backend/', ['bpf-asm', 'src/program', 'src/trace']],
   ['src/measure/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program']],
-  ['src/facts', ['bpf-asm', 'src/program']],
-  ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program']],
-  ['src/session', ['bpf-asm', 'syscall', 'src/layout', 'src/plan', 'src/program']],
+  ['src/facts', ['bpf-asm', 'src/program', 'src/trace']],
+  ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program', 'src/trace']],
+  ['src/session', ['syscall', 'src/layout', 'src/plan', 'src/program', 'src/trace']],
   ['src/advice', ['syscall']],
-  ['src/set', ['syscall', 'src/usage-error']],
-  ['src/dump', ['bpf-asm', 'src/plan']],
-  ['src/tracer', ['src/aggregate', 'src/row', 'src/session']],
+  ['src/set', ['syscall', 'src/trace', 'src/usage-error']],
+  ['src/dump', ['bpf-asm', 'src/plan', 'src/trace']],
+  ['src/tracer', ['src/aggregate', 'src/row', 'src/session', 'src/trace']],
   ['src/options', [
     'node:fs', 'src/aggregate', 'src/backend', 'src/check', 'src/command-line', 'src/format', 'src/grouping',
     'src/usage-error',
   ]],
   ['src/main', ['bpf-asm', 'syscall', 'src/']],
-  ['src/cli', ['node:', 'syscall', 'src/main', 'src/measure']],
+  ['src/cli', ['node:', 'syscall', 'src/main', 'src/measure', 'src/trace']],
   ['test/', ['node:', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   ['tools/', ['node:', 'bpf-asm', 'syscall', 'src/', 'tools/']],
 ]

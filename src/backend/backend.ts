@@ -1,16 +1,6 @@
 import type { Code } from '../../bpf-asm/index.js'
 import type { Access, Call, Context, Field } from '../program/index.js'
-
-/** Where a program runs. Typed tracepoints, entries, exits and iterators are found in the kernel's BTF, the others by name. */
-export type Point =
-  | { readonly tracepoint: string }
-  | { readonly rawTracepoint: string }
-  /** Of a function, by ftrace. */
-  | { readonly entry: string }
-  | { readonly exit: string }
-  | { readonly kprobe: string }
-  /** Runs once at the start. */
-  | { readonly iterator: string }
+import type { Point } from '../trace/index.js'
 
 export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */

@@ -3,7 +3,7 @@ import { fentry } from './fentry.js'
 import { kprobe } from './kprobe.js'
 import { tracepoint } from './tracepoint.js'
 
-export type { Backend, Hook, Point, Variant } from './backend.js'
+export type { Backend, Hook, Variant } from './backend.js'
 
 /** All backends, the preferred one first. */
 export const backends: readonly Backend[] = [fentry, kprobe, tracepoint]

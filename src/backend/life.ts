@@ -1,5 +1,6 @@
 import { destroyed, seedFile, seedSocket, stateSet } from '../program/index.js'
-import type { Hook, Point } from './backend.js'
+import type { Point } from '../trace/index.js'
+import type { Hook } from './backend.js'
 
 /** A connection from its beginning to its end: what every variant needs of tracepoints, typed or raw. */
 export const lifeAt = (at: (tracepoint: string) => Point): readonly Hook[] => [

@@ -1,5 +1,6 @@
 import { probed, released } from '../program/index.js'
-import type { Point, Variant } from './backend.js'
+import type { Point } from '../trace/index.js'
+import type { Variant } from './backend.js'
 import { lifeAt, rawPoint, seedsIfAny } from './life.js'
 import { limit } from './limit.js'
 

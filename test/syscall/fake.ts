@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { fieldOf, type Layout } from '../../syscall/attr.js'
 import type { Command } from '../../syscall/call.js'
 import { Descriptors } from '../../syscall/fd.js'
-import { type Kernel, openKernel } from '../../syscall/kernel.js'
+import { type Kernel, kernelThrough } from '../../syscall/kernel.js'
 import type { Native, Pointer, SocketCall } from '../../syscall/native.js'
 import { command } from '../../syscall/uapi.js'
 
@@ -70,7 +70,7 @@ const pmu = fileURLToPath(new URL('../../../test/fixture/kprobe-pmu', import.met
 
 /** Opens a fake kernel as one of a release of our days, with a kprobe PMU, whatever the machine has that the tests run on. */
 export function openFake(native: Native): Kernel {
-  return openKernel(native, '6.18.0', { pmu, tracing: [] })
+  return kernelThrough(native, '6.18.0', { pmu, tracing: [] })
 }
 
 /** A number in a call's attribute. */

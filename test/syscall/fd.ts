@@ -2,8 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { attachIterator } from '../../syscall/link.js'
 import { loadProgram } from '../../syscall/prog.js'
-import { openKernel } from '../../syscall/index.js'
-import { fakeKernel } from './fake.js'
+import { fakeKernel, openFake } from './fake.js'
 
 test('a descriptor is counted while it is open, and closed once however often it is given back', () => {
   const { native, descriptors, made, closed } = fakeKernel()
@@ -27,7 +26,7 @@ test('a descriptor that the kernel fails to close is not open any more', () => {
 
 test('everything that a kernel hands out is counted as open until it is closed', () => {
   const { native, made, closed } = fakeKernel()
-  const kernel = openKernel(native)
+  const kernel = openFake(native)
   const program = kernel.loadProgram({ name: 'p', type: 'tracing', insns: new Uint8Array(16), license: 'GPL' })
   const resources = [
     kernel.createMap({ name: 'm', type: 'hash', keySize: 4, valueSize: 8, maxEntries: 1 }),

@@ -1,13 +1,13 @@
 import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openKernel } from '../../syscall/index.js'
+import { kernelThrough } from '../../syscall/kernel.js'
 import { fakeKernel } from './fake.js'
 
 /** How often a kernel of this release is asked for locked memory, and what it answers. */
 function raisesOn(release: string | undefined, result = 0): number {
   let raises = 0
-  const kernel = openKernel({ ...fakeKernel().native, raiseMemlock: () => (raises++, result) }, release)
+  const kernel = kernelThrough({ ...fakeKernel().native, raiseMemlock: () => (raises++, result) }, release)
   kernel.createMap({ name: 'm', type: 'hash', keySize: 4, valueSize: 4, maxEntries: 1 }).close()
   assert.is(kernel.open, 0)
   return raises

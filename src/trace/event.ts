@@ -1,0 +1,66 @@
+import { add, atomicAdd, call, type Code, jeq, label, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3 } from '../../bpf-asm/index.js'
+import type { MapSpec } from '../../syscall/index.js'
+import type { Tracer } from './start.js'
+
+/** The map beside a queue that counts what found no room in it. */
+const lostName = (queue: string) => `${queue}_lost`
+
+/**
+ * The maps for events of `size` bytes on their way from a program to user space, of which `room` can wait: a queue, which the kernel locks
+ * itself, so that any number of processors may write while it is read (since Linux 4.20), and a count of those that found it full. `queue`
+ * is the name, of at most 10 characters.
+ */
+export function eventMaps(queue: string, size: number, room = 16384): readonly MapSpec[] {
+  return [
+    { name: queue, type: 'queue', keySize: 0, valueSize: size, maxEntries: room },
+    { name: lostName(queue), type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 },
+  ]
+}
+
+/** Sends the event that begins at `at` of the stack, or counts it as lost. Clobbers r0 to r5; once in a program for each queue. */
+export function emit(queue: string, at: number): Code {
+  const sent = `${queue}_sent`
+  return [
+    note(`send the event to user space, by the queue ${queue}`, loadMap(r1, queue)),
+    mov(r2, r10),
+    add(r2, at),
+    mov(r3, 0),
+    call('map_push_elem'),
+    jeq(r0, 0, sent),
+    note('it found no room', loadMapValue(r1, lostName(queue), 0)),
+    mov(r2, 1),
+    atomicAdd('u64', r1, 0, r2),
+    label(sent),
+  ]
+}
+
+/** The reader's end of a queue. */
+export interface Events {
+  /** Takes the events that wait, in the order in which they were sent, at most as many as the queue holds. Throws SyscallError. */
+  take(): IterableIterator<DataView>
+  /** How many were lost since it was asked last. */
+  lost(): number
+}
+
+export function eventsOf(tracer: Tracer, queue: string): Events {
+  const events = tracer.map(queue)
+  const lost = tracer.map(lostName(queue))
+  let told = 0
+  return {
+    *take() {
+      // No longer than that: those who send may be faster than we.
+      for (let left = events.maxEntries; left > 0; left--) {
+        const event = events.pop()
+        if (event === undefined) return
+        yield new DataView(event.buffer)
+      }
+    },
+    lost() {
+      const value = lost.lookup(new Uint8Array(4))
+      if (value === undefined) throw new Error('an array map lost its value')
+      const before = told
+      told = Number(new DataView(value.buffer).getBigUint64(0, true))
+      return told - before
+    },
+  }
+}
