@@ -25,7 +25,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/format/', ['src/row', 'src/column', 'src/grouping']],
   ['src/program/', ['bpf-asm', 'src/layout']],
   ['src/backend/', ['bpf-asm', 'src/program', 'src/trace']],
-  ['src/measure/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program']],
+  ['src/measure/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program', 'src/trace']],
   ['src/facts', ['bpf-asm', 'src/program', 'src/trace']],
   ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program', 'src/trace']],
   ['src/session', ['syscall', 'src/layout', 'src/plan', 'src/program', 'src/trace']],

@@ -3,6 +3,7 @@ import {
   r10, r2, r3, r6, r7, r8, r9, type Register, store,
 } from '../../bpf-asm/index.js'
 import type { BpfMap, Kernel } from '../../syscall/index.js'
+import { Scope } from '../trace/index.js'
 
 /** Bytes of the kernel's memory. */
 export interface Block {
@@ -45,29 +46,22 @@ const state = { synSent: 2, listen: 10 } as const
  * `clock`, change its state.
  */
 export function openMemory(kernel: Kernel, name: string, clock: { turn(): void }): Memory {
-  const opened: { close(): void }[] = []
-  const own = <T extends { close(): void }>(resource: T) => {
-    opened.push(resource)
-    return resource
-  }
-  const close = () => {
-    for (const resource of opened.splice(0).reverse()) resource.close()
-  }
+  const scope = new Scope()
   try {
-    const control = own(kernel.createMap({ name: 'control', type: 'array', keySize: 4, valueSize: Control.size, maxEntries: 1 }))
-    const pieces = own(kernel.createMap({ name: 'pieces', type: 'array', keySize: 4, valueSize: pieceSize, maxEntries: most }))
+    const control = scope.own(kernel.createMap({ name: 'control', type: 'array', keySize: 4, valueSize: Control.size, maxEntries: 1 }))
+    const pieces = scope.own(kernel.createMap({ name: 'pieces', type: 'array', keySize: 4, valueSize: pieceSize, maxEntries: most }))
     const watch = (program: string, tracepoint: string, code: Code) => {
       const assembly = assemble(code)
       const insns = encode(assembly, { control: control.fd, pieces: pieces.fd })
-      const loaded = own(kernel.loadProgram({ name: program, type: 'raw_tracepoint', insns, notes: assembly.notes, license: 'GPL' }))
-      own(kernel.attachRawTracepoint(loaded, tracepoint))
+      const loaded = scope.own(kernel.loadProgram({ name: program, type: 'raw_tracepoint', insns, notes: assembly.notes, license: 'GPL' }))
+      scope.own(kernel.attachRawTracepoint(loaded, tracepoint))
     }
     watch('measure_task', 'task_rename', renamed())
     watch('measure_packet', 'net_dev_queue', queued())
     watch('measure_socket', 'inet_sock_set_state', stateSet())
-    return { ...memoryOf(control, pieces, name, clock), close }
+    return { ...memoryOf(control, pieces, name, clock), close: () => scope.close() }
   } catch (error) {
-    close()
+    scope.close()
     throw error
   }
 }

@@ -1,4 +1,5 @@
 import { type Address, type BpfMap, type Kernel, type Socket, SyscallError } from '../../syscall/index.js'
+import { Scope } from '../trace/index.js'
 import type { Memory } from './memory.js'
 import { type Known, knownFlags, pointersOf, type Sight, type SocketSight } from './pin.js'
 
@@ -71,13 +72,9 @@ export interface Sights {
 export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: number) => number): Sights {
   const sights: SocketSight[] = []
   const packets: Sight<{ readonly socket: bigint }>[] = []
-  const opened: { close(): void }[] = []
-  const own = <T extends { close(): void }>(resource: T) => {
-    opened.push(resource)
-    return resource
-  }
+  const scope = new Scope()
   let connections = 0
-  const open = (spec: Parameters<Kernel['openSocket']>[0]) => own(kernel.openSocket(spec))
+  const open = (spec: Parameters<Kernel['openSocket']>[0]) => scope.own(kernel.openSocket(spec))
 
   /** An address of its own, of those that the loopback interface has all of. */
   function loopback(version: 4 | 6, port = 0): Address {
@@ -115,7 +112,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     const listener = listen(version, [backlog + 1, backlog], buffer)
     const client = configured(open({ family: version }), { family: version, locks, flags })
     const address = memory.socketOf(() => client.connect(listener.at))
-    const server = own(listener.socket.accept())
+    const server = scope.own(listener.socket.accept())
     server.setOption(tcpLevel.level, tcpLevel.noDelay, 1)
     const { bytes, port } = client.localAddress()
     const known: Known = {
@@ -306,7 +303,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
   function share(manner: Manner): void {
     let map: BpfMap
     try {
-      map = own(kernel.createMap({ name: 'shared', type: 'sockmap', keySize: 4, valueSize: 4, maxEntries: 1 }))
+      map = scope.own(kernel.createMap({ name: 'shared', type: 'sockmap', keySize: 4, valueSize: 4, maxEntries: 1 }))
     } catch (error) {
       if (error instanceof SyscallError && error.code === 'EINVAL') return
       throw error
@@ -350,7 +347,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     listenMptcp()
     return { sockets: sights, packets }
   } finally {
-    for (const resource of opened.reverse()) resource.close()
+    scope.close()
   }
 }
 
