@@ -127,7 +127,7 @@ function program({ program: name, on, code }: Hook, context: Context, facts: Fac
   const target = targetOf(on, facts)
   if (target === undefined) return []
   const { call, ...load } = target
-  return [{ name, hook: on, ...load, assembly: assemble(code(context, call)) }]
+  return [{ name, hook: on, ...load, assembly: assemble(() => code(context, call)) }]
 }
 
 function maps({ filter, access: { sockets } }: Context, maxFlows: number): MapSpec[] {
