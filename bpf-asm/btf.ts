@@ -88,6 +88,7 @@ export function parseBtf(bytes: Uint8Array): Btf {
   const { words, strings } = sections(bytes)
   const { starts, types, byKind } = index(words)
   const found = new Map<string, number>()
+  const places = new Map<string, Place | undefined>()
   const encoder = new TextEncoder()
   const decoder = new TextDecoder()
 
@@ -196,15 +197,21 @@ export function parseBtf(bytes: Uint8Array): Btf {
   }
 
   function findMember(struct: string, path: string): Member | undefined {
+    const place = placeOf(struct, path)
+    return place === undefined ? undefined : memberAt(place)
+  }
+
+  /** Paths that start alike are walked once. */
+  function placeOf(struct: string, path: string): Place | undefined {
+    const key = `${struct} ${path}`
+    if (places.has(key)) return places.get(key)
+    const dot = path.lastIndexOf('.')
     const start = find(struct, [Kind.struct, Kind.union])
-    if (start === undefined) return undefined
-    let place: Place = { bit: 0, type: start, bits: 0 }
-    for (const name of path.split('.')) {
-      const next = step(strip(place.type), encoder.encode(name))
-      if (next === undefined) return undefined
-      place = { ...next, bit: place.bit + next.bit }
-    }
-    return memberAt(place)
+    const outer = dot >= 0 ? placeOf(struct, path.slice(0, dot)) : start === undefined ? undefined : { bit: 0, type: start, bits: 0 }
+    const inner = outer && step(strip(outer.type), encoder.encode(path.slice(dot + 1)))
+    const place = outer && inner && { ...inner, bit: outer.bit + inner.bit }
+    places.set(key, place)
+    return place
   }
 
   function memberAt({ bit, type, bits }: Place): Member {

@@ -55,7 +55,7 @@ export interface Output {
 export async function main(argv: readonly string[], world: World): Promise<number> {
   let verbose = false
   try {
-    const request = parseOptions(argv)
+    const request = await parseOptions(argv)
     if ('text' in request) {
       await world.out.write(request.text)
       return 0
