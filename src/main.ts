@@ -8,6 +8,7 @@ import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './plan.js'
+import { probe } from './probe.js'
 import { type Field, fieldsOf, mapName } from './program/index.js'
 import { startSession, type Surroundings } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
@@ -97,7 +98,7 @@ async function run(options: Options, world: World): Promise<void> {
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
     const { plan, session, passedOver } =
-      startFirst(plans, kernel, { maps, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined })
+      startFirst(plans, options.backend === 'auto', kernel, { maps, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined })
     own(session)
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
@@ -174,12 +175,14 @@ function openCgroup(world: World, path: string) {
   return cgroup
 }
 
-/** Starts the first plan that this kernel takes. Throws the last one's error when it takes none. */
-function startFirst(plans: Iterable<Plan>, kernel: Kernel, surroundings: Surroundings) {
+/** Starts the first plan that this kernel takes. Throws the last one's error when it takes none. `isChoice`: whether there are others. */
+function startFirst(plans: Iterable<Plan>, isChoice: boolean, kernel: Kernel, surroundings: Surroundings) {
   const refused: PassedOver[] = []
   let failure: unknown
   for (const plan of plans) {
     try {
+      const answer = isChoice ? probe(plan, kernel) : { takes: undefined }
+      if (answer.takes === false) throw answer.error
       return { plan, session: startSession(plan, kernel, surroundings), passedOver: [...plan.passedOver, ...refused] }
     } catch (error) {
       if (!(error instanceof SyscallError || error instanceof UnsupportedError)) throw error

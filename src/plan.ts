@@ -127,7 +127,16 @@ function program({ program: name, on, code }: Hook, context: Context, facts: Fac
   const target = targetOf(on, facts)
   if (target === undefined) return []
   const { call, ...load } = target
-  return [{ name, hook: on, ...load, assembly: assemble(() => code(context, call)) }]
+  let assembly: Assembly | undefined
+  return [{
+    name,
+    hook: on,
+    ...load,
+    // Not before it is wanted, for a plan may be given up before.
+    get assembly() {
+      return assembly ??= assemble(() => code(context, call))
+    },
+  }]
 }
 
 function maps({ filter, access: { sockets } }: Context, maxFlows: number): MapSpec[] {

@@ -84,7 +84,7 @@ function specOf({ name, type, attachType, btfId, assembly }: ProgramPlan, fds: R
   }
 }
 
-function attach(kernel: Kernel, program: Program, on: ProgramPlan['hook']): Descriptor {
+export function attach(kernel: Kernel, program: Program, on: ProgramPlan['hook']): Descriptor {
   if ('rawTracepoint' in on) return kernel.attachRawTracepoint(program, on.rawTracepoint)
   return 'kprobe' in on ? kernel.attachKprobe(program, on.kprobe) : kernel.attachTracing(program)
 }

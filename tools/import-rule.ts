@@ -28,6 +28,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/facts', ['bpf-asm', 'src/program']],
   ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program']],
   ['src/session', ['bpf-asm', 'syscall', 'src/layout', 'src/plan', 'src/program']],
+  ['src/probe', ['bpf-asm', 'syscall', 'src/plan', 'src/session']],
   ['src/advice', ['syscall']],
   ['src/set', ['syscall', 'src/usage-error']],
   ['src/dump', ['bpf-asm', 'src/plan']],
