@@ -3,7 +3,7 @@ import type { AttachType, MapSpec, ProgramType } from '../syscall/index.js'
 import { type Backend, backends, type Hook, type Point, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, type Filter, mapName } from './program/index.js'
+import { type Call, callOf, type Context, type Filter, mapName, pocketSize } from './program/index.js'
 
 /** What is asked of a plan. */
 export interface Request {
@@ -63,7 +63,7 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
         continue
       }
       const field = facts.field()
-      const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls }
+      const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls, pocket: variant.pocket }
       const programs = variant.hooks.flatMap(hook => program(hook, context, facts))
       made++
       yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver: [...passedOver] }
@@ -95,7 +95,7 @@ export function hookName(on: Point): string {
 }
 
 const kindNames = {
-  tracepoint: 'tracepoint', rawTracepoint: 'raw tracepoint', entry: 'entry of', exit: 'return of', kprobe: 'kprobe', iterator: 'iterator',
+  tracepoint: 'tracepoint', rawTracepoint: 'raw tracepoint', entry: 'entry of', exit: 'return of', kprobe: 'kprobe', iterator: 'iterator', sweep: 'sweep of',
 } as const
 
 /** What a program at some point is loaded as, and how it sees what it is called with. */
@@ -113,6 +113,7 @@ function targetOf(on: Point, facts: Facts): Target | undefined {
   }
   if ('tracepoint' in on) return tracing('trace_raw_tp', facts.tracepoint(on.tracepoint))
   if ('iterator' in on) return tracing('trace_iter', facts.iterator(on.iterator))
+  if ('sweep' in on) return tracing('trace_iter', facts.iterator(on.sweep))
   if ('entry' in on) return func(on.entry, 'trace_fentry')
   if ('exit' in on) return func(on.exit, 'trace_fexit')
   if ('rawTracepoint' in on) {
@@ -139,11 +140,11 @@ function program({ program: name, on, code }: Hook, context: Context, facts: Fac
   }]
 }
 
-function maps({ filter, access: { sockets } }: Context, maxFlows: number): MapSpec[] {
+function maps({ filter, pocket, access: { sockets } }: Context, maxFlows: number): MapSpec[] {
   const own: MapSpec[] = [
     { name: mapName.flows, type: 'hash', keySize: Key.size, valueSize: Value.size, maxEntries: maxFlows },
     {
-      name: mapName.sockets, type: sockets.type, keySize: sockets.keySize, valueSize: Value.pid, maxEntries: sockets.room(maxFlows),
+      name: mapName.sockets, type: sockets.type, keySize: sockets.keySize, valueSize: pocket ? pocketSize : Value.pid, maxEntries: sockets.room(maxFlows),
       flags: sockets.flags,
     },
     { name: mapName.stats, type: 'array', keySize: 4, valueSize: Stat.size, maxEntries: 1 },

@@ -58,12 +58,20 @@ export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, 
     if (cgroup !== undefined) map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup).buffer))
     const fds = Object.fromEntries(Object.entries(maps).map(([name, { fd }]) => [name, fd]))
     const loaded = plan.programs.map(program => ({ plan: program, program: own(kernel.loadProgram({ ...specOf(program, fds), ...(logLevel === undefined ? {} : { logLevel }) })) }))
-    for (const { plan: { hook }, program } of loaded) if (!('iterator' in hook)) own(attach(kernel, program, hook))
+    for (const { plan: { hook }, program } of loaded) if (!('iterator' in hook || 'sweep' in hook)) own(attach(kernel, program, hook))
+    const sweeps = loaded.filter(({ plan: { hook } }) => 'sweep' in hook)
+      .map(({ program }) => own(kernel.attachIterator(program, map(mapName.sockets))))
     const iterators = loaded.filter(({ plan: { hook } }) => 'iterator' in hook)
     for (const { program } of iterators) run(kernel, program)
     // Without iterators what was there before us is never known.
     if (iterators.length > 0) map(mapName.found).update(new Uint8Array(4), Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0))
-    return { flows: map(mapName.flows), programs: loaded.map(({ program }) => program), stats: () => readStats(map(mapName.stats)), close }
+    const flows = map(mapName.flows)
+    const programs = loaded.map(({ program }) => program)
+    const batch = () => {
+      for (const sweep of sweeps) sweep.read()
+      return flows.batch()
+    }
+    return { flows: { ...flows, batch }, programs, stats: () => readStats(map(mapName.stats)), close }
   } catch (error) {
     close()
     throw error

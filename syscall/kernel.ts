@@ -25,8 +25,8 @@ export interface Kernel {
   attachRawTracepoint(program: Program, name: string): Descriptor
   /** Attaches a kprobe program to the entry of a function. Throws SyscallError, UnsupportedError. */
   attachKprobe(program: Program, symbol: string): Descriptor
-  /** Attaches an iterator. Throws SyscallError. */
-  attachIterator(program: Program): Iterator
+  /** Attaches an iterator, over this map if it is one over the elements of a map. Throws SyscallError. */
+  attachIterator(program: Program, map?: BpfMap): Iterator
   /** Opens a socket whose calls block, as Node's do not. Throws SyscallError. */
   openSocket(spec: SocketSpec): Socket
   /** Descriptors that are open now. */
@@ -49,7 +49,7 @@ export function openKernel(native: Native = loadNative(), release = kernelReleas
     attachTracing: program => attachTracing(descriptors, program),
     attachRawTracepoint: (program, name) => attachRawTracepoint(descriptors, program, name),
     attachKprobe: (program, symbol) => attachKprobe(descriptors, program, symbol, kprobes),
-    attachIterator: program => attachIterator(descriptors, program),
+    attachIterator: (program, map) => attachIterator(descriptors, program, map),
     openSocket: spec => openSocket(descriptors, spec),
     get open() {
       return descriptors.open

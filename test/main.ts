@@ -251,9 +251,10 @@ for (const one of choices) {
     assert.is(await main(args('-c', '/c', '--cgroupmap', '/1', '--mntnsmap', '/2', '1', '1'), fake.world), 0)
     assert.is(fake.kernel.open, 0)
     assert.equal(order.slice(-3), ['101', '100', 'cgroup'])
-    // The BTF of a socket storage and the iterators are closed before.
+    // The BTF of a socket storage and the iterators are closed before, and what sweeps before the one walk.
     const storages = plan.maps.filter(({ type }) => type === 'sk_storage').length
-    const session = order.slice(storages + 2 * plan.programs.filter(({ hook }) => 'iterator' in hook).length, -1).map(Number)
+    const sweeps = plan.programs.filter(({ hook }) => 'sweep' in hook).length
+    const session = order.slice(storages + 2 * plan.programs.filter(({ hook }) => 'iterator' in hook).length + sweeps, -1).map(Number)
     assert.ok(session.slice(1).every((fd, index) => fd < session[index]!), session.join(' '))
   })
 

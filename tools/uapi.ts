@@ -29,7 +29,7 @@ const structs = [
   { name: 'info', type: 'bpf_attr', in: 'info', fields: ['bpf_fd', 'info_len', 'info'] },
   { name: 'rawTracepoint', type: 'bpf_attr', in: 'raw_tracepoint', fields: ['name', 'prog_fd'] },
   { name: 'btfLoad', type: 'bpf_attr', fields: ['btf', 'btf_log_buf', 'btf_size', 'btf_log_size', 'btf_log_level'] },
-  { name: 'linkCreate', type: 'bpf_attr', in: 'link_create', fields: ['prog_fd', 'target_fd', 'attach_type', 'flags'] },
+  { name: 'linkCreate', type: 'bpf_attr', in: 'link_create', fields: ['prog_fd', 'target_fd', 'attach_type', 'flags', 'iter_info', 'iter_info_len'] },
   { name: 'iterCreate', type: 'bpf_attr', in: 'iter_create', fields: ['link_fd', 'flags'] },
   { name: 'mapInfo', type: 'bpf_map_info', fields: ['type', 'id', 'key_size', 'value_size', 'max_entries', 'map_flags', 'name'] },
   { name: 'progInfo', type: 'bpf_prog_info', fields: ['type', 'id', 'jited_prog_len', 'xlated_prog_len', 'jited_prog_insns', 'xlated_prog_insns', 'name', 'run_time_ns', 'run_cnt', 'recursion_misses', 'verified_insns'] },

@@ -11,6 +11,8 @@ export type Point =
   | { readonly kprobe: string }
   /** Runs once at the start. */
   | { readonly iterator: string }
+  /** Runs over what `mapName.sockets` holds, before each walk over the flows. */
+  | { readonly sweep: string }
 
 export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */
@@ -22,7 +24,7 @@ export interface Hook {
 }
 
 /** Hooks that together count every byte. */
-export interface Variant extends Pick<Context, 'locked' | 'calls'> {
+export interface Variant extends Pick<Context, 'locked' | 'calls' | 'pocket'> {
   /** What a kernel needs that has all hooks. */
   readonly needs: string
   /** A helper that came with the Linux version from which on programs may do what these do, where hooks alone do not tell. */

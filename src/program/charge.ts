@@ -7,6 +7,7 @@ import { lookup } from './access.js'
 import { amount, type Context, flow, mapName, stack, task } from './context.js'
 import { insert } from './enter.js'
 import { admit, choosesProcesses } from './filter.js'
+import { makePocket } from './pocket.js'
 import { count } from './stat.js'
 
 /** What was moved and is to be charged: code that adds it to counters of bytes sent and received. Clobbers r3. */
@@ -33,7 +34,7 @@ const filtered = Pid.filtered | 0
  * Charges what was moved to the current process, which is at work on the socket. The first process that moves bytes owns the entry and
  * is charged in it; any other gets an entry of its own beside it. Ends the program.
  */
-export function chargeCurrent(context: Context, moved: Moved): Code {
+export function chargeCurrent(context: Context, moved: Moved, { pockets = false } = {}): Code {
   const { field, filter, access, locked } = context
   return [
     access.current(),
@@ -46,12 +47,14 @@ export function chargeCurrent(context: Context, moved: Moved): Code {
     jne(r2, r1, 'other'),
     label('own'),
     load(r2, 'u32', flow, Value.last),
+    pockets ? store('u32', r10, stack.filterKey, r2) : [],
     jeq(r2, r1, 'named'),
     store('u32', flow, Value.last, r1),
     label('named'),
     refreshComm(context, 'count'),
     label('count'),
     moved(flow, Value.tx, Value.rx),
+    pockets ? [load(r1, 'u32', r10, stack.filterKey), makePocket(context)] : [],
     leave(),
 
     label('other'),
