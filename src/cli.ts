@@ -17,6 +17,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 // Whoever does not read what is told on stderr does not end the program.
 process.stderr.on('error', () => {})
 
+function usage() {
+  const { user, system } = process.cpuUsage()
+  return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }
+}
+
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
@@ -35,6 +40,7 @@ const world: World = {
   arch: process.arch,
   clock: {
     now: () => performance.now() / 1000,
+    cpu: () => usage().cpu,
     date: () => new Date(),
     // Where a container's runtime masks it, it is empty.
     loadavg: () => readText('/proc/loadavg')?.trimEnd() || null,
@@ -63,10 +69,7 @@ const world: World = {
     }
   },
   remove: unlinkSync,
-  usage: () => {
-    const { user, system } = process.cpuUsage()
-    return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }
-  },
+  usage,
   stop: stop.signal,
 }
 

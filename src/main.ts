@@ -6,6 +6,7 @@ import { backends } from './backend/index.js'
 import { dump } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
+import type { Cost } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './plan.js'
 import { probe } from './probe.js'
@@ -93,6 +94,10 @@ async function run(options: Options, world: World): Promise<void> {
       own(set.map)
       sets[name] = set
     }
+    if (options.verbose) {
+      const statistics = kernel.enableStats()
+      if (statistics !== undefined) own(statistics)
+    }
     // What the user wrote is checked: from here on it is the kernel that refuses.
     const plans = makePlans(request, await factsFor(options, world, () => kernel))
     const aggregate = await loadAggregate(options.grouping.mask())
@@ -128,7 +133,7 @@ async function run(options: Options, world: World): Promise<void> {
         warned = true
       }
       await world.out.write(format.frame(frame, { clear, ...size(), summary: options.summary, grouping }))
-      if (options.verbose) world.tell(cost(world, aggregate.flows))
+      if (options.verbose) world.tell(costText(frame.cost, aggregate.flows, world))
     }
   } finally {
     for (const resource of opened.reverse()) resource.close()
@@ -202,9 +207,16 @@ function describe({ backend, variant }: Plan, passedOver: readonly PassedOver[],
   ]
 }
 
-function cost({ usage }: World, flows: number): string {
-  const { cpu, rss } = usage()
-  return `flows ${flows}, cpu ${cpu.toFixed(3)} s, memory ${(rss / 1024 / 1024).toFixed(1)} MiB`
+/** The line of `-v` under each frame. */
+function costText({ cpu, drain, runs, run }: Cost, flows: number, { usage }: World): string {
+  const total = usage()
+  return [
+    `flows ${flows}`,
+    `cpu ${(100 * cpu).toFixed(1)} %, ${total.cpu.toFixed(3)} s in all`,
+    `drain ${(1000 * drain).toFixed(1)} ms`,
+    ...runs === null || run === null ? [] : [`programs ran ${runs} times, ${(1000 * run).toFixed(1)} ms`],
+    `memory ${(total.rss / 1024 / 1024).toFixed(1)} MiB`,
+  ].join(', ')
 }
 
 function isClosedPipe(error: unknown): boolean {

@@ -10,6 +10,8 @@ export interface Session {
   readonly programs: readonly Program[]
   /** What the programs say about themselves, cumulative. */
   stats(): Stats
+  /** How often the programs ran and how long, cumulative; zero while the kernel keeps no statistics. */
+  runs(): { readonly count: number; readonly seconds: number }
   /** Detaches and unloads everything; nothing stays in the kernel. */
   close(): void
 }
@@ -71,7 +73,7 @@ export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, 
       for (const sweep of sweeps) sweep.read()
       return flows.batch()
     }
-    return { flows: { ...flows, batch }, programs, stats: () => readStats(map(mapName.stats)), close }
+    return { flows: { ...flows, batch }, programs, stats: () => readStats(map(mapName.stats)), runs: () => runsOf(programs), close }
   } catch (error) {
     close()
     throw error
@@ -114,6 +116,14 @@ function createStorage(kernel: Kernel, spec: Parameters<Kernel['createMap']>[0])
     return kernel.createMap({ ...spec, btf: { fd: btf.fd, keyTypeId, valueTypeId } })
   } finally {
     btf.close()
+  }
+}
+
+function runsOf(programs: readonly Program[]): { count: number; seconds: number } {
+  const infos = programs.map(program => program.info())
+  return {
+    count: infos.reduce((sum, { runCount }) => sum + runCount, 0),
+    seconds: infos.reduce((sum, { runTimeNs }) => sum + runTimeNs / 1e9, 0),
   }
 }
 

@@ -6,6 +6,8 @@ import type { Session } from './session.js'
 export interface Clock {
   /** Monotonic seconds. */
   now(): number
+  /** Seconds of a processor's time that this process has used. */
+  cpu(): number
   date(): Date
   /** The line of /proc/loadavg, null when it cannot be read. */
   loadavg(): string | null
@@ -41,14 +43,20 @@ export async function* trace(
   session: Session, aggregate: Aggregate, backend: string, clock: Clock, view: View, maxFlows: number, stop: AbortSignal, rowSize: number,
 ): AsyncGenerator<Frame> {
   const start = clock.now()
-  let previous = { time: start, lost: session.stats().lost }
+  let drained = 0
+  const drain = () => {
+    const before = clock.now()
+    aggregate.drain(session.flows)
+    drained += clock.now() - before
+  }
+  let previous = { time: start, cpu: clock.cpu(), drained, runs: session.runs(), lost: session.stats().lost }
   let deadline = start
   let failure: unknown
   const unwatch = clock.every(watchEvery, () => {
     try {
       const { entered, gone } = session.stats()
       const used = entered - aggregate.deleted
-      if (used > maxFlows / 2 && gone - aggregate.ended > maxFlows / 8) aggregate.drain(session.flows)
+      if (used > maxFlows / 2 && gone - aggregate.ended > maxFlows / 8) drain()
     } catch (error) {
       failure ??= error
     }
@@ -62,9 +70,10 @@ export async function* trace(
       // A stop that comes later, while the frame is shown, has a frame of its own.
       const isLast = stop.aborted
       const time = clock.now()
-      aggregate.drain(session.flows)
+      drain()
       const { lost } = session.stats()
       const taken = aggregate.take(view.limit(), view.sort, view.byFamily)
+      const [cpu, runs] = [clock.cpu(), session.runs()]
       yield {
         time: clock.date(),
         interval: time - previous.time,
@@ -77,8 +86,14 @@ export async function* trace(
           rx: lost.rx - previous.lost.rx,
           tx: lost.tx - previous.lost.tx,
         },
+        cost: {
+          cpu: (cpu - previous.cpu) / (time - previous.time),
+          drain: drained - previous.drained,
+          runs: runs.count === 0 ? null : runs.count - previous.runs.count,
+          run: runs.count === 0 ? null : runs.seconds - previous.runs.seconds,
+        },
       }
-      previous = { time, lost }
+      previous = { time, cpu, drained, runs, lost }
       if (isLast) return
     }
   } finally {

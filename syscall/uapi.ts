@@ -285,6 +285,14 @@ export const iterCreate = {
   },
 } as const
 
+/** Offset and size of fields of bpf_attr. */
+export const enableStats = {
+  size: 8,
+  fields: {
+    type: [0, 4],
+  },
+} as const
+
 /** Offset and size of fields of bpf_map_info. */
 export const mapInfo = {
   size: 40,

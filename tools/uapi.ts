@@ -31,6 +31,7 @@ const structs = [
   { name: 'btfLoad', type: 'bpf_attr', fields: ['btf', 'btf_log_buf', 'btf_size', 'btf_log_size', 'btf_log_level'] },
   { name: 'linkCreate', type: 'bpf_attr', in: 'link_create', fields: ['prog_fd', 'target_fd', 'attach_type', 'flags', 'iter_info', 'iter_info_len'] },
   { name: 'iterCreate', type: 'bpf_attr', in: 'iter_create', fields: ['link_fd', 'flags'] },
+  { name: 'enableStats', type: 'bpf_attr', in: 'enable_stats', fields: ['type'] },
   { name: 'mapInfo', type: 'bpf_map_info', fields: ['type', 'id', 'key_size', 'value_size', 'max_entries', 'map_flags', 'name'] },
   { name: 'progInfo', type: 'bpf_prog_info', fields: ['type', 'id', 'jited_prog_len', 'xlated_prog_len', 'jited_prog_insns', 'xlated_prog_insns', 'name', 'run_time_ns', 'run_cnt', 'recursion_misses', 'verified_insns'] },
   { name: 'perfAttr', type: 'perf_event_attr', fields: ['type', 'size', 'config', 'sample_period', 'kprobe_func', 'probe_offset'] },

@@ -31,7 +31,7 @@ export interface Overhead {
 const [connections = '10,1,400,5000', wanted = backends.map(({ name }) => name).join()] = process.argv.slice(2)
 const everything: Filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
 /** Round trips that are measured, and of them each connection at least one; and how often. */
-const [trips, passes] = [1000, 3]
+const [trips, passes] = [1000, 9]
 /** Others' tools for the same purpose, as Debian installs them, and how they are told to keep quiet. */
 const others = [
   { tool: 'libbpf-tools', paths: ['/usr/sbin/tcptop', '/opt/others/usr/sbin/tcptop'], args: ['-C', '1000'] },
