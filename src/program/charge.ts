@@ -36,15 +36,15 @@ const filtered = Pid.filtered | 0
  */
 export function chargeCurrent(context: Context, moved: Moved, { pockets = false } = {}): Code {
   const { field, filter, access, locked } = context
+  const unlessKernel = [access.read(r1, field.taskFlags, task), and(r1, kernelThread), jne(r1, 0, 'unattended')]
+  const byId = { ...filter, cgroup: false, cgroupIds: false, mntnsIds: false }
+  const byGroup = { ...filter, pids: [] }
   return [
     access.current(),
-    access.read(r1, field.taskFlags, task),
-    and(r1, kernelThread),
-    jne(r1, 0, 'unattended'),
-    admit(context, 'filtered'),
+    choosesProcesses(byGroup) ? [unlessKernel, admit({ ...context, filter: byGroup }, 'filtered', 'admit_group')] : [],
     access.tgid(r1),
     load(r2, 'u32', flow, Value.pid),
-    jne(r2, r1, 'other'),
+    note('the owner was looked at when it became that', jne(r2, r1, 'other')),
     label('own'),
     load(r2, 'u32', flow, Value.last),
     pockets ? store('u32', r10, stack.filterKey, r2) : [],
@@ -58,6 +58,10 @@ export function chargeCurrent(context: Context, moved: Moved, { pockets = false 
     leave(),
 
     label('other'),
+    choosesProcesses(byGroup) ? [] : unlessKernel,
+    admit({ ...context, filter: byId }, 'filtered'),
+    access.tgid(r1),
+    load(r2, 'u32', flow, Value.pid),
     jne32(r2, nobody, 'share'),
     note('the first to move bytes owns the entry', claim(context)),
     locked ? ja('own') : [jeq32(r0, nobody, 'own'), jeq(r0, r1, 'own')],
