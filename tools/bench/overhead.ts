@@ -8,6 +8,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { assemble, exit, mov, parseBtf, r0 } from '../../bpf-asm/index.js'
 import { type Kernel, openKernel } from '../../syscall/index.js'
 import { backends } from '../../src/backend/index.js'
@@ -32,10 +33,12 @@ const [connections = '10,1,400,5000', wanted = backends.map(({ name }) => name).
 const everything: Filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
 /** Round trips that are measured, and of them each connection at least one; and how often. */
 const [trips, passes] = [1000, 9]
+/** Where `npm run bench` puts what Debian has of them. */
+const others = fileURLToPath(new URL('../../bench/others', import.meta.url))
 /** Others' tools for the same purpose, as Debian installs them, and how they are told to keep quiet. */
-const others = [
-  { tool: 'libbpf-tools', paths: ['/usr/sbin/tcptop', '/opt/others/usr/sbin/tcptop'], args: ['-C', '1000'] },
-  { tool: 'bcc', paths: ['/usr/sbin/tcptop-bpfcc', '/opt/others/usr/sbin/tcptop-bpfcc'], args: ['-C', '1000'] },
+const tools = [
+  { tool: 'libbpf-tools', paths: ['/usr/sbin/tcptop', `${others}/usr/sbin/tcptop`], args: ['-C', '1000'] },
+  { tool: 'bcc', paths: ['/usr/sbin/tcptop-bpfcc'], args: ['-C', '1000'] },
 ] as const
 
 const kernel = openKernel()
@@ -58,7 +61,7 @@ for (const count of connections.split(',').map(Number)) {
     }
   }
   closeSync(cgroup)
-  for (const { tool, paths, args } of count === 10 || count === 1 ? others : []) {
+  for (const { tool, paths, args } of count === 10 || count === 1 ? tools : []) {
     const path = paths.find(existsSync)
     if (path === undefined) tell({ tool, what: 'tcptop', added: null, reason: 'not installed' })
     else tell({ tool, what: 'tcptop', ...await timeBeside(pingpong, count, without, path, args) })
