@@ -1,4 +1,4 @@
-import { AssemblyError, type Code, type Insn, isLabel, isList, type Label } from './code.js'
+import { AssemblyError, type Code, type Insn, isLabel, isList, type Label, withoutSites } from './code.js'
 import { Class, exists, Jump, loadImm64Code, Pseudo } from './opcode.js'
 
 /** A program whose labels are resolved: only descriptors of maps are missing. */
@@ -26,9 +26,27 @@ export function slotsOf(insn: Insn): number {
 /**
  * Puts the parts of a program together and turns labels into distances. Throws AssemblyError, with the stack of the call
  * that made the instruction or label, when a label is missing or defined twice, when it is at the end, where no instruction
- * is, or further away than the instruction can go.
+ * is, or further away than the instruction can go. Code that is yet to be made is made again for the sake of that stack.
  */
-export function assemble(code: Code): Assembly {
+export function assemble(code: Code | (() => Code)): Assembly {
+  if (typeof code !== 'function') return join(code)
+  try {
+    return join(withoutSites(code))
+  } catch (error) {
+    throw error instanceof AssemblyError ? errorOf(() => join(code())) ?? error : error
+  }
+}
+
+function errorOf(run: () => unknown): unknown {
+  try {
+    run()
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
+
+function join(code: Code): Assembly {
   const parts: (Insn | Label)[] = []
   flatten(code, parts)
   const places = new Map<string, number>()

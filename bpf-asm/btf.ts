@@ -86,8 +86,9 @@ interface Place {
  */
 export function parseBtf(bytes: Uint8Array): Btf {
   const { words, strings } = sections(bytes)
-  const { starts, types } = index(words)
+  const { starts, types, byKind } = index(words)
   const found = new Map<string, number>()
+  const places = new Map<string, Place | undefined>()
   const encoder = new TextEncoder()
   const decoder = new TextDecoder()
 
@@ -124,14 +125,11 @@ export function parseBtf(bytes: Uint8Array): Btf {
     const known = found.get(key)
     if (known !== undefined) return known
     const wanted = encoder.encode(name)
-    const set = kinds.reduce((bits, kind) => bits | 1 << kind, 0)
-    for (let id = 1; id <= types; id++) {
-      const start = starts[id] ?? 0
-      if ((set >>> ((words[start + 1] ?? 0) >>> 24 & 0x1f) & 1) === 0 || !isNamed(words[start] ?? 0, wanted)) continue
-      found.set(key, id)
-      return id
-    }
-    return undefined
+    const ids = kinds.map(kind => byKind[kind]?.find(id => isNamed(words[starts[id] ?? 0] ?? 0, wanted))).filter(id => id !== undefined)
+    if (ids.length === 0) return undefined
+    const first = Math.min(...ids)
+    found.set(key, first)
+    return first
   }
 
   /** The type behind typedefs and qualifiers. */
@@ -199,15 +197,21 @@ export function parseBtf(bytes: Uint8Array): Btf {
   }
 
   function findMember(struct: string, path: string): Member | undefined {
+    const place = placeOf(struct, path)
+    return place === undefined ? undefined : memberAt(place)
+  }
+
+  /** Paths that start alike are walked once. */
+  function placeOf(struct: string, path: string): Place | undefined {
+    const key = `${struct} ${path}`
+    if (places.has(key)) return places.get(key)
+    const dot = path.lastIndexOf('.')
     const start = find(struct, [Kind.struct, Kind.union])
-    if (start === undefined) return undefined
-    let place: Place = { bit: 0, type: start, bits: 0 }
-    for (const name of path.split('.')) {
-      const next = step(strip(place.type), encoder.encode(name))
-      if (next === undefined) return undefined
-      place = { ...next, bit: place.bit + next.bit }
-    }
-    return memberAt(place)
+    const outer = dot >= 0 ? placeOf(struct, path.slice(0, dot)) : start === undefined ? undefined : { bit: 0, type: start, bits: 0 }
+    const inner = outer && step(strip(outer.type), encoder.encode(path.slice(dot + 1)))
+    const place = outer && inner && { ...inner, bit: outer.bit + inner.bit }
+    places.set(key, place)
+    return place
   }
 
   function memberAt({ bit, type, bits }: Place): Member {
@@ -311,17 +315,19 @@ function sections(bytes: Uint8Array): { words: Uint32Array; strings: Uint8Array 
   return { words: new Uint32Array(aligned.buffer, aligned.byteOffset, types.length / 4), strings }
 }
 
-/** Where each type starts; the first has the id 1. */
-function index(words: Uint32Array): { starts: Uint32Array; types: number } {
+/** Where each type starts; the first has the id 1. And which there are of each kind that is looked for by name. */
+function index(words: Uint32Array): { starts: Uint32Array; types: number; byKind: readonly (readonly number[])[] } {
   const starts = new Uint32Array(Math.floor(words.length / 3) + 1)
+  const byKind = Array.from({ length: Kind.enum64 + 1 }, (): number[] => [])
   let types = 0
   for (let at = 0; at < words.length;) {
     const info = words[at + 1] ?? 0
     const kind = info >>> 24 & 0x1f
     if (kind < Kind.int || kind > Kind.enum64) throw new BtfError(`type ${types + 1} is of kind ${kind}, which is unknown`)
     starts[++types] = at
+    if (words[at] !== 0) byKind[kind]?.push(types)
     at += 3 + (fixedWords[kind] ?? 0) + (wordsEach[kind] ?? 0) * (info & 0xffff)
     if (at > words.length) throw new BtfError(`type ${types} is cut off`)
   }
-  return { starts, types }
+  return { starts, types, byKind }
 }

@@ -15,13 +15,13 @@ export interface Insn {
   /** Why it is there: shown in listings and in verifier errors. */
   readonly note?: string
   /** Where it was emitted, for an error that only `assemble` can find: only instructions with a label have it. */
-  readonly site?: Error
+  readonly site?: Error | undefined
 }
 
 /** A place in a program that jumps can name. */
 export interface Label {
   readonly define: string
-  readonly site: Error
+  readonly site?: Error | undefined
 }
 
 /** A program or a part of one. Nesting means nothing: parts are put together by putting them into an array. */
@@ -38,4 +38,21 @@ export function isList(code: Code): code is readonly Code[] {
 
 export function isLabel(code: Insn | Label): code is Label {
   return 'define' in code
+}
+
+let noted = true
+
+/** Where the caller's caller is, for errors: to know it takes longer than to make an instruction. */
+export function site(): Error | undefined {
+  return noted ? new Error() : undefined
+}
+
+/** What `make` makes, without sites. */
+export function withoutSites(make: () => Code): Code {
+  noted = false
+  try {
+    return make()
+  } finally {
+    noted = true
+  }
 }

@@ -1,4 +1,4 @@
-import { AssemblyError, type Code, type Insn, isLabel, isList, type Label } from './code.js'
+import { AssemblyError, type Code, type Insn, isLabel, isList, type Label, site } from './code.js'
 import { helperId, type HelperName } from './helper.js'
 import { Alu, Atomic, Class, Jump, loadImm64Code, Mode, Pseudo, Source, Width } from './opcode.js'
 
@@ -217,12 +217,12 @@ function jump(operation: number, wide: boolean) {
       ? insn(code | Source.imm, readable(dst), 0, 0, immediate(src, wide))
       : insn(code | Source.reg, readable(dst), readable(src), 0, 0)),
     label: named(label),
-    site: new Error(),
+    site: site(),
   })
   return emit
 }
 
-const goto = (code: number) => (label: string): Insn => ({ ...insn(code, 0, 0, 0, 0), label: named(label), site: new Error() })
+const goto = (code: number) => (label: string): Insn => ({ ...insn(code, 0, 0, 0, 0), label: named(label), site: site() })
 
 /** `goto label`, at most 32,767 slots away */
 export const ja = goto(Class.jmp | Jump.ja)
@@ -296,7 +296,7 @@ export function loadVariable(dst: Register, btfId: number): Insn {
 
 /** `dst = &function`: one of this program's, for helpers that call back (since Linux 5.13) */
 export function loadFunction(dst: Register, label: string): Insn {
-  return { ...loadTwoSlots(dst, Pseudo.func, 0, 0), label: named(label), site: new Error() }
+  return { ...loadTwoSlots(dst, Pseudo.func, 0, 0), label: named(label), site: site() }
 }
 
 /** `r0 = bpf_helper(r1, …, r5)`; clobbers r1 to r5 */
@@ -313,7 +313,7 @@ export function callKfunc(btfId: number, module = 0): Insn {
 
 /** `r0 = function(r1, …, r5)`: one of this program's, which has a stack of its own and keeps r6 to r9 */
 export function callFunction(label: string): Insn {
-  return { ...insn(Class.jmp | Jump.call, 0, Pseudo.call, 0, 0), label: named(label), site: new Error() }
+  return { ...insn(Class.jmp | Jump.call, 0, Pseudo.call, 0, 0), label: named(label), site: site() }
 }
 
 /** `return r0` */
@@ -323,7 +323,7 @@ export function exit(): Insn {
 
 /** Names the place of what follows. */
 export function label(name: string): Label {
-  return { define: named(name), site: new Error() }
+  return { define: named(name), site: site() }
 }
 
 /** Says why the first instruction of `code` is there. Throws AssemblyError when there is none. */

@@ -12,6 +12,11 @@ const bpffs = 0xcafe4a11
 // Whoever does not read what is told on stderr does not end the program.
 process.stderr.on('error', () => {})
 
+function usage() {
+  const { user, system } = process.cpuUsage()
+  return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }
+}
+
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
@@ -30,6 +35,7 @@ const world: World = {
   arch: process.arch,
   clock: {
     ...systemClock,
+    cpu: () => usage().cpu,
     date: () => new Date(),
     // Where a container's runtime masks it, it is empty.
     loadavg: () => readText('/proc/loadavg')?.trimEnd() || null,
@@ -57,10 +63,7 @@ const world: World = {
     }
   },
   remove: unlinkSync,
-  usage: () => {
-    const { user, system } = process.cpuUsage()
-    return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }
-  },
+  usage,
   stop: interrupted(),
 }
 

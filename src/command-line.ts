@@ -1,4 +1,4 @@
-import yargs, { type Argv } from 'yargs'
+import type { Argv, Parsed } from 'yargs'
 import { UsageError } from './usage-error.js'
 
 /** An option. */
@@ -23,20 +23,21 @@ export interface CommandLine<Name extends string> {
   values(option: Name): readonly string[]
   /** What is no option. */
   readonly rest: readonly string[]
-  help(): string
+  help(): Promise<string>
 }
 
 /**
  * Takes a command line apart; what the values mean is the caller's. Never prints and never exits. Throws UsageError for
  * an option that is not known, a flag with a value, and an option that is given twice and not `repeatable`.
  */
-export function parseCommandLine<Name extends string>(
+export async function parseCommandLine<Name extends string>(
   argv: readonly string[], program: string, specs: Specs<Name>, usage: string,
   examples: readonly (readonly [command: string, meaning: string])[],
-): CommandLine<Name> {
+): Promise<CommandLine<Name>> {
   const options = new Map<string, Spec>(Object.entries<Spec>(specs))
-  const parser = parserOf([...longNames(argv, options)], options).scriptName(program).usage(usage).example(examples)
-  const parsed = parser.parseSync()
+  const long = [...longNames(argv, options)]
+  const parser = async () => (await parserOf(long, options)).scriptName(program).usage(usage).example(examples)
+  const parsed = plain(long, options) ?? (await parser()).parseSync()
   const values = (name: Name) => [parsed[name] ?? []].flat().map(String)
   for (const [name, { repeatable, flag }] of options) {
     const given = values(name as Name)
@@ -48,8 +49,32 @@ export function parseCommandLine<Name extends string>(
     value: option => values(option)[0],
     values,
     rest: parsed._.map(String),
-    help: () => helpOf(parser),
+    help: async () => helpOf(await parser()),
   }
+}
+
+/**
+ * What yargs makes of a command line without anything particular, undefined of any other: to load yargs takes about as long as all else that
+ * is done at the start.
+ */
+function plain(argv: readonly string[], options: ReadonlyMap<string, Spec>): Parsed | undefined {
+  const rest: string[] = []
+  const given: Record<string, true | string[]> = {}
+  for (let index = 0; index < argv.length; index++) {
+    const argument = argv[index]!
+    if (!argument.startsWith('-')) {
+      rest.push(argument)
+      continue
+    }
+    const [name = '', inline] = argument.slice(2).split(/=(.*)/s)
+    const spec = options.get(name)
+    if (spec === undefined) return undefined
+    const value = spec.flag ? 'true' : inline ?? argv[++index]
+    if (value === undefined || !/^[^-'"][^'"]*$/.test(value)) return undefined
+    const before = given[name]
+    given[name] = spec.flag ? true : [...Array.isArray(before) ? before : [], value]
+  }
+  return { ...given, _: rest }
 }
 
 /**
@@ -96,7 +121,8 @@ function notAnOption(name: string): UsageError {
   return new UsageError(`options must be among those that --help lists, got ${JSON.stringify(name)}`)
 }
 
-function parserOf(argv: readonly string[], options: ReadonlyMap<string, Spec>): Argv {
+async function parserOf(argv: readonly string[], options: ReadonlyMap<string, Spec>): Promise<Argv> {
+  const { default: yargs } = await import('yargs')
   return yargs(argv)
     // First, for yargs warns of options by these names as long as it has its own.
     .help(false)

@@ -6,8 +6,10 @@ import { backends } from './backend/index.js'
 import { dump } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
+import type { Cost } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
+import { probe } from './probe.js'
 import { type Field, fieldsOf, mapName } from './program/index.js'
 import { startSession } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
@@ -56,7 +58,7 @@ export interface Output {
 export async function main(argv: readonly string[], world: World): Promise<number> {
   let verbose = false
   try {
-    const request = parseOptions(argv)
+    const request = await parseOptions(argv)
     if ('text' in request) {
       await world.out.write(request.text)
       return 0
@@ -89,12 +91,21 @@ async function run(options: Options, world: World): Promise<void> {
       scope.own(set.map)
       sets[name] = set
     }
+    if (options.verbose) {
+      const statistics = kernel.enableStats()
+      if (statistics !== undefined) scope.own(statistics)
+    }
     // What the user wrote is checked: from here on it is the kernel that refuses.
     const plans = makePlans(request, await factsFor(options, world, () => kernel))
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
     const surroundings = { maps, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined } as const
-    const { candidate: plan, started: session, refused } = startFirst(plans, plan => scope.own(startSession(plan, kernel, surroundings)))
+    const { candidate: plan, started: session, refused } = startFirst(plans, plan => {
+      // Where there are others to choose from, it is asked first.
+      const answer = options.backend === 'auto' ? probe(plan, kernel) : undefined
+      if (answer?.takes === false) throw answer.error
+      return scope.own(startSession(plan, kernel, surroundings))
+    })
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
     for (const { kind, map } of Object.values(sets)) {
@@ -123,7 +134,7 @@ async function run(options: Options, world: World): Promise<void> {
         warned = true
       }
       await world.out.write(format.frame(frame, { clear, ...size(), summary: options.summary, grouping }))
-      if (options.verbose) world.tell(cost(world, aggregate.flows))
+      if (options.verbose) world.tell(costText(frame.cost, aggregate.flows, world))
     }
   } finally {
     scope.close()
@@ -181,9 +192,16 @@ function describe({ backend, variant, passedOver }: Plan, refused: readonly Refu
   ]
 }
 
-function cost({ usage }: World, flows: number): string {
-  const { cpu, rss } = usage()
-  return `flows ${flows}, cpu ${cpu.toFixed(3)} s, memory ${(rss / 1024 / 1024).toFixed(1)} MiB`
+/** The line of `-v` under each frame. */
+function costText({ cpu, drain, runs, run }: Cost, flows: number, { usage }: World): string {
+  const total = usage()
+  return [
+    `flows ${flows}`,
+    `cpu ${(100 * cpu).toFixed(1)} %, ${total.cpu.toFixed(3)} s in all`,
+    `drain ${(1000 * drain).toFixed(1)} ms`,
+    ...runs === null || run === null ? [] : [`programs ran ${runs} times, ${(1000 * run).toFixed(1)} ms`],
+    `memory ${(total.rss / 1024 / 1024).toFixed(1)} MiB`,
+  ].join(', ')
 }
 
 function isClosedPipe(error: unknown): boolean {

@@ -95,9 +95,9 @@ const examples = [
  * Understands a command line, without the name of the program. Pure but for the version, which it reads. Throws
  * UsageError, whose message is one line: the option, what it must be and what was given.
  */
-export function parseOptions(argv: readonly string[]): Options | Answer {
-  const line = parseCommandLine(argv, 'tcptop', specs, usage, examples)
-  if (line.has('help')) return { text: line.help() }
+export async function parseOptions(argv: readonly string[]): Promise<Options | Answer> {
+  const line = await parseCommandLine(argv, 'tcptop', specs, usage, examples)
+  if (line.has('help')) return { text: await line.help() }
   if (line.has('version')) return { text: `tcptop ${version()}\n` }
 
   const [intervalText = '1', count, ...more] = line.rest

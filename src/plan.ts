@@ -2,7 +2,7 @@ import type { MapSpec } from '../syscall/index.js'
 import { type Backend, backends, type Hook, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, type Filter, mapName } from './program/index.js'
+import { type Call, callOf, type Context, type Filter, mapName, pocketSize } from './program/index.js'
 import { loadAt, type Point, pointName, programAt, type ProgramPlan, type TracerPlan } from './trace/index.js'
 
 /** What is asked of a plan. */
@@ -47,7 +47,7 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
         continue
       }
       const field = facts.field()
-      const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls }
+      const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls, pocket: variant.pocket }
       const programs = variant.hooks.flatMap(hook => program(hook, context, facts))
       made++
       yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver: [...passedOver] }
@@ -83,14 +83,14 @@ function callAt(on: Point, facts: Facts): Call | undefined {
 /** The program of a hook; none where the kernel lacks an optional point. */
 function program({ program: name, on, code }: Hook, context: Context, facts: Facts): ProgramPlan[] {
   const call = callAt(on, facts)
-  return call === undefined ? [] : [programAt(name, on, code(context, call), facts)]
+  return call === undefined ? [] : [programAt(name, on, () => code(context, call), facts)]
 }
 
-function maps({ filter, access: { sockets } }: Context, maxFlows: number): MapSpec[] {
+function maps({ filter, pocket, access: { sockets } }: Context, maxFlows: number): MapSpec[] {
   const own: MapSpec[] = [
     { name: mapName.flows, type: 'hash', keySize: Key.size, valueSize: Value.size, maxEntries: maxFlows },
     {
-      name: mapName.sockets, type: sockets.type, keySize: sockets.keySize, valueSize: Value.pid, maxEntries: sockets.room(maxFlows),
+      name: mapName.sockets, type: sockets.type, keySize: sockets.keySize, valueSize: pocket ? pocketSize : Value.pid, maxEntries: sockets.room(maxFlows),
       flags: sockets.flags,
     },
     { name: mapName.stats, type: 'array', keySize: 4, valueSize: Stat.size, maxEntries: 1 },

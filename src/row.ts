@@ -28,4 +28,16 @@ export interface Frame {
   readonly total: { readonly rx: number; readonly tx: number }
   /** What was counted but could not be attributed to a row. */
   readonly lost: { readonly events: number; readonly rx: number; readonly tx: number }
+  readonly cost: Cost
+}
+
+/** What the tool itself cost since the previous frame. */
+export interface Cost {
+  /** Share of one processor that its process took. */
+  readonly cpu: number
+  /** Seconds in which it read the kernel's map and picked the rows. */
+  readonly drain: number
+  /** Of its programs, in whatever process they ran, and their seconds; null where the kernel keeps no statistics. */
+  readonly runs: number | null
+  readonly run: number | null
 }

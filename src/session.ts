@@ -10,6 +10,8 @@ export interface Session {
   readonly programs: readonly Program[]
   /** What the programs say about themselves, cumulative. */
   stats(): Stats
+  /** How often the programs ran and how long, cumulative; zero while the kernel keeps no statistics. */
+  runs(): { readonly count: number; readonly seconds: number }
   /** Detaches and unloads everything; nothing stays in the kernel. */
   close(): void
 }
@@ -34,7 +36,7 @@ export interface Surroundings {
 
 /** Starts the plan's programs, and tells them when all that was there before them is known. Throws SyscallError and VerifierError, with everything undone. */
 export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLevel }: Surroundings = {}): Session {
-  const { map, programs, close } = startTracer(kernel, plan, {
+  const { map, programs, sweep, close } = startTracer(kernel, plan, {
     ...(maps === undefined ? {} : { maps }),
     prepare: map => {
       if (cgroup !== undefined) map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup).buffer))
@@ -46,10 +48,23 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
     if (plan.programs.some(({ hook }) => 'iterator' in hook)) {
       map(mapName.found).update(new Uint8Array(4), Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0))
     }
-    return { flows: map(mapName.flows), programs, stats: () => readStats(map(mapName.stats)), close }
+    const flows = map(mapName.flows)
+    const batch = () => {
+      sweep()
+      return flows.batch()
+    }
+    return { flows: { ...flows, batch }, programs, stats: () => readStats(map(mapName.stats)), runs: () => runsOf(programs), close }
   } catch (error) {
     close()
     throw error
+  }
+}
+
+function runsOf(programs: readonly Program[]): { count: number; seconds: number } {
+  const infos = programs.map(program => program.info())
+  return {
+    count: infos.reduce((sum, { runCount }) => sum + runCount, 0),
+    seconds: infos.reduce((sum, { runTimeNs }) => sum + runTimeNs / 1e9, 0),
   }
 }
 

@@ -5,6 +5,8 @@ import { type Clock as Timer, intervals } from './trace/index.js'
 
 /** The outside world of the tracer, apart from the kernel. */
 export interface Clock extends Timer {
+  /** Seconds of a processor's time that this process has used. */
+  cpu(): number
   date(): Date
   /** The line of /proc/loadavg, null when it cannot be read. */
   loadavg(): string | null
@@ -36,13 +38,19 @@ const watchEvery = 0.25
 export async function* trace(
   session: Session, aggregate: Aggregate, backend: string, clock: Clock, view: View, maxFlows: number, stop: AbortSignal, rowSize: number,
 ): AsyncGenerator<Frame> {
-  let lostBefore = session.stats().lost
+  let drained = 0
+  const drain = () => {
+    const before = clock.now()
+    aggregate.drain(session.flows)
+    drained += clock.now() - before
+  }
+  let previous = { cpu: clock.cpu(), drained, runs: session.runs(), lost: session.stats().lost }
   let failure: unknown
   const unwatch = clock.every(watchEvery, () => {
     try {
       const { entered, gone } = session.stats()
       const used = entered - aggregate.deleted
-      if (used > maxFlows / 2 && gone - aggregate.ended > maxFlows / 8) aggregate.drain(session.flows)
+      if (used > maxFlows / 2 && gone - aggregate.ended > maxFlows / 8) drain()
     } catch (error) {
       failure ??= error
     }
@@ -50,9 +58,10 @@ export async function* trace(
   try {
     for await (const { length } of intervals(view.interval, { clock, count: view.count, stop })) {
       if (failure !== undefined) throw failure
-      aggregate.drain(session.flows)
+      drain()
       const { lost } = session.stats()
       const taken = aggregate.take(view.limit(), view.sort, view.byFamily)
+      const [cpu, runs] = [clock.cpu(), session.runs()]
       yield {
         time: clock.date(),
         interval: length,
@@ -61,12 +70,18 @@ export async function* trace(
         rows: Array.from({ length: taken.count }, (_, index) => view.decode(taken.rows, index * rowSize)),
         total: taken.total,
         lost: {
-          events: lost.events - lostBefore.events,
-          rx: lost.rx - lostBefore.rx,
-          tx: lost.tx - lostBefore.tx,
+          events: lost.events - previous.lost.events,
+          rx: lost.rx - previous.lost.rx,
+          tx: lost.tx - previous.lost.tx,
+        },
+        cost: {
+          cpu: (cpu - previous.cpu) / length,
+          drain: drained - previous.drained,
+          runs: runs.count === 0 ? null : runs.count - previous.runs.count,
+          run: runs.count === 0 ? null : runs.seconds - previous.runs.seconds,
         },
       }
-      lostBefore = lost
+      previous = { cpu, drained, runs, lost }
     }
   } finally {
     unwatch()

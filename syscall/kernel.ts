@@ -1,5 +1,6 @@
 import { release as kernelRelease } from 'node:os'
-import { bpf } from './call.js'
+import { attrOf } from './attr.js'
+import { bpf, tryBpf } from './call.js'
 import { type Descriptor, Descriptors } from './fd.js'
 import { attachKprobe, type KprobePlaces } from './kprobe.js'
 import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } from './link.js'
@@ -7,7 +8,7 @@ import { type BpfMap, createMap, type MapSpec, openMap } from './map.js'
 import { loadNative, type Native } from './native.js'
 import { loadProgram, type Program, type ProgramSpec } from './prog.js'
 import { openSocket, type Socket, type SocketSpec } from './socket.js'
-import { btfLoad } from './uapi.js'
+import { btfLoad, enableStats } from './uapi.js'
 
 /** The running kernel. Whatever it hands out is closed by whoever asked for it. */
 export interface Kernel {
@@ -25,8 +26,10 @@ export interface Kernel {
   attachRawTracepoint(program: Program, name: string): Descriptor
   /** Attaches a kprobe program to the entry of a function. Throws SyscallError, UnsupportedError. */
   attachKprobe(program: Program, symbol: string): Descriptor
-  /** Attaches an iterator. Throws SyscallError. */
-  attachIterator(program: Program): Iterator
+  /** Attaches an iterator, over this map if it is one over the elements of a map. Throws SyscallError. */
+  attachIterator(program: Program, map?: BpfMap): Iterator
+  /** The kernel counts the runs of all programs and their time until this is closed (since Linux 5.8); undefined where it refuses. */
+  enableStats(): Descriptor | undefined
   /** Opens a socket whose calls block, as Node's do not. Throws SyscallError. */
   openSocket(spec: SocketSpec): Socket
   /** Descriptors that are open now. */
@@ -54,7 +57,11 @@ export function kernelThrough(native: Native, release = kernelRelease(), kprobes
     attachTracing: program => attachTracing(descriptors, program),
     attachRawTracepoint: (program, name) => attachRawTracepoint(descriptors, program, name),
     attachKprobe: (program, symbol) => attachKprobe(descriptors, program, symbol, kprobes),
-    attachIterator: program => attachIterator(descriptors, program),
+    attachIterator: (program, map) => attachIterator(descriptors, program, map),
+    enableStats: () => {
+      const fd = tryBpf(native, 'ENABLE_STATS', attrOf(enableStats, { type: 0 }))
+      return fd < 0 ? undefined : descriptors.own(fd)
+    },
     openSocket: spec => openSocket(descriptors, spec),
     get open() {
       return descriptors.open

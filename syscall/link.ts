@@ -16,19 +16,22 @@ export function attachRawTracepoint(descriptors: Descriptors, program: Program, 
 
 /** An iterator at work. */
 export interface Iterator extends Descriptor {
-  /** Lets the program run over everything, and returns what it wrote. */
+  /** Lets the program run over everything, and returns what it wrote; as often as one likes. */
   read(): Uint8Array
 }
 
-/** Attaches an iterator program (since Linux 5.8). */
-export function attachIterator(descriptors: Descriptors, program: Program): Iterator {
+/** Attaches an iterator program (since Linux 5.8), over the elements of a map where it is one of those. */
+export function attachIterator(descriptors: Descriptors, program: Program, map?: Descriptor): Iterator {
   const { native } = descriptors
-  const link = descriptors.own(bpf(native, 'LINK_CREATE', linkCreate, { prog_fd: program.fd, attach_type: attachType.trace_iter }))
-  try {
-    const iterator = descriptors.own(bpf(native, 'ITER_CREATE', iterCreate, { link_fd: link.fd }))
-    return {
-      fd: iterator.fd,
-      read: () => {
+  const over = map && Uint8Array.from(new Uint8Array(Uint32Array.of(map.fd).buffer))
+  const link = descriptors.own(bpf(native, 'LINK_CREATE', linkCreate, {
+    prog_fd: program.fd, attach_type: attachType.trace_iter, ...(over === undefined ? {} : { iter_info: over, iter_info_len: over.length }),
+  }))
+  return {
+    ...link,
+    read: () => {
+      const iterator = descriptors.own(bpf(native, 'ITER_CREATE', iterCreate, { link_fd: link.fd }))
+      try {
         const chunks: Uint8Array[] = []
         for (;;) {
           const chunk = new Uint8Array(1 << 16)
@@ -36,15 +39,10 @@ export function attachIterator(descriptors: Descriptors, program: Program): Iter
           if (length === 0) return concat(chunks)
           chunks.push(chunk.subarray(0, length))
         }
-      },
-      close: () => {
+      } finally {
         iterator.close()
-        link.close()
-      },
-    }
-  } catch (error) {
-    link.close()
-    throw error
+      }
+    },
   }
 }
 

@@ -265,12 +265,14 @@ export const btfLoad = {
 
 /** Offset and size of fields of bpf_attr. */
 export const linkCreate = {
-  size: 16,
+  size: 32,
   fields: {
     prog_fd: [0, 4],
     target_fd: [4, 4],
     attach_type: [8, 4],
     flags: [12, 4],
+    iter_info: [16, 8],
+    iter_info_len: [24, 4],
   },
 } as const
 
@@ -280,6 +282,14 @@ export const iterCreate = {
   fields: {
     link_fd: [0, 4],
     flags: [4, 4],
+  },
+} as const
+
+/** Offset and size of fields of bpf_attr. */
+export const enableStats = {
+  size: 8,
+  fields: {
+    type: [0, 4],
   },
 } as const
 

@@ -6,6 +6,7 @@ export function fakeClock() {
   const watchers = new Set<() => void>()
   const clock: Clock = {
     now: () => now,
+    cpu: () => now / 4,
     date: () => new Date(now * 1000),
     loadavg: () => '0.00 0.00 0.00 1/1 1',
     sleep: async (seconds, signal) => {

@@ -6,7 +6,7 @@ import { backends } from '../src/backend/index.js'
 import { main, type World } from '../src/main.js'
 import { fieldsOf } from '../src/program/index.js'
 import { UnsupportedError } from '../syscall/index.js'
-import { attachType, batch, info, mapInfo, mapType, object, progLoad } from '../syscall/uapi.js'
+import { attachType, batch, info, mapInfo, mapType, object, progInfo, progLoad } from '../syscall/uapi.js'
 import { fakeClock } from './clock.js'
 import { btfFixtures, type Possible, possible } from './fixture.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
@@ -251,9 +251,10 @@ for (const one of choices) {
     assert.is(await main(args('-c', '/c', '--cgroupmap', '/1', '--mntnsmap', '/2', '1', '1'), fake.world), 0)
     assert.is(fake.kernel.open, 0)
     assert.equal(order.slice(-3), ['101', '100', 'cgroup'])
-    // The BTF of a socket storage and the iterators are closed before.
+    // The BTF of a socket storage and the iterators are closed before, and what sweeps before the one walk.
     const storages = plan.maps.filter(({ type }) => type === 'sk_storage').length
-    const session = order.slice(storages + 2 * plan.programs.filter(({ hook }) => 'iterator' in hook).length, -1).map(Number)
+    const sweeps = plan.programs.filter(({ hook }) => 'sweep' in hook).length
+    const session = order.slice(storages + 2 * plan.programs.filter(({ hook }) => 'iterator' in hook).length + sweeps, -1).map(Number)
     assert.ok(session.slice(1).every((fd, index) => fd < session[index]!), session.join(' '))
   })
 
@@ -342,7 +343,26 @@ for (const one of choices) {
     assert.ok(told.some(line => line.startsWith(`backend ${backend.name}`)))
     for (const { name } of plan.programs) assert.ok(told.includes(`verifier log of ${name}:`), name)
     for (const limit of plan.variant.limits) assert.ok(told.includes(`note: ${limit}`), limit)
-    assert.equal(told.filter(line => line === 'flows 0, cpu 1.500 s, memory 1.0 MiB').length, 2)
+    assert.is(told.filter(line => line === 'flows 0, cpu 25.0 %, 1.500 s in all, drain 0.0 ms, memory 1.0 MiB').length, 2)
+  })
+
+  check('with -v, and only then, the kernel is asked for the runs of programs and their time, and need not answer', async () => {
+    const counting: Answer = call => {
+      if (call.name === 'OBJ_GET_INFO_BY_FD') {
+        const bytes = bufferOf(call, info, 'info')!
+        for (const [field, value] of [['run_cnt', 7n], ['run_time_ns', 100_000n]] as const) {
+          const [at] = progInfo.fields[field]
+          new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(at, value * BigInt(asked = asked + 1), true)
+        }
+      }
+    }
+    let asked = 0
+    const counted = await run(args('-v', '1', '1'), counting)
+    assert.ok(counted.calls.some(({ name }) => name === 'ENABLE_STATS'))
+    assert.ok(counted.told.some(line => /, programs ran \d+ times, \d+\.\d ms, /.test(line)), counted.told.join('\n'))
+    assert.not.ok((await run(args('1', '1'))).calls.some(({ name }) => name === 'ENABLE_STATS'))
+    const { status, told } = await run(args('-v', '1', '1'), ({ name }) => name === 'ENABLE_STATS' ? -EPERM : undefined)
+    assert.is(status, 0, told.join('\n'))
   })
 
   check('only a terminal is cleared, and not with -C', async () => {

@@ -6,23 +6,24 @@ import { groupings } from '../src/grouping.js'
 import { type Options, parseOptions } from '../src/options.js'
 import { UsageError } from '../src/usage-error.js'
 import { matchesGolden } from './golden.js'
+import { seeded } from './random.js'
 
-function optionsOf(argv: readonly string[]): Options {
-  const request = parseOptions(argv)
+async function optionsOf(argv: readonly string[]): Promise<Options> {
+  const request = await parseOptions(argv)
   if ('text' in request) throw new Error(`an answer: ${request.text}`)
   return request
 }
 
-function textOf(argv: readonly string[]): string {
-  const request = parseOptions(argv)
+async function textOf(argv: readonly string[]): Promise<string> {
+  const request = await parseOptions(argv)
   if ('text' in request) return request.text
   throw new Error('options, not an answer')
 }
 
 const [connection, process, host, port] = groupings as [typeof groupings[0], ...typeof groupings]
 
-test('nothing given, all is as bcc has it', () => {
-  const { format, grouping, ...rest } = optionsOf([])
+test('nothing given, all is as bcc has it', async () => {
+  const { format, grouping, ...rest } = await optionsOf([])
   assert.is(format.name, 'table')
   assert.is(grouping, connection)
   assert.equal(rest, {
@@ -78,8 +79,8 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
 ]
 
 for (const [argv, expected] of good) {
-  test(`tcptop ${argv.join(' ')} means what it says and nothing else`, () => {
-    assert.equal({ ...optionsOf(argv) }, { ...optionsOf([]), ...expected })
+  test(`tcptop ${argv.join(' ')} means what it says and nothing else`, async () => {
+    assert.equal({ ...await optionsOf(argv) }, { ...await optionsOf([]), ...expected })
   })
 }
 
@@ -180,10 +181,10 @@ const bad: readonly (readonly [readonly string[], string])[] = [
 ]
 
 for (const [argv, message] of bad) {
-  test(`tcptop ${JSON.stringify(argv.join(' '))} is refused in one line`, () => {
+  test(`tcptop ${JSON.stringify(argv.join(' '))} is refused in one line`, async () => {
     let thrown: unknown
     try {
-      parseOptions(argv)
+      await parseOptions(argv)
     } catch (error) {
       thrown = error
     }
@@ -193,37 +194,50 @@ for (const [argv, message] of bad) {
   })
 }
 
-test('options do not change once they are parsed', () => {
-  const options = optionsOf(['-p', '1'])
+test('common command lines, read without yargs, mean what yargs makes of them', seeded(async random => {
+  const words = [
+    '-C', '-p', '1', '-p1,2', '--pid=3', '--pid', '-s', 'sent', '-sx', '5', '0.5', '-r', '-r5', '--by', 'host', '-', '-4', '-1', '--rows=', '""', "'x'", '',
+    '--no-btf', '--btf', '--cgroup=a=b', '--max-flows', '7', 'a b', '-Sp', '--noclear', 'true', '"-C"',
+  ]
+  // With a last --, which means nothing, they are left to yargs.
+  const outcome = (argv: readonly string[]) => parseOptions(argv).then(options => JSON.stringify(options), error => String(error))
+  for (let time = 0; time < 1000; time++) {
+    const argv = Array.from({ length: random.below(6) }, () => random.pick(words))
+    assert.is(await outcome(argv), await outcome([...argv, '--']), JSON.stringify(argv))
+  }
+}))
+
+test('options do not change once they are parsed', async () => {
+  const options = await optionsOf(['-p', '1'])
   assert.ok(Object.isFrozen(options) && Object.isFrozen(options.pids))
 })
 
-test('the help names all options, ends with examples, and fits 80 columns', () => {
-  const help = textOf(['-h'])
+test('the help names all options, ends with examples, and fits 80 columns', async () => {
+  const help = await textOf(['-h'])
   matchesGolden(help, 'help.txt')
   assert.ok(help.split('\n').every(line => line.length <= 80))
 })
 
-test('help comes before everything but unknown options', () => {
-  assert.is(textOf(['-p', 'x', '1', '2', '3', '-46', '--help']), textOf(['-h']))
+test('help comes before everything but unknown options', async () => {
+  assert.is(await textOf(['-p', 'x', '1', '2', '3', '-46', '--help']), await textOf(['-h']))
 })
 
-test('the examples of the help are understood', () => {
-  const [, examples = ''] = textOf(['-h']).split('Examples:\n')
+test('the examples of the help are understood', async () => {
+  const [, examples = ''] = (await textOf(['-h'])).split('Examples:\n')
   const lines = [...examples.matchAll(/^  tcptop(.*?)  /gm)].map(([, line = '']) => line.trim())
   assert.is(lines.length, 6)
-  for (const line of lines) optionsOf(line.split(' ').filter(Boolean))
+  for (const line of lines) await optionsOf(line.split(' ').filter(Boolean))
 })
 
-test('the version is the package’s', () => assert.match(textOf(['--version']), /^tcptop \d+\.\d+\.\d+\n$/))
+test('the version is the package’s', async () => assert.match(await textOf(['--version']), /^tcptop \d+\.\d+\.\d+\n$/))
 
-test('the help does not depend on the language or the width of the terminal', () => {
-  const help = textOf(['-h'])
+test('the help does not depend on the language or the width of the terminal', async () => {
+  const help = await textOf(['-h'])
   const { env } = globalThis.process
   const before = { LC_ALL: env.LC_ALL, COLUMNS: env.COLUMNS }
   Object.assign(env, { LC_ALL: 'de_DE.UTF-8', COLUMNS: '40' })
   try {
-    assert.is(textOf(['-h']), help)
+    assert.is(await textOf(['-h']), help)
   } finally {
     for (const [name, value] of Object.entries(before)) {
       if (value === undefined) delete env[name]

@@ -4,11 +4,11 @@ import * as assert from 'uvu/assert'
 import { backends } from '../src/backend/index.js'
 import { formats } from '../src/format/index.js'
 import { groupings } from '../src/grouping.js'
-import { parseOptions } from '../src/options.js'
+import { type Answer, parseOptions } from '../src/options.js'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
-const help = parseOptions(['--help'])
-const options = 'text' in help ? [...help.text.matchAll(/--[a-z][a-z0-9-]+/g)].map(([name]) => name) : []
+const { text: help } = await parseOptions(['--help']) as Answer
+const options = [...help.matchAll(/--[a-z][a-z0-9-]+/g)].map(([name]) => name)
 
 for (const [document, text] of [['README.md', read('README.md')], ['tools/tcptop.8', read('tools/tcptop.8').replaceAll('\\-', '-')]] as const) {
   test(`${document} tells of every option, format, grouping and backend`, () => {

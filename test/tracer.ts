@@ -8,7 +8,7 @@ import { fakeClock } from './clock.js'
 
 function fakeSession(stats: Partial<Stats> = {}) {
   const current: Stats = { lost: { events: 0, tx: 0, rx: 0 }, entered: 0, gone: 0, ...stats }
-  const session = { current, flows: {}, programs: [], stats: () => ({ ...session.current }), close: () => {} }
+  const session = { current, flows: {}, programs: [], stats: () => ({ ...session.current }), runs: () => ({ count: 0, seconds: 0 }), close: () => {} }
   return { session: session as unknown as Session & { current: Stats; stats: () => Stats } }
 }
 
@@ -113,6 +113,19 @@ test('an error while watching ends the frames instead of vanishing', async () =>
   let message = ''
   await frames.next().catch(error => { message = error.message })
   assert.is(message, 'EBADF')
+})
+
+test('a frame tells what the tool cost since the one before', async () => {
+  const { session } = fakeSession()
+  const { clock, pass } = fakeClock()
+  const { aggregate } = fakeAggregate()
+  let runs = { count: 100, seconds: 1 }
+  const counting = { ...session, runs: () => (runs = { count: runs.count + 10, seconds: runs.seconds + 0.5 }) }
+  const slow = { ...aggregate, drain: () => void pass(0.125) }
+  const frames = await collect(trace(counting, slow, 'tracepoint', clock, view(2, 3), 100, new AbortController().signal, 96))
+  for (const { cost } of frames.slice(1)) assert.equal(cost, { cpu: 0.25, drain: 0.125, runs: 10, run: 0.5 })
+  const [frame] = await collect(trace(session, aggregate, 'tracepoint', clock, view(2, 1), 100, new AbortController().signal, 96))
+  assert.equal([frame!.cost.runs, frame!.cost.run], [null, null], 'the kernel keeps no statistics')
 })
 
 test.run()

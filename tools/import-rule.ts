@@ -29,6 +29,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/facts', ['bpf-asm', 'src/program', 'src/trace']],
   ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program', 'src/trace']],
   ['src/session', ['syscall', 'src/layout', 'src/plan', 'src/program', 'src/trace']],
+  ['src/probe', ['bpf-asm', 'syscall', 'src/plan', 'src/trace']],
   ['src/advice', ['syscall']],
   ['src/set', ['syscall', 'src/trace', 'src/usage-error']],
   ['src/dump', ['bpf-asm', 'src/plan', 'src/trace']],

@@ -12,7 +12,7 @@ export interface Hook {
 }
 
 /** Hooks that together count every byte. */
-export interface Variant extends Pick<Context, 'locked' | 'calls'> {
+export interface Variant extends Pick<Context, 'locked' | 'calls' | 'pocket'> {
   /** What a kernel needs that has all hooks. */
   readonly needs: string
   /** A helper that came with the Linux version from which on programs may do what these do, where hooks alone do not tell. */

@@ -1,4 +1,4 @@
-import { consumedBy, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
+import { consumedBy, emptied, mapName, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
 import type { Backend } from './backend.js'
 import { lifeAt, seeds, typedPoint } from './life.js'
 import { limit } from './limit.js'
@@ -16,6 +16,7 @@ export const fentry: Backend = {
     access: typed,
     locked: true,
     calls: true,
+    pocket: true,
     hooks: [
       { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
       // Until Linux 6.4 sendfile and splice go another way.
@@ -27,6 +28,7 @@ export const fentry: Backend = {
       { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
       ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
+      { program: 'tcptop_pockets', on: { sweep: 'bpf_sk_storage_map', map: mapName.sockets }, code: emptied },
       ...seeds,
     ],
     limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],

@@ -11,6 +11,7 @@ export function atRelease(on: Point, needs: string): Variant {
     access: probed,
     locked: true,
     calls: false,
+    pocket: false,
     hooks: [
       ...lifeAt(rawPoint),
       { program: 'tcptop_release', on, code: released },

@@ -14,6 +14,7 @@ export const tracepoint: Backend = {
     access: typed,
     locked: false,
     calls: true,
+    pocket: false,
     hooks: [
       ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
@@ -30,6 +31,7 @@ export const tracepoint: Backend = {
     access: typed,
     locked: false,
     calls: false,
+    pocket: false,
     hooks: [
       ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
@@ -42,6 +44,7 @@ export const tracepoint: Backend = {
     access: probed,
     locked: true,
     calls: false,
+    pocket: false,
     hooks: [
       ...lifeAt(rawPoint),
       { program: 'tcptop_rx', on: { rawTracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },

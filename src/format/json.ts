@@ -15,7 +15,7 @@ export const json: Format = {
   description: 'one object a line',
   fullScreen: false,
   start: () => '',
-  frame: ({ time, interval, backend, loadavg, rows, total, lost }, { grouping }) => `${JSON.stringify({
+  frame: ({ time, interval, backend, loadavg, rows, total, lost, cost }, { grouping }) => `${JSON.stringify({
     v: version,
     time: time.toISOString(),
     interval: microseconds(interval),
@@ -24,6 +24,7 @@ export const json: Format = {
     rows: rows.map(row => pick(row, grouping.fields)),
     total: { rx: total.rx, tx: total.tx },
     lost: { events: lost.events, rx: lost.rx, tx: lost.tx },
+    cost: { cpu: microseconds(cost.cpu), drain: microseconds(cost.drain), runs: cost.runs, run: cost.run && microseconds(cost.run) },
   })}\n`,
 }
 

@@ -15,8 +15,8 @@ export interface Access {
    * copied: it clobbers r0 to r5.
    */
   read(dst: Register, member: Member, base: Register): Code
-  /** `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6. */
-  asTcp(source: Register, otherwise: string): Code
+  /** `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6, as is `sure` where only those come. */
+  asTcp(source: Register, otherwise: string, is?: { readonly sure: boolean }): Code
   /** Makes reads of `socket`, which is known to be TCP, tell of now. */
   refresh(): Code
   /**

@@ -7,6 +7,7 @@ import { lookup } from './access.js'
 import { amount, type Context, flow, mapName, stack, task } from './context.js'
 import { insert } from './enter.js'
 import { admit, choosesProcesses } from './filter.js'
+import { makePocket } from './pocket.js'
 import { count } from './stat.js'
 
 /** What was moved and is to be charged: code that adds it to counters of bytes sent and received. Clobbers r3. */
@@ -33,28 +34,34 @@ const filtered = Pid.filtered | 0
  * Charges what was moved to the current process, which is at work on the socket. The first process that moves bytes owns the entry and
  * is charged in it; any other gets an entry of its own beside it. Ends the program.
  */
-export function chargeCurrent(context: Context, moved: Moved): Code {
+export function chargeCurrent(context: Context, moved: Moved, { pockets = false } = {}): Code {
   const { field, filter, access, locked } = context
+  const unlessKernel = [access.read(r1, field.taskFlags, task), and(r1, kernelThread), jne(r1, 0, 'unattended')]
+  const byId = { ...filter, cgroup: false, cgroupIds: false, mntnsIds: false }
+  const byGroup = { ...filter, pids: [] }
   return [
     access.current(),
-    access.read(r1, field.taskFlags, task),
-    and(r1, kernelThread),
-    jne(r1, 0, 'unattended'),
-    admit(context, 'filtered'),
+    choosesProcesses(byGroup) ? [unlessKernel, admit({ ...context, filter: byGroup }, 'filtered', 'admit_group')] : [],
     access.tgid(r1),
     load(r2, 'u32', flow, Value.pid),
-    jne(r2, r1, 'other'),
+    note('the owner was looked at when it became that', jne(r2, r1, 'other')),
     label('own'),
     load(r2, 'u32', flow, Value.last),
+    pockets ? store('u32', r10, stack.filterKey, r2) : [],
     jeq(r2, r1, 'named'),
     store('u32', flow, Value.last, r1),
     label('named'),
     refreshComm(context, 'count'),
     label('count'),
     moved(flow, Value.tx, Value.rx),
+    pockets ? [load(r1, 'u32', r10, stack.filterKey), makePocket(context)] : [],
     leave(),
 
     label('other'),
+    choosesProcesses(byGroup) ? [] : unlessKernel,
+    admit({ ...context, filter: byId }, 'filtered'),
+    access.tgid(r1),
+    load(r2, 'u32', flow, Value.pid),
     jne32(r2, nobody, 'share'),
     note('the first to move bytes owns the entry', claim(context)),
     locked ? ja('own') : [jeq32(r0, nobody, 'own'), jeq(r0, r1, 'own')],

@@ -16,6 +16,8 @@ export interface Context {
    * MPTCP the subflows, of a sockmap what its sockets received.
    */
   readonly calls: boolean
+  /** Whether a process that has a socket to itself counts in its pocket. Only with typed access under the lock. */
+  readonly pocket: boolean
 }
 
 /** Where a program finds what the function or tracepoint was called with: offsets into its context, 8 bytes each. */

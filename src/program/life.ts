@@ -7,6 +7,7 @@ import { type Context, flow, maskOf, protocol, socket, state, task } from './con
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued } from './counter.js'
 import { enter, expect, identify, syn, unlessDead } from './enter.js'
 import { choosesProcesses } from './filter.js'
+import { settle } from './pocket.js'
 import { count, markGone } from './stat.js'
 import { typed } from './typed.js'
 
@@ -36,6 +37,7 @@ export function stateSet(context: Context): Code {
     access.find(),
     jeq(r0, 0, 'unknown'),
     access.unlessStale('unknown'),
+    settle(context, 'known'),
     jeq(r9, state.synSent, 'anew'),
     jne(r7, state.synSent, 'connected'),
     note('fast open, or the chosen port once more', firstSequence(context, 'again', { racing: false })),
@@ -118,6 +120,7 @@ export function destroyed(context: Context): Code {
     access.unlessStale('exit'),
     load(r1, 'u32', flow, Value.flags),
     note('another program has seen it', jne(r1, 0, 'exit')),
+    settle(context, 'known'),
     note('r9: the socket’s own entry', mov(r9, flow)),
     restSent(context, 'sent'),
     label('sent'),

@@ -81,7 +81,7 @@ export function probed(field: Field): Access {
   return {
     sockets: { type: 'hash', keySize: 8, flags: 0, room: flows => Math.max(4 * flows, 65_536) },
     read,
-    asTcp: (source, otherwise) => [
+    asTcp: (source, otherwise, is) => is?.sure ? [mov(socket, source), refresh()] : [
       mov(socket, source),
       refresh(),
       read(r1, field.family, socket),

@@ -4,6 +4,7 @@ import { chargeCurrent, leave, rx } from './charge.js'
 import { type Context, flow, ifRedirected, socket } from './context.js'
 import { consumed, takeConsumed } from './counter.js'
 import { enter } from './enter.js'
+import { countInPocket, receivedFromPocket, settle } from './pocket.js'
 import { loseCurrent } from './result.js'
 
 /** `trace_tcp_rcv_space_adjust(sk)`, under the lock: charges what the reader took out of the receive queue. */
@@ -11,17 +12,20 @@ export function consumedBy(context: Context): Code {
   const { field, access } = context
   return [
     load(r6, 'u64', r1, 0),
-    access.asTcp(r6, 'exit'),
+    access.asTcp(r6, 'exit', { sure: true }),
+    context.pocket ? ifRedirected(context, socket, 'unpocketed') : [],
+    countInPocket(context, receivedFromPocket(context, 'exit'), rx),
     access.find(),
     jeq(r0, 0, 'enter'),
     access.unlessStale('enter'),
     label('found'),
+    settle(context, 'found'),
     ifRedirected(context, socket, 'redirected'),
     consumed(context),
     takeConsumed(context, 'exit'),
     access.read(r1, field.owned, socket),
     note('without an owner the lock is the kernel’s', jeq(r1, 0, 'unattended')),
-    chargeCurrent(context, rx),
+    chargeCurrent(context, rx, { pockets: context.pocket }),
     label('exit'),
     leave(),
     label('enter'),

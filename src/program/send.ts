@@ -5,6 +5,7 @@ import { amount, type Call, type Context, flow, ifRedirected, protocol, socket }
 import { queued, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
 import { present } from './field.js'
+import { countInPocket, sentFromPocket, settle } from './pocket.js'
 import { loseCurrent, returned } from './result.js'
 
 /** `trace_sock_send_length(sk, ret, flags)`, since 6.3, after the lock is released: charges what the caller sent. */
@@ -57,14 +58,16 @@ export function sentLocked(context: Context, call: Call): Code {
     jsle32(amount, 0, 'exit'),
     load(r6, 'u64', r1, call.first),
     msg === undefined ? [] : load(r9, 'u64', r1, msg),
-    access.asTcp(r6, 'exit'),
+    access.asTcp(r6, 'exit', { sure: true }),
     ifRedirected(context, socket, 'redirected'),
     label('plain'),
+    countInPocket(context, sentFromPocket(context), tx),
     access.find(),
     jeq(r0, 0, 'enter'),
     label('found'),
+    settle(context, 'found'),
     takeQueued(context, 'exit'),
-    chargeCurrent(context, tx),
+    chargeCurrent(context, tx, { pockets: context.pocket }),
     label('exit'),
     leave(),
     label('enter'),
@@ -80,6 +83,7 @@ export function sentLocked(context: Context, call: Call): Code {
     ],
     access.find(),
     jeq(r0, 0, 'exit'),
+    settle(context, 'redirected'),
     queued(context),
     store('u64', flow, Value.txSeen, r1),
     leave(),

@@ -33,11 +33,13 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
      * `bpf_skc_to_tcp_sock`, a helper since 5.9. The family is looked at first because before 6.0 it asks for protocol 6 alone, which
      * a netlink socket can have too.
      */
-    asTcp: (source, otherwise) => [
-      read(r1, field.family, source),
-      jeq(r1, family.inet, 'inet'),
-      jne(r1, family.inet6, otherwise),
-      label('inet'),
+    asTcp: (source, otherwise, is) => [
+      is?.sure ? [] : [
+        read(r1, field.family, source),
+        jeq(r1, family.inet, 'inet'),
+        jne(r1, family.inet6, otherwise),
+        label('inet'),
+      ],
       mov(r1, source),
       call('skc_to_tcp_sock'),
       jeq(r0, 0, otherwise),

@@ -11,9 +11,11 @@ export type Point =
   | { readonly kprobe: string }
   /** Runs once at the start. */
   | { readonly iterator: string }
+  /** Runs over all that a map holds, whenever the tracer asks for it. */
+  | { readonly sweep: string; readonly map: string }
 
 const kindNames = {
-  tracepoint: 'tracepoint', rawTracepoint: 'raw tracepoint', entry: 'entry of', exit: 'return of', kprobe: 'kprobe', iterator: 'iterator',
+  tracepoint: 'tracepoint', rawTracepoint: 'raw tracepoint', entry: 'entry of', exit: 'return of', kprobe: 'kprobe', iterator: 'iterator', sweep: 'sweep of',
 } as const
 
 /** A point as one reads it: `tracepoint sock_send_length`. */
@@ -70,6 +72,7 @@ export function loadAt(on: Point, places: Places): Load | undefined {
     btfId === undefined ? undefined : { type: 'tracing', attachType, btfId }
   if ('tracepoint' in on) return tracing('trace_raw_tp', places.tracepoint(on.tracepoint))
   if ('iterator' in on) return tracing('trace_iter', places.iterator(on.iterator))
+  if ('sweep' in on) return tracing('trace_iter', places.iterator(on.sweep))
   if ('entry' in on) return tracing('trace_fentry', places.func(on.entry)?.id)
   if ('exit' in on) return tracing('trace_fexit', places.func(on.exit)?.id)
   if ('rawTracepoint' in on) return places.mayHaveTracepoint(on.rawTracepoint) ? { type: 'raw_tracepoint' } : undefined

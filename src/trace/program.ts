@@ -11,11 +11,20 @@ export interface ProgramPlan extends Load {
 }
 
 /**
- * A program for a point, which the kernel is asked for by `places`; without them only raw tracepoints and kprobes can be. Throws
- * UnsupportedError when the kernel has no such point, AssemblyError for code that does not hang together.
+ * A program for a point, which the kernel is asked for by `places`; without them only raw tracepoints and kprobes can be. Code that is yet to
+ * be made is assembled when it is wanted first. Throws UnsupportedError when the kernel has no such point, AssemblyError for code that does
+ * not hang together.
  */
-export function programAt(name: string, on: Point, code: Code, places: Places = byName): ProgramPlan {
+export function programAt(name: string, on: Point, code: Code | (() => Code), places: Places = byName): ProgramPlan {
   const load = loadAt(on, places)
   if (load === undefined) throw new UnsupportedError(`this kernel has no ${pointName(on)}`)
-  return { name, hook: on, ...load, assembly: assemble(code) }
+  let assembly = typeof code === 'function' ? undefined : assemble(code)
+  return {
+    name,
+    hook: on,
+    ...load,
+    get assembly() {
+      return assembly ??= assemble(code)
+    },
+  }
 }

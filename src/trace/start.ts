@@ -19,6 +19,8 @@ export interface Tracer {
   readonly programs: readonly Program[]
   /** A map by its name. Throws when there is none. */
   map(name: string): BpfMap
+  /** Lets every program run that goes over a map. Throws SyscallError. */
+  sweep(): void
   /** Detaches and unloads everything; nothing stays in the kernel. */
   close(): void
 }
@@ -53,9 +55,13 @@ export function startTracer(kernel: Kernel, plan: TracerPlan, { maps: borrowed =
     const fds = Object.fromEntries(Object.entries(maps).map(([name, { fd }]) => [name, fd]))
     const loaded = plan.programs.map(program =>
       ({ hook: program.hook, program: scope.own(kernel.loadProgram({ ...specOf(program, fds), ...detail?.(program) })) }))
-    for (const { hook, program } of loaded) if (!('iterator' in hook)) scope.own(attach(kernel, program, hook))
+    for (const { hook, program } of loaded) if (!('iterator' in hook || 'sweep' in hook)) scope.own(attach(kernel, program, hook))
+    const sweeps = loaded.flatMap(({ hook, program }) => 'sweep' in hook ? [scope.own(kernel.attachIterator(program, map(hook.map)))] : [])
+    const sweep = () => {
+      for (const each of sweeps) each.read()
+    }
     for (const { hook, program } of loaded) if ('iterator' in hook) run(kernel, program)
-    return { programs: loaded.map(({ program }) => program), map, close: () => scope.close() }
+    return { programs: loaded.map(({ program }) => program), map, sweep, close: () => scope.close() }
   } catch (error) {
     scope.close()
     throw error
@@ -76,7 +82,8 @@ function specOf({ name, type, attachType, btfId, assembly }: ProgramPlan, fds: R
   }
 }
 
-function attach(kernel: Kernel, program: Program, on: Point): Descriptor {
+/** Lets a program run at its point from now on. Throws SyscallError; UnsupportedError where the kernel has no kprobes. */
+export function attach(kernel: Kernel, program: Program, on: Point): Descriptor {
   if ('rawTracepoint' in on) return kernel.attachRawTracepoint(program, on.rawTracepoint)
   return 'kprobe' in on ? kernel.attachKprobe(program, on.kprobe) : kernel.attachTracing(program)
 }

@@ -1,6 +1,6 @@
 import { Flag, Key, Value } from '../layout'
 import { Group } from './group'
-import { resize } from './room'
+import { copy16, resize } from './room'
 
 /**
  * What is known of a flow of the kernel's map: its key, what its counters were when it was last read, and whether it waits
@@ -57,7 +57,7 @@ export namespace Flow {
     const who = load<u64>(key, Key.pid)
     const slot = find(cookie, who)
     if (load<u64>(slot, Slot.cookie) == 0) {
-      memory.copy(slot, key, Key.size)
+      copy16(slot, key)
       count++
     }
     const tx = load<u64>(value, Value.tx)
@@ -75,7 +75,7 @@ export namespace Flow {
       // It may have been read before its last bytes; the next walk reads them.
       store<u16>(slot, 1, Slot.over)
     } else {
-      memory.copy(removed + <usize>removedCount * Key.size, key, Key.size)
+      copy16(removed + <usize>removedCount * Key.size, key)
       removedCount++
       if (who == ownOf(who)) endedCount++
       free(slot)

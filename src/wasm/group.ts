@@ -1,5 +1,5 @@
 import { Identity, Row, Value } from '../layout'
-import { resize } from './room'
+import { copy16, resize } from './room'
 
 /** Where the comm lies in a row. */
 const comm: usize = Row.identity + Value.comm - Identity.start
@@ -37,7 +37,7 @@ export namespace Group {
       number = ++count
       store<u32>(place, number)
       const fresh = row(number)
-      memory.fill(fresh, 0, Row.identity)
+      for (let at: usize = 0; at < <usize>Row.identity; at += 8) store<u64>(fresh + at, 0)
       for (let at: usize = 0; at < size; at += 8) {
         store<u64>(fresh + at, load<u64>(identity + at) & load<u64>(mask + at), Row.identity)
       }
@@ -47,7 +47,7 @@ export namespace Group {
     store<u64>(group, load<u64>(group, Row.tx) + moreTx, Row.tx)
     store<u64>(group, load<u64>(group, Row.total) + moreRx + moreTx, Row.total)
     // The name is no part of what a process is; the last one seen is shown.
-    memory.copy(group + comm, value + Value.comm, 16)
+    copy16(group + comm, value + Value.comm)
   }
 
   /** The next frame starts. */

@@ -2,3 +2,10 @@
 export function resize(old: usize, size: usize): usize {
   return old == 0 ? heap.alloc(size) : heap.realloc(old, size)
 }
+
+/** Copies 16 bytes, as engines call a function for `memory.copy`. */
+@inline
+export function copy16(to: usize, from: usize): void {
+  store<u64>(to, load<u64>(from))
+  store<u64>(to, load<u64>(from, 8), 8)
+}

@@ -73,14 +73,16 @@ const mistakes: readonly (readonly [culprit: () => Code, program: (part: Code) =
 for (const [culprit, program, message] of mistakes) {
   test(`${culprit.name}: an error that names the call which made it`, () => {
     const code = program(culprit())
-    assert.throws(() => assemble(code), (error: unknown) => {
-      assert.instance(error, AssemblyError)
-      const { message: text, stack } = error as AssemblyError
-      assert.match(text, message)
-      assert.ok(stack?.startsWith(`AssemblyError: ${text}\n`), stack)
-      assert.match(stack ?? '', new RegExp(` at ${culprit.name} `))
-      return true
-    })
+    for (const source of [code, () => program(culprit())]) {
+      assert.throws(() => assemble(source), (error: unknown) => {
+        assert.instance(error, AssemblyError)
+        const { message: text, stack } = error as AssemblyError
+        assert.match(text, message)
+        assert.ok(stack?.startsWith(`AssemblyError: ${text}\n`), stack)
+        assert.match(stack ?? '', new RegExp(` at ${culprit.name} `))
+        return true
+      })
+    }
   })
 }
 

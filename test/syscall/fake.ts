@@ -26,7 +26,7 @@ const names = new Map<number, Command>(commands.reverse())
 const codes = new Map(Object.entries(constants.errno).reverse().map(([name, errno]) => [errno, name]))
 /** What makes a descriptor. */
 const creating: readonly Call['name'][] = [
-  'MAP_CREATE', 'OBJ_GET', 'PROG_LOAD', 'BTF_LOAD', 'RAW_TRACEPOINT_OPEN', 'LINK_CREATE', 'ITER_CREATE',
+  'MAP_CREATE', 'OBJ_GET', 'PROG_LOAD', 'BTF_LOAD', 'RAW_TRACEPOINT_OPEN', 'LINK_CREATE', 'ITER_CREATE', 'ENABLE_STATS',
   'perf_event_open', 'socket_socket', 'socket_accept',
 ]
 

@@ -31,22 +31,36 @@ test('a raw tracepoint is attached to by its name', () => {
   assert.is(new TextDecoder().decode(bufferOf(call, rawTracepoint, 'name')), 'tcp_probe\0')
 })
 
-test('an iterator is a link and what is made from it, closed together, the link last', () => {
-  const { descriptors, program, calls, made, closed } = withProgram()
+test('an iterator is a link, and each time it is read, what is made from it and closed again', () => {
+  const { descriptors, program, calls, made, closed } = withProgram(({ name }) => name === 'read' ? 0 : undefined)
   const iterator = attachIterator(descriptors, program)
-  const [create, iterate] = calls.slice(-2)
-  assert.equal([create!.name, numberOf(create!, linkCreate, 'prog_fd'), numberOf(create!, linkCreate, 'attach_type')],
+  const create = calls.at(-1)!
+  assert.equal([create.name, numberOf(create, linkCreate, 'prog_fd'), numberOf(create, linkCreate, 'attach_type')],
     ['LINK_CREATE', program.fd, attachType.trace_iter])
-  const [link, file] = made.slice(-2)
-  assert.equal([iterate!.name, numberOf(iterate!, iterCreate, 'link_fd'), iterator.fd], ['ITER_CREATE', link, file])
+  assert.equal(create.pointers, [], 'over no map')
+  const link = made.at(-1)!
+  for (const time of [1, 2]) {
+    iterator.read()
+    const [iterate, read] = calls.slice(-2)
+    assert.equal([iterate!.name, numberOf(iterate!, iterCreate, 'link_fd'), read!.name], ['ITER_CREATE', link, 'read'])
+    assert.equal(closed, made.slice(-time))
+  }
   iterator.close()
-  assert.equal(closed, [file, link])
+  assert.is(closed.at(-1), link)
 })
 
-test('a link whose iterator cannot be made is closed', () => {
-  const { descriptors, program, made, closed } = withProgram(({ name }) => name === 'ITER_CREATE' ? -EINVAL : undefined)
-  assert.throws(() => attachIterator(descriptors, program), /^bpf\(BPF_ITER_CREATE\): EINVAL$/)
-  assert.equal(closed, [made.at(-1)])
+test('an iterator over the elements of a map is told the map', () => {
+  const { descriptors, program, calls } = withProgram()
+  attachIterator(descriptors, program, { fd: 77, close: () => {} })
+  assert.equal(bufferOf(calls.at(-1)!, linkCreate, 'iter_info'), Uint8Array.of(77, 0, 0, 0))
+  assert.is(numberOf(calls.at(-1)!, linkCreate, 'iter_info_len'), 4)
+})
+
+test('an iterator that cannot be made leaves nothing open but the link', () => {
+  const { descriptors, program } = withProgram(({ name }) => name === 'ITER_CREATE' ? -EINVAL : undefined)
+  const iterator = attachIterator(descriptors, program)
+  assert.throws(() => iterator.read(), /^bpf\(BPF_ITER_CREATE\): EINVAL$/)
+  iterator.close()
   assert.is(descriptors.open, 1, 'the program')
 })
 

@@ -50,8 +50,8 @@ export interface Archive {
   dependencies(name: string, pattern: RegExp): string[]
   /** These packages with all that they need, as apt would install them on a machine that has none. */
   closure(names: readonly string[]): string[]
-  /** Unpacks packages into the folder. */
-  unpack(names: readonly string[], folder: string): void
+  /** Unpacks packages into the folder: the newest, or those of a suite. */
+  unpack(names: readonly string[], folder: string, suite?: string): void
 }
 
 /** Reads the suites' indexes, once a day. */
@@ -72,10 +72,10 @@ export function openArchive(arch: Arch): Archive {
     closure: names =>
       [...apt(state, arch, 'apt-get', ['install', '-s', '-qq', '--no-install-recommends', ...names]).matchAll(/^Inst (\S+)/gm)]
         .map(match => match[1]!.replace(/:.*/, '')),
-    unpack: (names, folder) => {
+    unpack: (names, folder, suite) => {
       const debs = join(folder, '.debs')
       mkdirSync(debs, { recursive: true })
-      apt(state, arch, 'apt-get', ['download', '-qq', ...names.map(name => `${name}:${arch}`)], debs)
+      apt(state, arch, 'apt-get', ['download', '-qq', ...names.map(name => `${name}:${arch}${suite === undefined ? '' : `/${suite}`}`)], debs)
       for (const deb of readdirSync(debs)) execFileSync('dpkg-deb', ['-x', join(debs, deb), folder])
       rmSync(debs, { recursive: true })
     },

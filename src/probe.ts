@@ -1,0 +1,41 @@
+import { assemble, encode, exit, mov, r0 } from '../bpf-asm/index.js'
+import { type Kernel, SyscallError, UnsupportedError } from '../syscall/index.js'
+import type { Plan } from './plan.js'
+import { attach } from './trace/index.js'
+
+/** Whether a kernel takes programs of a kind. */
+export type Answer =
+  | { readonly takes: true }
+  | { readonly takes: false; readonly error: Error }
+  /** It could not be told: only a start in full can tell. */
+  | { readonly takes: undefined }
+
+/** With these the kernel says that it never will; with others, such as ENOMEM, that it cannot now. */
+const final = ['EPERM', 'EACCES', 'EINVAL', 'ENOENT', 'ENOTSUPP', 'EOPNOTSUPP', 'ENOSYS']
+
+/**
+ * Whether the kernel takes programs at functions, if the plan has any: one that does nothing is attached there and detached again. That costs
+ * little, where maps and programs of a plan that comes to nothing take longer than all the rest of a start.
+ */
+export function probe({ programs }: Plan, kernel: Kernel): Answer {
+  const program = programs.find(({ hook }) => 'entry' in hook || 'exit' in hook || 'kprobe' in hook)
+  if (program === undefined) return { takes: undefined }
+  const { type, attachType, btfId, hook } = program
+  try {
+    const empty = kernel.loadProgram({
+      name: 'tcptop_probe', type, license: 'GPL', insns: encode(assemble([mov(r0, 0), exit()])),
+      ...(attachType === undefined ? {} : { expectedAttachType: attachType }),
+      ...(btfId === undefined ? {} : { attachBtfId: btfId }),
+    })
+    try {
+      attach(kernel, empty, hook).close()
+    } finally {
+      empty.close()
+    }
+    return { takes: true }
+  } catch (error) {
+    if (error instanceof UnsupportedError || (error instanceof SyscallError && final.includes(error.code))) return { takes: false, error }
+    if (error instanceof SyscallError) return { takes: undefined }
+    throw error
+  }
+}

@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { openPingpong } from './pingpong.js'
+
+const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
+
+/** A program until its first output: milliseconds of CPU and of the clock. */
+export interface Start {
+  readonly what: string
+  readonly cpu: number
+  readonly wall: number
+}
+
+/** The tool with so many flows, at 1 s: its share of a processor, and megabytes at most. */
+export interface Idle {
+  readonly flows: number
+  readonly share: number
+  readonly peak: number
+}
+
+/** Milliseconds of CPU of a process and all its threads (Documentation/scheduler/sched-stats.rst). */
+function cpuOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1e6
+}
+
+/** Starts a program again and again, and takes the medians. The tool says its first word when it is attached. */
+export async function startOf(what: string, args: readonly string[], times = 15): Promise<Start> {
+  const all: { cpu: number; wall: number }[] = []
+  for (let time = 0; time < times; time++) {
+    const before = performance.now()
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(child.stdout, 'data')
+    all.push({ cpu: cpuOf(child.pid!), wall: performance.now() - before })
+    child.kill('SIGKILL')
+    await once(child, 'close')
+  }
+  const median = (of: 'cpu' | 'wall') => all.map(one => one[of]).sort((one, other) => one - other)[times >> 1]!
+  return { what, cpu: median('cpu'), wall: median('wall') }
+}
+
+export const starts = async (): Promise<Start[]> => [
+  await startOf('an empty Node.js', ['-e', 'process.stdout.write("."); setTimeout(() => {}, 1e6)']),
+  await startOf('tcptop', [cli, '-f', 'csv', '1000']),
+  await startOf('tcptop -C -p 1 5', [cli, '-C', '-p', '1', '5']),
+]
+
+/** The tool beside connections that do nothing. Two ends, and so two flows, are a connection. */
+export async function idleWith(flows: number, seconds = 10): Promise<Idle> {
+  const connections = await openPingpong(flows / 2)
+  const child = spawn(process.execPath, [cli, '-f', 'csv', '--max-flows', `${Math.max(65_536, 2 * flows)}`, '1'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    await once(child.stdout, 'data')
+    child.stdout.resume()
+    await connections.run(flows / 2)
+    // The first frames are those of the start.
+    await sleep(3000)
+    const before = cpuOf(child.pid!)
+    await sleep(1000 * seconds)
+    const share = (cpuOf(child.pid!) - before) / 1000 / seconds
+    const peak = Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024
+    return { flows, share, peak }
+  } finally {
+    child.kill('SIGINT')
+    connections.close()
+  }
+}

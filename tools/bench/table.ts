@@ -1,0 +1,46 @@
+import type { Drain } from './drain.js'
+import type { Idle, Start } from './here.js'
+import type { Overhead } from './overhead.js'
+
+/** All that was measured; of guests by the kernel's release. */
+export interface Result {
+  readonly machine: string
+  readonly date: string
+  readonly overhead: Readonly<Record<string, readonly Overhead[]>>
+  readonly drain: readonly Drain[]
+  readonly start: readonly Start[]
+  readonly idle: readonly Idle[]
+}
+
+/** One table in Markdown, each figure with how it was made. */
+export function tableOf({ overhead, drain, start, idle }: Result): string {
+  const row = (...cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
+  const ms = (value: number) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`
+  return [
+    row('what', 'figure', 'how'),
+    row('---', '---', '---'),
+    ...Object.entries(overhead).flatMap(([release, all]) => groupsOf(all).map(([name, ones]) => row(
+      `Linux ${release}: ${name}`,
+      ones.map(({ connections, added, reason }) => `${added ?? reason} (${connections})`).join(' · '),
+      'instructions added to a 1-byte send or receive (connections), in a guest with one instruction = 1 ns',
+    ))),
+    ...drain.map(({ flows, cpu, walk, wasm, peak }) => row(
+      `drain of ${flows.toLocaleString('en')} flows`, `${ms(cpu)}: ${ms(walk)} in the kernel, ${ms(wasm)} in WASM; ${peak.toFixed(0)} MB at most`,
+      'CPU to read, subtract, group, pick 20 rows and print, of a hash filled from user space, all counters changed; median of frames',
+    )),
+    ...start.map(({ what, cpu, wall }) => row(`start of ${what}`, `${ms(cpu)} of CPU, ${ms(wall)}`, 'from exec until attached, which the first output tells; median of 15')),
+    ...idle.map(({ flows, share, peak }) => row(
+      `at 1 s with ${flows.toLocaleString('en')} flows`, `${(100 * share).toFixed(2)} % of a core, ${peak.toFixed(0)} MB at most`,
+      'connections over loopback that do nothing; CPU over 10 s, memory since the start',
+    )),
+  ].join('')
+}
+
+function groupsOf(all: readonly Overhead[]): [string, Overhead[]][] {
+  const groups = new Map<string, Overhead[]>()
+  for (const one of all) {
+    const name = one.tool === 'none' ? one.what : `${one.tool}, ${one.what}`
+    groups.set(name, [...groups.get(name) ?? [], one])
+  }
+  return [...groups]
+}
