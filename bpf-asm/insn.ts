@@ -7,18 +7,41 @@ export interface Register {
   readonly register: number
 }
 
-const registers: readonly Register[] = Array.from({ length: 11 }, (_, register) => Object.freeze({ register }))
-/** r0: results · r1 to r5: arguments, clobbered by calls · r6 to r9: kept over calls · r10: the frame pointer, read-only. */
-export const [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10] = registers as readonly [
-  Register, Register, Register, Register, Register, Register, Register, Register, Register, Register, Register,
-]
+const register = (number: number): Register => Object.freeze({ register: number })
+/** What a call and the program return. */
+export const r0 = register(0)
+/** The first argument of a call, the context at the start; clobbered by calls like the four after it. */
+export const r1 = register(1)
+/** The second argument. */
+export const r2 = register(2)
+/** The third argument. */
+export const r3 = register(3)
+/** The fourth argument. */
+export const r4 = register(4)
+/** The fifth argument. */
+export const r5 = register(5)
+/** Kept over calls, like the three after it. */
+export const r6 = register(6)
+/** Kept over calls. */
+export const r7 = register(7)
+/** Kept over calls. */
+export const r8 = register(8)
+/** Kept over calls. */
+export const r9 = register(9)
+/** The frame pointer: the end of 512 bytes of stack; read-only. */
+export const r10 = register(10)
 
+const registers: readonly Register[] = [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10]
+
+/** Sizes of what is loaded and stored: bytes 1, 2, 4 and 8. */
 export type Size = 'u8' | 'u16' | 'u32' | 'u64'
+/** Sizes of what is loaded with its sign (since Linux 6.6). */
 export type SignedSize = 's8' | 's16' | 's32'
 /** Atomic operations exist on words of these sizes alone. */
 export type AtomicSize = 'u32' | 'u64'
 
-type Operand = Register | number
+/** The source of most instructions: a register, or an immediate. */
+export type Operand = Register | number
 
 const int32 = 0x80000000
 
@@ -98,23 +121,38 @@ export const sdiv = divide(Alu.div, true, 1)
 export const smod = divide(Alu.mod, true, 1)
 
 // The same on the lower halves, "w" in listings; the upper half of dst becomes zero.
+/** `wdst = wsrc` */
 export const mov32 = alu(Alu.mov, false)
+/** `wdst += wsrc` */
 export const add32 = alu(Alu.add, false)
+/** `wdst -= wsrc` */
 export const sub32 = alu(Alu.sub, false)
+/** `wdst *= wsrc` */
 export const mul32 = alu(Alu.mul, false)
+/** `wdst /= wsrc` */
 export const div32 = divide(Alu.div, false)
+/** `wdst |= wsrc` */
 export const or32 = alu(Alu.or, false)
+/** `wdst &= wsrc` */
 export const and32 = alu(Alu.and, false)
+/** `wdst <<= wsrc` */
 export const lsh32 = shift(Alu.lsh, false)
+/** `wdst >>= wsrc` */
 export const rsh32 = shift(Alu.rsh, false)
+/** `wdst %= wsrc` */
 export const mod32 = divide(Alu.mod, false)
+/** `wdst ^= wsrc` */
 export const xor32 = alu(Alu.xor, false)
+/** `wdst s>>= wsrc` */
 export const arsh32 = shift(Alu.arsh, false)
+/** `wdst s/= wsrc` (since Linux 6.6) */
 export const sdiv32 = divide(Alu.div, false, 1)
+/** `wdst s%= wsrc` (since Linux 6.6) */
 export const smod32 = divide(Alu.mod, false, 1)
 
 /** `dst = -dst` */
 export const neg = (dst: Register): Insn => insn(Class.alu64 | Alu.neg, writable(dst), 0, 0, 0)
+/** `wdst = -wdst` */
 export const neg32 = (dst: Register): Insn => insn(Class.alu | Alu.neg, writable(dst), 0, 0, 0)
 
 function oneOf<T>(what: string, value: T, values: readonly T[]): T {
@@ -255,16 +293,27 @@ export const jsle = jump(Jump.jsle, true)
 export const jset = jump(Jump.jset, true)
 
 // The same on the lower halves (since Linux 5.1).
+/** `if wdst == wsrc goto label` */
 export const jeq32 = jump(Jump.jeq, false)
+/** `if wdst != wsrc goto label` */
 export const jne32 = jump(Jump.jne, false)
+/** `if wdst > wsrc goto label` */
 export const jgt32 = jump(Jump.jgt, false)
+/** `if wdst >= wsrc goto label` */
 export const jge32 = jump(Jump.jge, false)
+/** `if wdst < wsrc goto label` */
 export const jlt32 = jump(Jump.jlt, false)
+/** `if wdst <= wsrc goto label` */
 export const jle32 = jump(Jump.jle, false)
+/** `if wdst s> wsrc goto label` */
 export const jsgt32 = jump(Jump.jsgt, false)
+/** `if wdst s>= wsrc goto label` */
 export const jsge32 = jump(Jump.jsge, false)
+/** `if wdst s< wsrc goto label` */
 export const jslt32 = jump(Jump.jslt, false)
+/** `if wdst s<= wsrc goto label` */
 export const jsle32 = jump(Jump.jsle, false)
+/** `if wdst & wsrc goto label` */
 export const jset32 = jump(Jump.jset, false)
 
 function loadTwoSlots(dst: Register, src: number, imm: number, high: number): Insn & { readonly high: number } {

@@ -29,6 +29,7 @@ export interface ProgramSpec {
   readonly logLevel?: 1 | 2
 }
 
+/** What the kernel tells of a loaded program. */
 export interface ProgramInfo {
   readonly id: number
   /** Bytes of machine code; 0 without a JIT. */

@@ -132,14 +132,14 @@ function files(path) {
     .sort()
 }
 
-/** JavaScript whose source is gone: nobody may import it, and no test run it. */
+/** JavaScript and declarations whose source is gone: nobody may import them, and no test run them. */
 function removeOrphans() {
   for (const folder of ['bpf-asm', 'syscall', 'src', 'test', 'tools']) {
     if (!existsSync(at('dist', folder))) continue
     for (const entry of readdirSync(at('dist', folder), { withFileTypes: true, recursive: true })) {
       const path = join(entry.parentPath ?? entry.path, entry.name)
-      const source = at(relative(at('dist'), path)).replace(/\.js$/, '.ts')
-      if (entry.isFile() && path.endsWith('.js') && !existsSync(source)) rmSync(path)
+      const source = at(relative(at('dist'), path)).replace(/(\.d\.ts|\.js)$/, '.ts')
+      if (entry.isFile() && /\.(d\.ts|js)$/.test(path) && !existsSync(source)) rmSync(path)
     }
   }
 }

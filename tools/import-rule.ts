@@ -40,7 +40,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ]],
   ['src/main', ['bpf-asm', 'syscall', 'src/']],
   ['src/cli', ['node:', 'syscall', 'src/main', 'src/measure', 'src/trace']],
-  ['test/', ['node:', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
+  ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   ['tools/', ['node:', 'bpf-asm', 'syscall', 'src/', 'tools/']],
 ]
 

@@ -42,6 +42,7 @@ export interface Events {
   lost(): number
 }
 
+/** The events of a tracer that its programs `emit` into this queue. Throws when it has no such maps. */
 export function eventsOf(tracer: Tracer, queue: string): Events {
   const events = tracer.map(queue)
   const lost = tracer.map(lostName(queue))

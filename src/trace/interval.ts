@@ -8,6 +8,7 @@ export interface Clock {
   sleep(seconds: number, signal: AbortSignal): Promise<void>
 }
 
+/** The time of this machine. */
 export const systemClock: Clock = {
   now: () => performance.now() / 1000,
   sleep: (seconds, signal) => sleep(Math.max(0, seconds) * 1000, undefined, { signal }).catch(() => undefined),
