@@ -4,6 +4,7 @@ import { helperName } from './helper.js'
 import {
   Alu, Atomic, Class, classOf, Jump, loadImm64Code, Mode, modeOf, operationOf, Pseudo, Source, Width, widthOf,
 } from './opcode.js'
+import { comparisons, operations, signedOperations } from './operation.js'
 
 /**
  * One line an instruction, as `print_bpf_insn` (kernel/bpf/disasm.c, Linux 6.18) prints it in the verifier’s log, with the slot
@@ -46,14 +47,6 @@ function mapText({ src, high }: Insn, name: string): string {
   return src === Pseudo.mapValue ? `map[${name}][0]+${high}` : `map[${name}]`
 }
 
-const operators: Readonly<Record<number, string>> = {
-  [Alu.add]: '+=', [Alu.sub]: '-=', [Alu.mul]: '*=', [Alu.div]: '/=', [Alu.or]: '|=', [Alu.and]: '&=', [Alu.lsh]: '<<=',
-  [Alu.rsh]: '>>=', [Alu.mod]: '%=', [Alu.xor]: '^=', [Alu.mov]: '=', [Alu.arsh]: 's>>=',
-}
-const comparisons: Readonly<Record<number, string>> = {
-  [Jump.jeq]: '==', [Jump.jgt]: '>', [Jump.jge]: '>=', [Jump.jset]: '&', [Jump.jne]: '!=', [Jump.jsgt]: 's>', [Jump.jsge]: 's>=',
-  [Jump.jlt]: '<', [Jump.jle]: '<=', [Jump.jslt]: 's<', [Jump.jsle]: 's<=',
-}
 const sizes: Readonly<Record<number, string>> = {
   [Width.u8]: 'u8', [Width.u16]: 'u16', [Width.u32]: 'u32', [Width.u64]: 'u64',
 }
@@ -102,8 +95,7 @@ function alu({ code, dst, src, off, imm }: Insn): string {
     return `r${dst} = ${order}${imm} r${dst}`
   }
   if (operation === Alu.neg) return `${r}${dst} = -${r}${dst}`
-  const isDivision = operation === Alu.div || operation === Alu.mod
-  const operator = (isDivision && off === 1 ? 's' : '') + operators[operation]
+  const operator = (off === 1 ? signedOperations : operations)[operation]?.sign
   const extension = operation === Alu.mov && usesRegister(code) && off !== 0 ? `(s${off})` : ''
   return `${r}${dst} ${operator} ${usesRegister(code) ? `${extension}${r}${src}` : imm}`
 }
@@ -123,7 +115,7 @@ function jump(insn: Insn): string {
     case Jump.jcond:
       return `may_goto pc${signed(off)}`
     default:
-      return `if ${r}${dst} ${comparisons[operation]} ${usesRegister(code) ? `${r}${src}` : hex(imm)} goto pc${signed(off)}`
+      return `if ${r}${dst} ${comparisons[operation]?.sign} ${usesRegister(code) ? `${r}${src}` : hex(imm)} goto pc${signed(off)}`
   }
 }
 
@@ -143,6 +135,6 @@ function atomic(insn: Insn): string {
     default:
       return imm & Atomic.fetch
         ? `r${src} = atomic${suffix}_fetch_${fetches[imm & ~Atomic.fetch]}(${target}, r${src})`
-        : `lock *${target} ${operators[imm]} r${src}`
+        : `lock *${target} ${operations[imm]?.sign} r${src}`
   }
 }

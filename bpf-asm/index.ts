@@ -4,4 +4,7 @@ export { AssemblyError, type Code, type Insn, isList, type Label } from './code.
 export { list, listing } from './disasm.js'
 export { type HelperName, helperName } from './helper.js'
 export * from './insn.js'
+export { type Helper, interpret, InterpretError, type Machine, type Setting } from './interpret.js'
+export { MapModel, type MapShape } from './map.js'
+export { Memory } from './memory.js'
 export { storageBtf } from './storage.js'
