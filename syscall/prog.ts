@@ -4,6 +4,7 @@ import { bpf, tryBpf } from './call.js'
 import { SyscallError, VerifierError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
 import type { Native } from './native.js'
+import { runProgram, type RunInput, type RunResult } from './run.js'
 import { attachType, info as infoLayout, progInfo, progLoad, programType } from './uapi.js'
 
 /** A type of program by its name in `enum bpf_prog_type`, in lower case. */
@@ -51,6 +52,8 @@ export interface Program extends Descriptor {
   /** The verifier's log, if it was asked for. */
   readonly log: string | undefined
   info(): ProgramInfo
+  /** Runs it on what it is given, attached or not. Throws SyscallError. */
+  run(input: RunInput): RunResult
 }
 
 /** Sizes of the log: a first try, and the largest that every kernel takes (UINT_MAX >> 8, kernel/bpf/verifier.c before 5.18). */
@@ -66,7 +69,14 @@ export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Progra
   const { native } = descriptors
   const done = (fd: number, log?: string): Program => {
     const descriptor = descriptors.own(fd)
-    return { name: spec.name, expectedAttachType: spec.expectedAttachType, log, info: () => programInfo(native, fd), ...descriptor }
+    return {
+      name: spec.name,
+      expectedAttachType: spec.expectedAttachType,
+      log,
+      info: () => programInfo(native, fd),
+      run: input => runProgram(native, fd, input),
+      ...descriptor,
+    }
   }
   if (spec.logLevel === undefined) {
     const fd = tryLoad(native, spec)

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs'
-import { release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -12,6 +12,7 @@ import { openKernel, SyscallError, VerifierError } from '../../syscall/index.js'
 import { callee, forms, rest } from '../bpf-asm/form.js'
 import { compareListing, logged } from '../listing.js'
 import { unless, whyUnprivileged } from '../privilege.js'
+import { isAtLeast } from '../release.js'
 
 const reason = whyUnprivileged()
 const test = (title: string, run: () => void) => uvu(title, unless(reason, title, run))
@@ -176,13 +177,6 @@ test('our listing of a program is the kernel’s own', () => withKernel(kernel =
   assert.is(compared, assembly.insns.length)
   for (const resource of [program, words, numbers]) resource.close()
 }))
-
-/** Whether this kernel is that Linux or a newer one. */
-function isAtLeast(version = '0.0'): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  const [ourMajor = 0, ourMinor = 0] = release().split(/[.-]/).map(Number)
-  return ourMajor > major || (ourMajor === major && ourMinor >= minor)
-}
 
 /** What every form of instruction finds: numbers in r0 to r8, r9 as r10, and a way around it to what follows. */
 const before: Code = [
