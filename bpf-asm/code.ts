@@ -16,7 +16,7 @@ export interface Insn {
   readonly kfunc?: string
   /** Why it is there: shown in listings and in verifier errors. */
   readonly note?: string
-  /** Where it was emitted, for an error that only `assemble` can find: only instructions with a label have it. */
+  /** Where it was emitted: for an error that only `assemble` can find, and for line information. Decoded instructions have none. */
   readonly site?: Error
 }
 

@@ -20,27 +20,44 @@ export function list({ insns }: Assembly): string[] {
   })
 }
 
-/** The same for people: with labels, the names of maps and the notes. */
-export function listing(assembly: Assembly): string {
-  const lines = list(assembly)
-  const out: string[] = []
-  let slot = 0
-  assembly.insns.forEach((insn, index) => {
-    const labels = assembly.labels.get(slot)
-    if (labels !== undefined) out.push(`${labels.join(', ')}:`)
-    const [number, instruction] = split(lines[index] ?? '')
-    const meaning = insn.map === undefined ? instruction : instruction.replace(/ = .*/, ` = ${mapText(insn, insn.map)}`)
-    const target = insn.label === undefined ? meaning : `${meaning} <${insn.label}>`
-    const line = `${number.padStart(6)} ${target}`
-    out.push(insn.note === undefined ? line : `${line.padEnd(58)} ; ${insn.note}`)
-    slot += slotsOf(insn)
-  })
-  return `${out.join('\n')}\n`
+/** An instruction as people want to see it. */
+export interface Line {
+  readonly slot: number
+  /** The labels in front of it. */
+  readonly labels: readonly string[]
+  /** As in `list`, without the slot, with the names of maps and labels. */
+  readonly text: string
+  readonly note: string | undefined
+  readonly insn: Insn
 }
 
-function split(line: string): [string, string] {
-  const colon = line.indexOf(':')
-  return [line.slice(0, colon + 1), line.slice(colon + 2)]
+/** The same for people: with labels, the names of maps and the notes. */
+export function lines({ insns, labels, notes }: Assembly): Line[] {
+  let slot = 0
+  return insns.map(insn => {
+    const meaning = insn.map === undefined ? text(insn) : text(insn).replace(/ = .*/, ` = ${mapText(insn, insn.map)}`)
+    const line: Line = {
+      slot,
+      labels: labels.get(slot) ?? [],
+      text: insn.label === undefined ? meaning : `${meaning} <${insn.label}>`,
+      note: notes[slot],
+      insn,
+    }
+    slot += slotsOf(insn)
+    return line
+  })
+}
+
+/** Those lines as text. */
+export function listing(assembly: Assembly): string {
+  const out = lines(assembly).flatMap(({ slot, labels, text, note }) => {
+    const line = `${`${slot}:`.padStart(6)} ${text}`
+    return [
+      ...labels.length > 0 ? [`${labels.join(', ')}:`] : [],
+      note === undefined ? line : `${line.padEnd(58)} ; ${note}`,
+    ]
+  })
+  return `${out.join('\n')}\n`
 }
 
 function mapText({ src, high }: Insn, name: string): string {

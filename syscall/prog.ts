@@ -5,7 +5,7 @@ import { SyscallError, VerifierError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
 import type { Native } from './native.js'
 import { runProgram, type RunInput, type RunResult } from './run.js'
-import { attachType, info as infoLayout, progInfo, progLoad, programType } from './uapi.js'
+import { attachType, btfLoad, info as infoLayout, progInfo, progLoad, programType } from './uapi.js'
 
 /** A type of program by its name in `enum bpf_prog_type`, in lower case. */
 export type ProgramType = keyof typeof programType
@@ -26,8 +26,17 @@ export interface ProgramSpec {
   readonly attachBtfId?: number
   /** What an instruction is for, by slot: shown when the verifier rejects it. */
   readonly notes?: readonly (string | undefined)[]
+  /** Describes it, so that the log has its lines of source: asked for when there is a log, for it takes time. */
+  readonly debug?: () => DebugInfo
   /** Asks for the verifier's log also when it accepts: 1 what it did, 2 every instruction. */
   readonly logLevel?: 1 | 2
+}
+
+/** A program's own BTF, and what refers to it: `struct bpf_func_info` and `struct bpf_line_info` in rows. */
+export interface DebugInfo {
+  readonly btf: Uint8Array
+  readonly funcInfo: Uint8Array
+  readonly lineInfo: Uint8Array
 }
 
 export interface ProgramInfo {
@@ -83,17 +92,46 @@ export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Progra
     if (fd >= 0) return done(fd)
     if (fd === -EPERM || fd === -EAGAIN) throw new SyscallError('bpf(BPF_PROG_LOAD)', -fd)
   }
-  for (let size = firstLog; ; size = Math.min(4 * size, largestLog)) {
-    const buffer = new Uint8Array(size)
-    const fd = tryLoad(native, spec, buffer)
-    if (fd === -ENOSPC && size < largestLog) continue
-    const log = new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0))))
-    if (fd >= 0) return done(fd, log)
-    throw log === '' ? new SyscallError('bpf(BPF_PROG_LOAD)', -fd) : new VerifierError(spec.name, -fd, log, spec.notes)
+  const debug = spec.debug?.()
+  const btf = debug && tryLoadBtf(descriptors, debug.btf)
+  try {
+    for (let size = firstLog; ; size = Math.min(4 * size, largestLog)) {
+      const buffer = new Uint8Array(size)
+      const fd = tryLoad(native, spec, { log_level: spec.logLevel ?? 1, log_size: size, log_buf: buffer, ...(btf && debugFields(btf, debug)) })
+      if (fd === -ENOSPC && size < largestLog) continue
+      const log = new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0))))
+      if (fd >= 0) return done(fd, log)
+      throw log === '' ? new SyscallError('bpf(BPF_PROG_LOAD)', -fd) : new VerifierError(spec.name, -fd, log, spec.notes)
+    }
+  } finally {
+    btf?.close()
   }
 }
 
-function tryLoad(native: Native, spec: ProgramSpec, log?: Uint8Array): number {
+/** Undefined when the kernel does not take it: the program can do without. */
+function tryLoadBtf(descriptors: Descriptors, btf: Uint8Array): Descriptor | undefined {
+  const fd = tryBpf(descriptors.native, 'BTF_LOAD', attrOf(btfLoad, { btf, btf_size: btf.length }))
+  return fd < 0 ? undefined : descriptors.own(fd)
+}
+
+/** Bytes of a row: `struct bpf_func_info` and `struct bpf_line_info`. */
+const [funcRow, lineRow] = [8, 16]
+
+function debugFields({ fd }: Descriptor, { funcInfo, lineInfo }: DebugInfo): ProgLoad {
+  return {
+    prog_btf_fd: fd,
+    func_info: funcInfo,
+    func_info_rec_size: funcRow,
+    func_info_cnt: funcInfo.length / funcRow,
+    line_info: lineInfo,
+    line_info_rec_size: lineRow,
+    line_info_cnt: lineInfo.length / lineRow,
+  }
+}
+
+type ProgLoad = Parameters<typeof attrOf<keyof typeof progLoad.fields>>[1]
+
+function tryLoad(native: Native, spec: ProgramSpec, more: ProgLoad = {}): number {
   const attr = attrOf(progLoad, {
     prog_type: programType[spec.type],
     insn_cnt: spec.insns.length / 8,
@@ -102,7 +140,7 @@ function tryLoad(native: Native, spec: ProgramSpec, log?: Uint8Array): number {
     prog_name: spec.name,
     expected_attach_type: spec.expectedAttachType === undefined ? undefined : attachType[spec.expectedAttachType],
     attach_btf_id: spec.attachBtfId,
-    ...(log === undefined ? {} : { log_level: spec.logLevel ?? 1, log_size: log.length, log_buf: log }),
+    ...more,
   })
   for (let left = tries; ; left--) {
     const result = tryBpf(native, 'PROG_LOAD', attr)

@@ -27,10 +27,11 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/measure/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program']],
   ['src/facts', ['bpf-asm', 'src/program']],
   ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program']],
-  ['src/session', ['bpf-asm', 'syscall', 'src/layout', 'src/plan', 'src/program']],
+  ['src/session', ['bpf-asm', 'syscall', 'src/layout', 'src/plan', 'src/program', 'src/source']],
+  ['src/source', ['node:module', 'node:url', 'bpf-asm']],
   ['src/advice', ['syscall']],
   ['src/set', ['syscall', 'src/usage-error']],
-  ['src/dump', ['bpf-asm', 'src/plan']],
+  ['src/dump', ['bpf-asm', 'syscall', 'src/plan', 'src/source']],
   ['src/tracer', ['src/aggregate', 'src/row', 'src/session']],
   ['src/options', [
     'node:fs', 'src/aggregate', 'src/backend', 'src/check', 'src/command-line', 'src/format', 'src/grouping',
