@@ -3,7 +3,7 @@ import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierErro
 import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
-import { dump } from './dump.js'
+import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
 import { type Options, parseOptions } from './options.js'
@@ -11,6 +11,7 @@ import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './pl
 import { type Field, fieldsOf, mapName } from './program/index.js'
 import { startSession, type Surroundings } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
+import { sources } from './source.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
 
@@ -72,7 +73,10 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 
 async function run(options: Options, world: World): Promise<void> {
   const request = requestOf(options)
-  if (options.dumpBpf) return world.out.write(dump(makePlan(request, await factsFor(options, world, world.openKernel))))
+  const sourceOf = sources(world.readText)
+  const writeDump = (plan: Plan, loaded?: Loaded) =>
+    world.out.write(options.format.name === 'json' ? dumpJson(plan, sourceOf, loaded) : dump(plan, loaded))
+  if (options.dumpBpf && !options.verbose) return writeDump(makePlan(request, await factsFor(options, world, world.openKernel)))
 
   const opened: { close(): void }[] = []
   const own = <T extends { close(): void }>(resource: T) => {
@@ -97,15 +101,16 @@ async function run(options: Options, world: World): Promise<void> {
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
     const { plan, session, passedOver } =
-      startFirst(plans, kernel, { maps, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined })
+      startFirst(plans, kernel, { maps, cgroup: cgroup?.fd, ...(options.verbose ? { logLevel: 1, sourceOf } : {}) })
     own(session)
+    if (options.verbose) for (const line of describe(plan, passedOver, session.programs)) world.tell(line)
+    if (options.dumpBpf) return await writeDump(plan, session.programs.map(program => program.info()))
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
     for (const { kind, map } of Object.values(sets)) {
       const warning = mistaken(kind, map)
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
-    if (options.verbose) for (const line of describe(plan, passedOver, session.programs)) world.tell(line)
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
@@ -134,10 +139,11 @@ async function run(options: Options, world: World): Promise<void> {
   }
 }
 
-function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap }: Options): Parameters<typeof makePlan>[0] {
+function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap, verbose, dumpBpf }: Options): Parameters<typeof makePlan>[0] {
   return {
     backend,
     maxFlows,
+    places: verbose || dumpBpf,
     filter: {
       pids,
       ...(family === undefined ? {} : { family }),

@@ -1,4 +1,4 @@
-import { assemble, type Assembly } from '../bpf-asm/index.js'
+import { assemble, type Assembly, withoutPlaces } from '../bpf-asm/index.js'
 import type { AttachType, MapSpec, ProgramType } from '../syscall/index.js'
 import { type Backend, backends, type Hook, type Point, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
@@ -10,6 +10,8 @@ export interface Request {
   readonly backend: string
   readonly filter: Filter
   readonly maxFlows: number
+  /** Whether instructions remember where they were emitted, for line information. A plan takes half as long again then. */
+  readonly places?: boolean
 }
 
 /** A program, ready to be encoded. */
@@ -51,7 +53,7 @@ export class PlanError extends Error {
  * The plans of the backend that is asked for, or for `auto` those of all that this kernel seems to have what they need for, the
  * preferred one first, each made when it is asked for. Pure. Throws PlanError in place of the first when there is none.
  */
-export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts: Facts): Generator<Plan, void> {
+export function* makePlans({ backend: wanted, filter, maxFlows, places = false }: Request, facts: Facts): Generator<Plan, void> {
   const passedOver: PassedOver[] = []
   let made = 0
   for (const backend of backends.filter(({ name }) => wanted === 'auto' || wanted === name)) {
@@ -64,7 +66,8 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
       }
       const field = facts.field()
       const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls }
-      const programs = variant.hooks.flatMap(hook => program(hook, context, facts))
+      const emit = () => variant.hooks.flatMap(hook => program(hook, context, facts))
+      const programs = places ? emit() : withoutPlaces(emit)
       made++
       yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver: [...passedOver] }
     }

@@ -1,8 +1,9 @@
-import { encode, storageBtf } from '../bpf-asm/index.js'
+import { debugInfo, encode, storageBtf } from '../bpf-asm/index.js'
 import type { BpfMap, Descriptor, Kernel, Program, ProgramSpec } from '../syscall/index.js'
 import { Stat } from './layout.js'
 import type { Plan, ProgramPlan } from './plan.js'
 import { mapName } from './program/index.js'
+import type { SourceOf } from './source.js'
 
 /** A plan at work in the kernel. */
 export interface Session {
@@ -30,13 +31,15 @@ export interface Surroundings {
   readonly cgroup?: number | undefined
   /** Keeps the verifier's logs: see `ProgramSpec`. */
   readonly logLevel?: 1 | 2 | undefined
+  /** Describes the programs by their lines of source wherever there is a log: what places of the plan's instructions were compiled from. */
+  readonly sourceOf?: SourceOf | undefined
 }
 
 /**
  * Creates the maps, loads the programs, attaches them and lets the iterators run once. Throws SyscallError and VerifierError, with
  * everything undone.
  */
-export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, cgroup, logLevel }: Surroundings = {}): Session {
+export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, cgroup, logLevel, sourceOf }: Surroundings = {}): Session {
   const opened: { close(): void }[] = []
   const own = <T extends { close(): void }>(resource: T) => {
     opened.push(resource)
@@ -57,7 +60,11 @@ export function startSession(plan: Plan, kernel: Kernel, { maps: borrowed = {}, 
     }
     if (cgroup !== undefined) map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup).buffer))
     const fds = Object.fromEntries(Object.entries(maps).map(([name, { fd }]) => [name, fd]))
-    const loaded = plan.programs.map(program => ({ plan: program, program: own(kernel.loadProgram({ ...specOf(program, fds), ...(logLevel === undefined ? {} : { logLevel }) })) }))
+    const more = (program: ProgramPlan): Partial<ProgramSpec> => ({
+      ...(logLevel === undefined ? {} : { logLevel }),
+      ...(sourceOf === undefined ? {} : { debug: () => debugInfo(program.assembly, program.name, sourceOf) }),
+    })
+    const loaded = plan.programs.map(program => ({ plan: program, program: own(kernel.loadProgram({ ...specOf(program, fds), ...more(program) })) }))
     for (const { plan: { hook }, program } of loaded) if (!('iterator' in hook)) own(attach(kernel, program, hook))
     const iterators = loaded.filter(({ plan: { hook } }) => 'iterator' in hook)
     for (const { program } of iterators) run(kernel, program)

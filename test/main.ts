@@ -6,7 +6,7 @@ import { backends } from '../src/backend/index.js'
 import { main, type World } from '../src/main.js'
 import { fieldsOf } from '../src/program/index.js'
 import { UnsupportedError } from '../syscall/index.js'
-import { attachType, batch, info, mapInfo, mapType, object, progLoad } from '../syscall/uapi.js'
+import { attachType, batch, info, mapInfo, mapType, object, progInfo, progLoad } from '../syscall/uapi.js'
 import { fakeClock } from './clock.js'
 import { btfFixtures, type Possible, possible } from './fixture.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
@@ -226,6 +226,18 @@ for (const one of choices) {
     assert.is(status, 0)
     assert.match(written[0]!, new RegExp(`^; backend ${backend.name}\n`))
     for (const { name } of plan.programs) assert.match(written[0]!, `\n; program ${name} at `)
+    const { written: [json] } = await run(args('--dump-bpf', '-f', 'json'), undefined, { openKernel })
+    assert.equal(JSON.parse(json!).programs.map(({ name }: { name: string }) => name), plan.programs.map(({ name }) => name))
+  })
+
+  check('with -v the programs are dumped as the kernel has taken them, and nothing stays', async () => {
+    const verified: Answer = call => {
+      if (call.name !== 'OBJ_GET_INFO_BY_FD') return
+      new DataView(bufferOf(call, info, 'info')!.buffer).setUint32(progInfo.fields.verified_insns[0], 123, true)
+    }
+    const { status, written } = await run(args('--dump-bpf', '-v'), verified)
+    assert.equal([status, written.length], [0, 1])
+    for (const { name } of plan.programs) assert.match(written[0]!, new RegExp(`\n; program ${name} at .*, 123 verified\n`))
   })
 
   /** A pinned set of ids. */
