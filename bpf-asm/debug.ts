@@ -1,5 +1,6 @@
 import { type Assembly, slotsOf } from './assemble.js'
 import type { Insn } from './code.js'
+import { lines } from './disasm.js'
 import { Class, classOf, Jump, loadImm64Code, operationOf, Pseudo } from './opcode.js'
 import { BtfWriter, Kind } from './btf-writer.js'
 
@@ -19,6 +20,8 @@ export interface DebugInfo {
   readonly funcInfo: Uint8Array
   /** `struct bpf_line_info` of each line. */
   readonly lineInfo: Uint8Array
+  /** The instructions as a listing shows them, by slot, for what is told of a refusal. */
+  readonly texts: readonly (string | undefined)[]
 }
 
 /** Frames of this folder are the emitters' own. */
@@ -39,8 +42,8 @@ const [lastLine, lastColumn] = [2 ** 22 - 1, 2 ** 10 - 1]
 
 /**
  * Describes a program by where its instructions were emitted, so that the verifier's log (since Linux 5.0, with file and line since 6.9) and
- * `bpftool prog dump xlated linum` show that. The text of a line is the note of its instruction or else what `sourceOf` finds. `sourceOf` may
- * also say what a place was compiled from.
+ * `bpftool prog dump xlated linum` show that. `sourceOf` says what a place was compiled from, and what stands there; beside it, or in its
+ * place where it is not known, stands the note of the instruction.
  */
 export function debugInfo(
   assembly: Assembly, name: string, sourceOf: (place: SourceLine) => SourceLine = place => place,
@@ -51,13 +54,14 @@ export function debugInfo(
   const starts = functions(assembly, name)
   const funcInfo = [...starts].flatMap(([slot, func]) => [slot, btf.type(identifier(func), Kind.func, prototype)])
 
+  const texts = new Array<string | undefined>(assembly.slots).fill(undefined)
   const lineInfo: number[] = []
   let last = ''
-  let slot = 0
-  for (const insn of assembly.insns) {
+  for (const { slot, text: instruction, insn } of lines(assembly)) {
+    texts[slot] = instruction
     const place = placeOf(insn)
     const source = place === undefined ? { file: '', line: 0, column: 0 } : sourceOf(place)
-    const text = insn.note ?? source.text ?? ''
+    const text = lineText(source.text, insn.note)
     const line = `${source.file}:${source.line} ${text}`
     // What belongs to the line before needs no entry, but at a function's start the kernel wants one.
     if (line !== last || starts.has(slot)) {
@@ -65,9 +69,14 @@ export function debugInfo(
       lineInfo.push(slot, btf.string(source.file), btf.string(text), where)
     }
     last = line
-    slot += slotsOf(insn)
   }
-  return { btf: btf.bytes(), funcInfo: wordsOf(funcInfo), lineInfo: wordsOf(lineInfo) }
+  return { btf: btf.bytes(), funcInfo: wordsOf(funcInfo), lineInfo: wordsOf(lineInfo), texts }
+}
+
+/** What stands in a line, with the note unless that stands there too. */
+function lineText(text: string | undefined, note: string | undefined): string {
+  if (text === undefined || note === undefined) return text ?? note ?? ''
+  return text.includes(note) ? text : `${text} // ${note}`
 }
 
 /** Where functions start, in order, with their names: the program itself, and what it calls by label. */

@@ -218,7 +218,7 @@ function isClosedPipe(error: unknown): boolean {
 function explain(error: unknown, verbose: boolean, { readText }: World): string {
   if (error instanceof SyscallError) {
     const line = `${error.message}${advice(error, powerOf(readText))}`
-    return verbose && error instanceof VerifierError ? `${line}\n${error.log}` : line
+    return verbose && error instanceof VerifierError ? `${line}\n${error.explanation}\n\n${error.log}` : line
   }
   if (error instanceof UsageError || error instanceof UnsupportedError || error instanceof PlanError) return error.message
   return error instanceof Error ? (verbose ? error.stack ?? error.message : error.message) : String(error)

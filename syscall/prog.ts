@@ -6,6 +6,7 @@ import type { Descriptor, Descriptors } from './fd.js'
 import type { Native } from './native.js'
 import { runProgram, type RunInput, type RunResult } from './run.js'
 import { attachType, btfLoad, info as infoLayout, progInfo, progLoad, programType } from './uapi.js'
+import { tellsState } from './verdict.js'
 
 /** A type of program by its name in `enum bpf_prog_type`, in lower case. */
 export type ProgramType = keyof typeof programType
@@ -37,6 +38,8 @@ export interface DebugInfo {
   readonly btf: Uint8Array
   readonly funcInfo: Uint8Array
   readonly lineInfo: Uint8Array
+  /** What the instructions are, by slot. */
+  readonly texts?: readonly (string | undefined)[]
 }
 
 export interface ProgramInfo {
@@ -95,16 +98,32 @@ export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Progra
   const debug = spec.debug?.()
   const btf = debug && tryLoadBtf(descriptors, debug.btf)
   try {
-    for (let size = firstLog; ; size = Math.min(4 * size, largestLog)) {
-      const buffer = new Uint8Array(size)
-      const fd = tryLoad(native, spec, { log_level: spec.logLevel ?? 1, log_size: size, log_buf: buffer, ...(btf && debugFields(btf, debug)) })
-      if (fd === -ENOSPC && size < largestLog) continue
-      const log = new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0))))
-      if (fd >= 0) return done(fd, log)
-      throw log === '' ? new SyscallError('bpf(BPF_PROG_LOAD)', -fd) : new VerifierError(spec.name, -fd, log, spec.notes)
-    }
+    const first = loadWithLog(native, spec, spec.logLevel ?? 1, btf && debugFields(btf, debug))
+    if (first.fd >= 0) return done(first.fd, first.log)
+    if (first.log === '') throw new SyscallError('bpf(BPF_PROG_LOAD)', -first.fd)
+    const refused = ({ fd, log }: Logged) => new VerifierError(spec.name, -fd, log, { notes: spec.notes ?? [], texts: debug?.texts ?? [] })
+    if (tellsState(first.log)) throw refused(first)
+    // Before Linux 5.18 only the next level tells of registers; what has no room there is told without.
+    const second = loadWithLog(native, spec, 2, btf && debugFields(btf, debug))
+    if (second.fd >= 0) return done(second.fd, second.log)
+    throw refused(second.log === '' || second.fd === -ENOSPC ? first : second)
   } finally {
     btf?.close()
+  }
+}
+
+/** What a load has returned, and the verifier's log. */
+interface Logged {
+  readonly fd: number
+  readonly log: string
+}
+
+function loadWithLog(native: Native, spec: ProgramSpec, level: number, more: ProgLoad = {}): Logged {
+  for (let size = firstLog; ; size = Math.min(4 * size, largestLog)) {
+    const buffer = new Uint8Array(size)
+    const fd = tryLoad(native, spec, { log_level: level, log_size: size, log_buf: buffer, ...more })
+    if (fd === -ENOSPC && size < largestLog) continue
+    return { fd, log: new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0)))) }
   }
 }
 

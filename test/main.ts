@@ -160,7 +160,7 @@ for (const one of choices) {
     return -EINVAL
   }
 
-  check('what the verifier rejects is told in one line, and with -v with its log', async () => {
+  check('what the verifier rejects is told in one line, and with -v with what that means and its log', async () => {
     const { name, assembly } = last.programs[0]!
     const message = `load ${name}: EINVAL: R0 !read_ok at 1: (95) exit`
     const note = assembly.notes[1]
@@ -169,8 +169,8 @@ for (const one of choices) {
     const { status, told } = await run(args('-v'), rejected)
     assert.is(status, 1)
     assert.is(told.length, 1)
-    assert.ok(told[0]!.startsWith(`tcptop: ${line}\n0: (95) exit`))
-    assert.match(told[0]!, /\nR0 !read_ok\n$/)
+    assert.ok(told[0]!.startsWith(`tcptop: ${line}\n      0: (`))
+    assert.match(told[0]!, /\n> +1: \(95\) exit.*\n[^]*\n\nThe verifier says: R0 !read_ok\nIt means: .*\nMend it so: .*\n\n0: \(95\) exit[^]*\nR0 !read_ok\n$/)
   })
 
   check('with a BTF that is none, or fields that cannot be told, one line says what is needed', async () => {

@@ -52,15 +52,22 @@ test('without places only what has a label knows it, and what was decoded does n
   assert.is(placeOf(decode(encode(assemble([exit()]))).insns[0]!), undefined)
 })
 
-test('each line has its slot, its file and the note or what stands there; what is of the same line has none of its own', () => {
+test('each line has its slot, its file, what stands there and the note; what is of the same line has none of its own', () => {
   const twice = [0, 1].map(value => mov(r0, value))
   const assembly = assemble([loadImm64(r1, 1), twice, note('why', mov(r0, 2)), exit()])
   assert.equal(linesOf(assembly, numbered()), [
     [0, 'a.ts', 1, 7, 'what stands there'],
     [2, 'a.ts', 2, 7, 'what stands there'],
-    [4, 'a.ts', 3, 7, 'why'],
+    [4, 'a.ts', 3, 7, 'what stands there // why'],
     [5, 'a.ts', 4, 7, 'what stands there'],
   ])
+})
+
+test('a note that stands in the line is not told twice, and is told where the line is not known', () => {
+  const assembly = assemble([note('why', exit())])
+  const [file, line, column] = ['a.ts', 1, 1]
+  assert.equal(linesOf(assembly, () => ({ file, line, column, text: "note('why', exit())" })), [[0, file, 1, 1, "note('why', exit())"]])
+  assert.equal(linesOf(assembly, () => ({ file, line, column })), [[0, file, 1, 1, 'why']])
 })
 
 test('every function has its name, as C allows it, and a line at its start', () => {

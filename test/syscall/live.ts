@@ -169,7 +169,7 @@ test('the verifier’s log shows our notes and lines of TypeScript', () => withK
   const log = program.log ?? ''
   program.close()
   const where = (line: string) => isAtLeast('6.9') ? `; ${line} @ live.ts:\\d+\\n` : `; ${line}\\n`
-  assert.match(log, new RegExp(`${where('the place of the number')}0: \\(b7\\) r1 = 41`))
+  assert.match(log, new RegExp(`${where("note\\('the place of the number', mov\\(r1, 41\\)\\),")}0: \\(b7\\) r1 = 41`))
   assert.match(log, new RegExp(`${where("callFunction\\('one_more'\\), // here it is called")}1: \\(85\\) call pc\\+1`))
 }))
 
@@ -197,7 +197,7 @@ uvu(title, bpftool ? unless(reason, title, () => withKernel(kernel => {
   const program = kernel.loadProgram(described(1))
   const text = execFileSync('bpftool', ['prog', 'dump', 'xlated', 'id', String(program.info().id), 'linum'], { encoding: 'utf8' })
   program.close()
-  assert.match(text, /int described\(\):\n; the place of the number \[file:\S*test\/syscall\/live\.ts line_num:\d+ line_col:\d+\]\n +0: \(b7\) r1 = 41/)
+  assert.match(text, /int described\(\):\n; note\('the place of the number', mov\(r1, 41\)\), \[file:\S*test\/syscall\/live\.ts line_num:\d+ line_col:\d+\]\n +0: \(b7\) r1 = 41/)
   assert.match(text, /int one_more\(\):\n; mov\(r0, r1\), \[file:/)
 })) : () => console.log(`SKIP ${title}: there is no bpftool`))
 

@@ -93,17 +93,31 @@ test('EPERM is not the verifier’s word: there is no second try, and no log to 
 })
 
 test('a rejected program is loaded once more for the log, which tells why', () => {
-  const { descriptors, calls } = rejecting(EACCES, '0: (95) exit\nR0 !read_ok\n')
+  const { descriptors, calls } = rejecting(EACCES, '0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\n')
   const error = failureOf(() => loadProgram(descriptors, { ...spec, notes: ['the end'] })) as VerifierError
   assert.instance(error, VerifierError)
-  assert.is(error.message, 'load tcptop_tx: EACCES: R0 !read_ok at 0: (95) exit (the end)')
-  assert.is(error.log, '0: (95) exit   <- the end\nR0 !read_ok\n')
+  assert.is(error.message, 'load tcptop_tx: EACCES: R0 !read_ok at 0: (95) exit (the end) (1 line omitted; -v shows all)')
+  assert.is(error.log, '0: R1=ctx() R10=fp0\n0: (95) exit   <- the end\nR0 !read_ok\n')
   assert.equal(calls.map(logLevel), [0, 1])
   assert.is(descriptors.open, 0)
 })
 
+test('where the log does not tell of registers, as before Linux 5.18, a more detailed one does', () => {
+  const plain = '0: (b7) r1 = 5\n1: (95) exit\nR0 !read_ok\n'
+  const detailed = '0: R1=ctx(id=0) R10=fp0\n0: (b7) r1 = 5\n1: R1_w=inv5 R10=fp0\n1: (95) exit\nR0 !read_ok\n'
+  const write = (call: Call, log: string) => void new TextEncoder().encodeInto(log, bufferOf(call, progLoad, 'log_buf') ?? new Uint8Array())
+  for (const [second, expected] of [[detailed, detailed], ['', plain]] as const) {
+    const { descriptors, calls } = fakeKernel(call => {
+      write(call, logLevel(call) === 2 ? second : plain)
+      return -EACCES
+    })
+    assert.is((failureOf(() => loadProgram(descriptors, spec)) as VerifierError).log, expected)
+    assert.equal(calls.map(logLevel), [0, 1, 2])
+  }
+})
+
 test('a log that has no room is asked for with more, up to what every kernel takes', () => {
-  const long = `${'0: (b7) r0 = 0\n'.repeat(200_000)}unreachable insn 5\n`
+  const long = `${'0: R0=0 R10=fp0\n'.repeat(200_000)}unreachable insn 5\n`
   const grown = rejecting(EINVAL, long)
   const error = failureOf(() => loadProgram(grown.descriptors, spec)) as VerifierError
   assert.is(error.log, long)
@@ -143,7 +157,7 @@ test('a program is described to the kernel where there is a log, and only there'
   assert.is(bufferOf(calls[1]!, progLoad, 'line_info')!.length, 48)
   assert.is(descriptors.open, 1, 'the BTF is given back')
 
-  const rejected = rejecting(EACCES, '0: (95) exit\nR0 !read_ok\n')
+  const rejected = rejecting(EACCES, '0: R10=fp0\n0: (95) exit\nR0 !read_ok\n')
   failureOf(() => loadProgram(rejected.descriptors, { ...spec, debug }))
   assert.equal(rejected.calls.map(({ name }) => name), ['PROG_LOAD', 'BTF_LOAD', 'PROG_LOAD'])
   assert.is(rejected.descriptors.open, 0)
