@@ -227,7 +227,9 @@ for (const one of choices) {
     assert.match(written[0]!, new RegExp(`^; backend ${backend.name}\n`))
     for (const { name } of plan.programs) assert.match(written[0]!, `\n; program ${name} at `)
     const { written: [json] } = await run(args('--dump-bpf', '-f', 'json'), undefined, { openKernel })
-    assert.equal(JSON.parse(json!).programs.map(({ name }: { name: string }) => name), plan.programs.map(({ name }) => name))
+    const { programs } = JSON.parse(json!) as { readonly programs: readonly { readonly name: string; readonly insns: readonly { readonly line?: number }[] }[] }
+    assert.equal(programs.map(({ name }) => name), plan.programs.map(({ name }) => name))
+    assert.ok(programs.every(({ insns }) => insns.every(({ line = 0 }) => line > 0)), 'each has its line of source')
   })
 
   check('with -v the programs are dumped as the kernel has taken them, and nothing stays', async () => {
