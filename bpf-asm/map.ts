@@ -40,10 +40,12 @@ export class MapModel {
   }
 
   update(key: Uint8Array, value: Uint8Array, flags = 0n): number {
+    if (flags > exist) return -EINVAL
     const known = this.lookup(key)
+    if (known === undefined && this.#isArray) return -E2BIG
     if (known !== undefined && flags === noExist) return -EEXIST
     if (known === undefined && flags === exist) return -ENOENT
-    if (known === undefined && (this.#isArray || this.size >= this.shape.maxEntries)) return -E2BIG
+    if (known === undefined && this.size >= this.shape.maxEntries) return -E2BIG
     // In a hash the new value takes the place of the old one, which whoever has it goes on writing to; in an array it is written over.
     if (known !== undefined && this.#isArray) known.set(value)
     else this.#entries.set(nameOf(key), value.slice())

@@ -152,7 +152,7 @@ test('programs put into maps, which answer as the kernel’s do', () => {
     loadMap(r1, 'numbers'), call('map_update_elem'), exit(),
   ], { maps: [map] })
   const error = (errno: bigint) => BigInt.asUintN(64, -errno)
-  assert.equal([update(1, 2), update(1, 1), update(1, 1), update(2, 0), update(3, 0)], [error(2n), 0n, error(17n), 0n, error(7n)])
+  assert.equal([update(1, 2), update(1, 1), update(1, 1), update(2, 0), update(3, 0), update(1, 3)], [error(2n), 0n, error(17n), 0n, error(7n), error(22n)])
   const remove = [store('u32', r10, -4, 1), mov(r2, r10), add(r2, -4), loadMap(r1, 'numbers'), call('map_delete_elem'), exit()]
   assert.equal([run(remove, { maps: [map] }), run(remove, { maps: [map] }), map.size], [0n, error(2n), 1])
 })

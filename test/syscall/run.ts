@@ -1,7 +1,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  add, assemble, type Assembly, call, encode, exit, interpret, list, load, MapModel, mov, note, r0, r1, r2, r3, r4, r5, r6, r10, store,
+  add, assemble, type Assembly, call, encode, exit, fetchAdd, interpret, jeq, label, list, load, loadMap, MapModel, mov, note, r0, r1, r2, r3,
+  r4, r5, r6, r10, store,
 } from '../../bpf-asm/index.js'
 import { type Kernel, openKernel, SyscallError } from '../../syscall/index.js'
 import { loadProgram } from '../../syscall/prog.js'
@@ -120,6 +121,59 @@ live('the kernel and the interpreter agree on random programs', kernel => {
       assert.equal(ours, theirs, list(assembly).join('\n'))
     }
   })
+})
+
+const numbers = { name: 'numbers', type: 'hash', keySize: 4, valueSize: 8, maxEntries: 4 } as const
+
+/** Does to the map what its context says: puts a value in with flags, takes one out, or adds to it. */
+const onMap = assemble([
+  mov(r6, r1),
+  load(r1, 'u64', r6, 8),
+  store('u32', r10, -4, r1),
+  load(r1, 'u64', r6, 16),
+  store('u64', r10, -16, r1),
+  mov(r2, r10),
+  add(r2, -4),
+  loadMap(r1, numbers.name),
+  load(r0, 'u64', r6, 0),
+  jeq(r0, 1, 'delete'),
+  jeq(r0, 2, 'lookup'),
+  mov(r3, r10),
+  add(r3, -16),
+  load(r4, 'u64', r6, 24),
+  call('map_update_elem'),
+  exit(),
+  label('delete'),
+  call('map_delete_elem'),
+  exit(),
+  label('lookup'),
+  call('map_lookup_elem'),
+  jeq(r0, 0, 'none'),
+  load(r1, 'u64', r6, 16),
+  fetchAdd('u64', r0, 0, r1),
+  mov(r0, r1),
+  exit(),
+  label('none'),
+  mov(r0, -1),
+  exit(),
+])
+
+live('the kernel and the interpreter agree on what programs do to maps', kernel => {
+  const random = new Random()
+  const types = ['hash', 'array'] as const
+  for (const type of types) {
+    const [map, model] = [kernel.createMap({ ...numbers, type }), new MapModel({ ...numbers, type })]
+    const program = kernel.loadProgram({ ...spec, insns: encode(onMap, { [numbers.name]: map.fd }), notes: onMap.notes })
+    random.repeat(500, () => {
+      const asked = [random.below(3), random.below(6), random.below(1000), random.below(4)]
+      const context = new Uint8Array(BigUint64Array.from(asked, BigInt).buffer)
+      const ours = Number(BigInt.asUintN(32, interpret(onMap, { context, maps: [model] }).result))
+      assert.is(ours, program.run({ context }).result, `${type}: ${asked.join()}`)
+    })
+    for (const [key, value] of model.entries()) assert.equal(map.lookup(key), value)
+    program.close()
+    map.close()
+  }
 })
 
 test.run()
