@@ -1,3 +1,5 @@
+import { Kind } from './btf-writer.js'
+
 /** Where a member lies in its structure. */
 export interface Member {
   /** Bytes from the start of the structure; of a bit field: of the smallest aligned unit that holds it. */
@@ -50,12 +52,6 @@ export interface Btf {
 export class BtfError extends Error {
   override readonly name = 'BtfError'
 }
-
-/** Kinds of a type: include/uapi/linux/btf.h; ENUM64 came last, in Linux 6.0. */
-const Kind = {
-  int: 1, ptr: 2, array: 3, struct: 4, union: 5, enum: 6, fwd: 7, typedef: 8, volatile: 9, const: 10, restrict: 11, func: 12,
-  funcProto: 13, var: 14, datasec: 15, float: 16, declTag: 17, typeTag: 18, enum64: 19,
-} as const
 
 /** Words behind the three that every type has: fixed ones, and for each of its members. */
 const extra: Readonly<Record<number, readonly [fixed: number, each: number]>> = {

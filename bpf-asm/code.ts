@@ -12,9 +12,11 @@ export interface Insn {
   readonly label?: string
   /** The map it refers to, by name. */
   readonly map?: string
+  /** The kernel function that it calls, by name: the kernel goes by the id. */
+  readonly kfunc?: string
   /** Why it is there: shown in listings and in verifier errors. */
   readonly note?: string
-  /** Where it was emitted, for an error that only `assemble` can find: only instructions with a label have it. */
+  /** Where it was emitted: for an error that only `assemble` can find, and for line information. Decoded instructions have none. */
   readonly site?: Error | undefined
 }
 
@@ -48,11 +50,12 @@ export function site(): Error | undefined {
 }
 
 /** What `make` makes, without sites. */
-export function withoutSites(make: () => Code): Code {
+export function withoutSites<T>(make: () => T): T {
+  const before = noted
   noted = false
   try {
     return make()
   } finally {
-    noted = true
+    noted = before
   }
 }

@@ -4,62 +4,66 @@ import { helperName } from './helper.js'
 import {
   Alu, Atomic, Class, classOf, Jump, loadImm64Code, Mode, modeOf, operationOf, Pseudo, Source, Width, widthOf,
 } from './opcode.js'
-
-/** Names that are not in the instructions. */
-export interface Symbols {
-  /** The kernel function with this BTF id. */
-  readonly kfunc?: (btfId: number) => string | undefined
-}
+import { comparisons, operations, signedOperations } from './operation.js'
 
 /**
  * One line an instruction, as `print_bpf_insn` (kernel/bpf/disasm.c, Linux 6.18) prints it in the verifier’s log, with the slot
  * before it: `12: (79) r6 = *(u64 *)(r1 +0)`. The value of a map or function address is the kernel’s own affair: it prints the
- * address, we the descriptor, or 0.
+ * address, we the descriptor, or 0. Decoded instructions do not know the names of the kernel's functions.
  */
-export function list({ insns }: Assembly, symbols: Symbols = {}): string[] {
+export function list({ insns }: Assembly): string[] {
   let slot = 0
   return insns.map(insn => {
-    const line = `${slot}: ${text(insn, symbols)}`
+    const line = `${slot}: ${text(insn)}`
     slot += slotsOf(insn)
     return line
   })
 }
 
-/** The same for people: with labels, the names of maps and the notes. */
-export function listing(assembly: Assembly, symbols: Symbols = {}): string {
-  const lines = list(assembly, symbols)
-  const out: string[] = []
-  let slot = 0
-  assembly.insns.forEach((insn, index) => {
-    const labels = assembly.labels.get(slot)
-    if (labels !== undefined) out.push(`${labels.join(', ')}:`)
-    const [number, instruction] = split(lines[index] ?? '')
-    const meaning = insn.map === undefined ? instruction : instruction.replace(/ = .*/, ` = ${mapText(insn, insn.map)}`)
-    const target = insn.label === undefined ? meaning : `${meaning} <${insn.label}>`
-    const line = `${number.padStart(6)} ${target}`
-    out.push(insn.note === undefined ? line : `${line.padEnd(58)} ; ${insn.note}`)
-    slot += slotsOf(insn)
-  })
-  return `${out.join('\n')}\n`
+/** An instruction as people want to see it. */
+export interface Line {
+  readonly slot: number
+  /** The labels in front of it. */
+  readonly labels: readonly string[]
+  /** As in `list`, without the slot, with the names of maps and labels. */
+  readonly text: string
+  readonly note: string | undefined
+  readonly insn: Insn
 }
 
-function split(line: string): [string, string] {
-  const colon = line.indexOf(':')
-  return [line.slice(0, colon + 1), line.slice(colon + 2)]
+/** The same for people: with labels, the names of maps and the notes. */
+export function lines({ insns, labels, notes }: Assembly): Line[] {
+  let slot = 0
+  return insns.map(insn => {
+    const meaning = insn.map === undefined ? text(insn) : text(insn).replace(/ = .*/, ` = ${mapText(insn, insn.map)}`)
+    const line: Line = {
+      slot,
+      labels: labels.get(slot) ?? [],
+      text: insn.label === undefined ? meaning : `${meaning} <${insn.label}>`,
+      note: notes[slot],
+      insn,
+    }
+    slot += slotsOf(insn)
+    return line
+  })
+}
+
+/** Those lines as text. */
+export function listing(assembly: Assembly): string {
+  const out = lines(assembly).flatMap(({ slot, labels, text, note }) => {
+    const line = `${`${slot}:`.padStart(6)} ${text}`
+    return [
+      ...labels.length > 0 ? [`${labels.join(', ')}:`] : [],
+      note === undefined ? line : `${line.padEnd(58)} ; ${note}`,
+    ]
+  })
+  return `${out.join('\n')}\n`
 }
 
 function mapText({ src, high }: Insn, name: string): string {
   return src === Pseudo.mapValue ? `map[${name}][0]+${high}` : `map[${name}]`
 }
 
-const operators: Readonly<Record<number, string>> = {
-  [Alu.add]: '+=', [Alu.sub]: '-=', [Alu.mul]: '*=', [Alu.div]: '/=', [Alu.or]: '|=', [Alu.and]: '&=', [Alu.lsh]: '<<=',
-  [Alu.rsh]: '>>=', [Alu.mod]: '%=', [Alu.xor]: '^=', [Alu.mov]: '=', [Alu.arsh]: 's>>=',
-}
-const comparisons: Readonly<Record<number, string>> = {
-  [Jump.jeq]: '==', [Jump.jgt]: '>', [Jump.jge]: '>=', [Jump.jset]: '&', [Jump.jne]: '!=', [Jump.jsgt]: 's>', [Jump.jsge]: 's>=',
-  [Jump.jlt]: '<', [Jump.jle]: '<=', [Jump.jslt]: 's<', [Jump.jsle]: 's<=',
-}
 const sizes: Readonly<Record<number, string>> = {
   [Width.u8]: 'u8', [Width.u16]: 'u16', [Width.u32]: 'u32', [Width.u64]: 'u64',
 }
@@ -71,19 +75,19 @@ const signed = (value: number) => value < 0 ? `${value}` : `+${value}`
 const hex = (value: number) => `0x${(value >>> 0).toString(16)}`
 const usesRegister = (code: number) => (code & Source.reg) !== 0
 
-function text(insn: Insn, symbols: Symbols): string {
+function text(insn: Insn): string {
   const code = insn.code.toString(16).padStart(2, '0')
-  return `(${code}) ${body(insn, symbols)}`
+  return `(${code}) ${body(insn)}`
 }
 
-function body(insn: Insn, symbols: Symbols): string {
+function body(insn: Insn): string {
   switch (classOf(insn.code)) {
     case Class.alu:
     case Class.alu64:
       return alu(insn)
     case Class.jmp:
     case Class.jmp32:
-      return jump(insn, symbols)
+      return jump(insn)
     case Class.ldx:
       return `r${insn.dst} = *(${(modeOf(insn.code) === Mode.memsx ? 's' : 'u') + sizeOf(insn).slice(1)} *)(r${insn.src} ${signed(insn.off)})`
     case Class.st:
@@ -108,20 +112,19 @@ function alu({ code, dst, src, off, imm }: Insn): string {
     return `r${dst} = ${order}${imm} r${dst}`
   }
   if (operation === Alu.neg) return `${r}${dst} = -${r}${dst}`
-  const isDivision = operation === Alu.div || operation === Alu.mod
-  const operator = (isDivision && off === 1 ? 's' : '') + operators[operation]
+  const operator = (off === 1 ? signedOperations : operations)[operation]?.sign
   const extension = operation === Alu.mov && usesRegister(code) && off !== 0 ? `(s${off})` : ''
   return `${r}${dst} ${operator} ${usesRegister(code) ? `${extension}${r}${src}` : imm}`
 }
 
-function jump(insn: Insn, { kfunc }: Symbols): string {
-  const { code, dst, src, off, imm } = insn
+function jump(insn: Insn): string {
+  const { code, dst, src, off, imm, kfunc } = insn
   const operation = operationOf(code)
   const r = classOf(code) === Class.jmp ? 'r' : 'w'
   switch (operation) {
     case Jump.call:
       if (src === Pseudo.call) return `call pc${signed(imm)}`
-      return `call ${src === Pseudo.kfunc ? kfunc?.(imm) ?? 'kernel-function' : helperName(imm) ?? 'unknown'}#${imm}`
+      return `call ${src === Pseudo.kfunc ? kfunc ?? 'kernel-function' : helperName(imm) ?? 'unknown'}#${imm}`
     case Jump.exit:
       return 'exit'
     case Jump.ja:
@@ -129,7 +132,7 @@ function jump(insn: Insn, { kfunc }: Symbols): string {
     case Jump.jcond:
       return `may_goto pc${signed(off)}`
     default:
-      return `if ${r}${dst} ${comparisons[operation]} ${usesRegister(code) ? `${r}${src}` : hex(imm)} goto pc${signed(off)}`
+      return `if ${r}${dst} ${comparisons[operation]?.sign} ${usesRegister(code) ? `${r}${src}` : hex(imm)} goto pc${signed(off)}`
   }
 }
 
@@ -149,6 +152,6 @@ function atomic(insn: Insn): string {
     default:
       return imm & Atomic.fetch
         ? `r${src} = atomic${suffix}_fetch_${fetches[imm & ~Atomic.fetch]}(${target}, r${src})`
-        : `lock *${target} ${operators[imm]} r${src}`
+        : `lock *${target} ${operations[imm]?.sign} r${src}`
   }
 }

@@ -65,7 +65,7 @@ const immediate = (value: number, wide: boolean) => inRange('an immediate', valu
 const displacement = (value: number) => inRange('an offset', value, -0x8000, 0x7fff)
 
 function insn(code: number, dst: number, src: number, off: number, imm: number): Insn {
-  return { code, dst, src, off, imm }
+  return { code, dst, src, off, imm, site: site() }
 }
 
 function alu(operation: number, wide: boolean, off = 0) {
@@ -260,7 +260,7 @@ function jump(operation: number, wide: boolean) {
   return emit
 }
 
-const goto = (code: number) => (label: string): Insn => ({ ...insn(code, 0, 0, 0, 0), label: named(label), site: site() })
+const goto = (code: number) => (label: string): Insn => ({ ...insn(code, 0, 0, 0, 0), label: named(label) })
 
 /** `goto label`, at most 32,767 slots away */
 export const ja = goto(Class.jmp | Jump.ja)
@@ -345,7 +345,7 @@ export function loadVariable(dst: Register, btfId: number): Insn {
 
 /** `dst = &function`: one of this program's, for helpers that call back (since Linux 5.13) */
 export function loadFunction(dst: Register, label: string): Insn {
-  return { ...loadTwoSlots(dst, Pseudo.func, 0, 0), label: named(label), site: site() }
+  return { ...loadTwoSlots(dst, Pseudo.func, 0, 0), label: named(label) }
 }
 
 /** `r0 = bpf_helper(r1, …, r5)`; clobbers r1 to r5 */
@@ -355,14 +355,22 @@ export function call(helper: HelperName): Insn {
   return insn(Class.jmp | Jump.call, 0, 0, 0, id)
 }
 
-/** `r0 = kernel_function(r1, …, r5)`, by its BTF id (since Linux 5.13); `module` is an index into the program's `fd_array` */
-export function callKfunc(btfId: number, module = 0): Insn {
-  return insn(Class.jmp | Jump.call, 0, Pseudo.kfunc, inRange('a module', module, 0, 0x7fff), inRange('a BTF id', btfId, 1, int32 - 1))
+/** A function of the kernel that programs may call. */
+export interface Kfunc {
+  readonly name: string
+  /** Its id in the kernel's BTF, or in that of the module that has it. */
+  readonly id: number
+}
+
+/** `r0 = kernel_function(r1, …, r5)` (since Linux 5.13); `module` is an index into the program's `fd_array` */
+export function callKfunc({ name, id }: Kfunc, module = 0): Insn {
+  const off = inRange('a module', module, 0, 0x7fff)
+  return { ...insn(Class.jmp | Jump.call, 0, Pseudo.kfunc, off, inRange('a BTF id', id, 1, int32 - 1)), kfunc: name }
 }
 
 /** `r0 = function(r1, …, r5)`: one of this program's, which has a stack of its own and keeps r6 to r9 */
 export function callFunction(label: string): Insn {
-  return { ...insn(Class.jmp | Jump.call, 0, Pseudo.call, 0, 0), label: named(label), site: site() }
+  return { ...insn(Class.jmp | Jump.call, 0, Pseudo.call, 0, 0), label: named(label) }
 }
 
 /** `return r0` */

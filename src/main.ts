@@ -3,7 +3,7 @@ import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierErro
 import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
-import { dump } from './dump.js'
+import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
 import type { Cost } from './row.js'
@@ -13,6 +13,7 @@ import { probe } from './probe.js'
 import { type Field, fieldsOf, mapName } from './program/index.js'
 import { startSession } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
+import { sources } from './source.js'
 import { type Refusal, Scope, startFirst } from './trace/index.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
@@ -75,7 +76,10 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 
 async function run(options: Options, world: World): Promise<void> {
   const request = requestOf(options)
-  if (options.dumpBpf) return world.out.write(dump(makePlan(request, await factsFor(options, world, world.openKernel))))
+  const sourceOf = sources(world.readText)
+  const writeDump = (plan: Plan, loaded?: Loaded) =>
+    world.out.write(options.format.name === 'json' ? dumpJson(plan, sourceOf, loaded) : dump(plan, loaded))
+  if (options.dumpBpf && !options.verbose) return writeDump(makePlan(request, await factsFor(options, world, world.openKernel)))
 
   const scope = new Scope()
   try {
@@ -99,20 +103,21 @@ async function run(options: Options, world: World): Promise<void> {
     const plans = makePlans(request, await factsFor(options, world, () => kernel))
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
-    const surroundings = { maps, cgroup: cgroup?.fd, logLevel: options.verbose ? 1 : undefined } as const
+    const surroundings = { maps, cgroup: cgroup?.fd, ...(options.verbose ? { logLevel: 1, sourceOf } as const : {}) }
     const { candidate: plan, started: session, refused } = startFirst(plans, plan => {
       // Where there are others to choose from, it is asked first.
       const answer = options.backend === 'auto' ? probe(plan, kernel) : undefined
       if (answer?.takes === false) throw answer.error
       return scope.own(startSession(plan, kernel, surroundings))
     })
+    if (options.verbose) for (const line of describe(plan, refused, session.programs)) world.tell(line)
+    if (options.dumpBpf) return await writeDump(plan, session.programs.map(program => program.info()))
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
     for (const { kind, map } of Object.values(sets)) {
       const warning = mistaken(kind, map)
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
-    if (options.verbose) for (const line of describe(plan, refused, session.programs)) world.tell(line)
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
@@ -141,10 +146,11 @@ async function run(options: Options, world: World): Promise<void> {
   }
 }
 
-function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap }: Options): Parameters<typeof makePlan>[0] {
+function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap, verbose, dumpBpf }: Options): Parameters<typeof makePlan>[0] {
   return {
     backend,
     maxFlows,
+    places: verbose || dumpBpf,
     filter: {
       pids,
       ...(family === undefined ? {} : { family }),
@@ -212,7 +218,7 @@ function isClosedPipe(error: unknown): boolean {
 function explain(error: unknown, verbose: boolean, { readText }: World): string {
   if (error instanceof SyscallError) {
     const line = `${error.message}${advice(error, powerOf(readText))}`
-    return verbose && error instanceof VerifierError ? `${line}\n${error.log}` : line
+    return verbose && error instanceof VerifierError ? `${line}\n${error.explanation}\n\n${error.log}` : line
   }
   if (error instanceof UsageError || error instanceof UnsupportedError || error instanceof PlanError) return error.message
   return error instanceof Error ? (verbose ? error.stack ?? error.message : error.message) : String(error)

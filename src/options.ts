@@ -48,6 +48,8 @@ export interface Answer {
 const [defaultFormat, defaultGrouping] = [formats[0]!, groupings[0]!]
 /** By what name each can be asked for. */
 const backendChoices = [{ name: 'auto' }, ...backends]
+/** In which programs can be printed. */
+const dumpFormats = formats.filter(({ name }) => name === 'table' || name === 'json')
 const defaultMaxFlows = 65_536
 /** Of rows and flows alike. So many flows take more than 128 MB of the kernel's memory. */
 const most = 1_000_000
@@ -70,7 +72,7 @@ const specs = {
   'max-flows': { describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
   btf: { describe: 'find what the programs read by the BTF in this file, of a kernel that has none itself' },
   'no-btf': { flag: true, describe: 'find what the programs read by measurement, as where there is no BTF' },
-  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them; needs no privileges' },
+  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them (no privileges needed); with -v as this kernel takes them' },
   verbose: { letter: 'v', flag: true, describe: 'tell on stderr what is chosen, why, and what it costs' },
   help: { letter: 'h', flag: true, describe: 'print this' },
   version: { flag: true, describe: 'print the version' },
@@ -111,7 +113,10 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   const cgroup = line.value('cgroup')
   const btf = line.value('btf')
   const rows = line.value('rows')
-  const format = choice('--format', formats, line.value('format') ?? defaultFormat.name)
+  const dumpBpf = line.has('dump-bpf')
+  const format = dumpBpf
+    ? choice('--format', dumpFormats, line.value('format') ?? defaultFormat.name, ' with --dump-bpf')
+    : choice('--format', formats, line.value('format') ?? defaultFormat.name)
   const grouping = choice('--by', groupings, line.value('by') ?? defaultGrouping.name)
 
   return Object.freeze<Options>({
@@ -135,7 +140,7 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
     maxFlows: whole('--max-flows', line.value('max-flows') ?? `${defaultMaxFlows}`, 1, most),
     ...(line.has('no-btf') && { btf: false }),
     ...(btf !== undefined && { btf: path('--btf', 'the path of a BTF file', btf) }),
-    dumpBpf: line.has('dump-bpf'),
+    dumpBpf,
   })
 }
 

@@ -1,7 +1,9 @@
+import { debugInfo } from '../bpf-asm/index.js'
 import type { BpfMap, Kernel, Program } from '../syscall/index.js'
 import { Stat } from './layout.js'
 import type { Plan } from './plan.js'
 import { mapName } from './program/index.js'
+import type { SourceOf } from './source.js'
 import { startTracer } from './trace/index.js'
 
 /** A plan at work in the kernel. */
@@ -32,16 +34,21 @@ export interface Surroundings {
   readonly cgroup?: number | undefined
   /** Keeps the verifier's logs: see `ProgramSpec`. */
   readonly logLevel?: 1 | 2 | undefined
+  /** Describes the programs by their lines of source wherever there is a log: what places of the plan's instructions were compiled from. */
+  readonly sourceOf?: SourceOf | undefined
 }
 
 /** Starts the plan's programs, and tells them when all that was there before them is known. Throws SyscallError and VerifierError, with everything undone. */
-export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLevel }: Surroundings = {}): Session {
+export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLevel, sourceOf }: Surroundings = {}): Session {
   const { map, programs, sweep, close } = startTracer(kernel, plan, {
     ...(maps === undefined ? {} : { maps }),
     prepare: map => {
       if (cgroup !== undefined) map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup).buffer))
     },
-    detail: () => logLevel === undefined ? {} : { logLevel },
+    detail: ({ name, assembly }) => ({
+      ...(logLevel === undefined ? {} : { logLevel }),
+      ...(sourceOf === undefined ? {} : { debug: () => debugInfo(assembly, name, sourceOf) }),
+    }),
   })
   try {
     // Without iterators what was there before us is never known.

@@ -4,7 +4,9 @@ import { bpf, tryBpf } from './call.js'
 import { SyscallError, VerifierError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
 import type { Native } from './native.js'
-import { attachType, info as infoLayout, progInfo, progLoad, programType } from './uapi.js'
+import { runProgram, type RunInput, type RunResult } from './run.js'
+import { attachType, btfLoad, info as infoLayout, progInfo, progLoad, programType } from './uapi.js'
+import { tellsState } from './verdict.js'
 
 /** A type of program by its name in `enum bpf_prog_type`, in lower case. */
 export type ProgramType = keyof typeof programType
@@ -25,8 +27,19 @@ export interface ProgramSpec {
   readonly attachBtfId?: number
   /** What an instruction is for, by slot: shown when the verifier rejects it. */
   readonly notes?: readonly (string | undefined)[]
+  /** Describes it, so that the log has its lines of source: asked for when there is a log, for it takes time. */
+  readonly debug?: () => DebugInfo
   /** Asks for the verifier's log also when it accepts: 1 what it did, 2 every instruction. */
   readonly logLevel?: 1 | 2
+}
+
+/** A program's own BTF, and what refers to it: `struct bpf_func_info` and `struct bpf_line_info` in rows. */
+export interface DebugInfo {
+  readonly btf: Uint8Array
+  readonly funcInfo: Uint8Array
+  readonly lineInfo: Uint8Array
+  /** What the instructions are, by slot. */
+  readonly texts?: readonly (string | undefined)[]
 }
 
 /** What the kernel tells of a loaded program. */
@@ -52,6 +65,8 @@ export interface Program extends Descriptor {
   /** The verifier's log, if it was asked for. */
   readonly log: string | undefined
   info(): ProgramInfo
+  /** Runs it on what it is given, attached or not. Throws SyscallError. */
+  run(input: RunInput): RunResult
 }
 
 /** Sizes of the log: a first try, and the largest that every kernel takes (UINT_MAX >> 8, kernel/bpf/verifier.c before 5.18). */
@@ -67,24 +82,76 @@ export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Progra
   const { native } = descriptors
   const done = (fd: number, log?: string): Program => {
     const descriptor = descriptors.own(fd)
-    return { name: spec.name, expectedAttachType: spec.expectedAttachType, log, info: () => programInfo(native, fd), ...descriptor }
+    return {
+      name: spec.name,
+      expectedAttachType: spec.expectedAttachType,
+      log,
+      info: () => programInfo(native, fd),
+      run: input => runProgram(native, fd, input),
+      ...descriptor,
+    }
   }
   if (spec.logLevel === undefined) {
     const fd = tryLoad(native, spec)
     if (fd >= 0) return done(fd)
     if (fd === -EPERM || fd === -EAGAIN) throw new SyscallError('bpf(BPF_PROG_LOAD)', -fd)
   }
-  for (let size = firstLog; ; size = Math.min(4 * size, largestLog)) {
-    const buffer = new Uint8Array(size)
-    const fd = tryLoad(native, spec, buffer)
-    if (fd === -ENOSPC && size < largestLog) continue
-    const log = new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0))))
-    if (fd >= 0) return done(fd, log)
-    throw log === '' ? new SyscallError('bpf(BPF_PROG_LOAD)', -fd) : new VerifierError(spec.name, -fd, log, spec.notes)
+  const debug = spec.debug?.()
+  const btf = debug && tryLoadBtf(descriptors, debug.btf)
+  try {
+    const first = loadWithLog(native, spec, spec.logLevel ?? 1, btf && debugFields(btf, debug))
+    if (first.fd >= 0) return done(first.fd, first.log)
+    if (first.log === '') throw new SyscallError('bpf(BPF_PROG_LOAD)', -first.fd)
+    const refused = ({ fd, log }: Logged) => new VerifierError(spec.name, -fd, log, { notes: spec.notes ?? [], texts: debug?.texts ?? [] })
+    if (tellsState(first.log)) throw refused(first)
+    // Before Linux 5.18 only the next level tells of registers; what has no room there is told without.
+    const second = loadWithLog(native, spec, 2, btf && debugFields(btf, debug))
+    if (second.fd >= 0) return done(second.fd, second.log)
+    throw refused(second.log === '' || second.fd === -ENOSPC ? first : second)
+  } finally {
+    btf?.close()
   }
 }
 
-function tryLoad(native: Native, spec: ProgramSpec, log?: Uint8Array): number {
+/** What a load has returned, and the verifier's log. */
+interface Logged {
+  readonly fd: number
+  readonly log: string
+}
+
+function loadWithLog(native: Native, spec: ProgramSpec, level: number, more: ProgLoad = {}): Logged {
+  for (let size = firstLog; ; size = Math.min(4 * size, largestLog)) {
+    const buffer = new Uint8Array(size)
+    const fd = tryLoad(native, spec, { log_level: level, log_size: size, log_buf: buffer, ...more })
+    if (fd === -ENOSPC && size < largestLog) continue
+    return { fd, log: new TextDecoder().decode(buffer.subarray(0, Math.max(0, buffer.indexOf(0)))) }
+  }
+}
+
+/** Undefined when the kernel does not take it: the program can do without. */
+function tryLoadBtf(descriptors: Descriptors, btf: Uint8Array): Descriptor | undefined {
+  const fd = tryBpf(descriptors.native, 'BTF_LOAD', attrOf(btfLoad, { btf, btf_size: btf.length }))
+  return fd < 0 ? undefined : descriptors.own(fd)
+}
+
+/** Bytes of a row: `struct bpf_func_info` and `struct bpf_line_info`. */
+const [funcRow, lineRow] = [8, 16]
+
+function debugFields({ fd }: Descriptor, { funcInfo, lineInfo }: DebugInfo): ProgLoad {
+  return {
+    prog_btf_fd: fd,
+    func_info: funcInfo,
+    func_info_rec_size: funcRow,
+    func_info_cnt: funcInfo.length / funcRow,
+    line_info: lineInfo,
+    line_info_rec_size: lineRow,
+    line_info_cnt: lineInfo.length / lineRow,
+  }
+}
+
+type ProgLoad = Parameters<typeof attrOf<keyof typeof progLoad.fields>>[1]
+
+function tryLoad(native: Native, spec: ProgramSpec, more: ProgLoad = {}): number {
   const attr = attrOf(progLoad, {
     prog_type: programType[spec.type],
     insn_cnt: spec.insns.length / 8,
@@ -93,7 +160,7 @@ function tryLoad(native: Native, spec: ProgramSpec, log?: Uint8Array): number {
     prog_name: spec.name,
     expected_attach_type: spec.expectedAttachType === undefined ? undefined : attachType[spec.expectedAttachType],
     attach_btf_id: spec.attachBtfId,
-    ...(log === undefined ? {} : { log_level: spec.logLevel ?? 1, log_size: log.length, log_buf: log }),
+    ...more,
   })
   for (let left = tries; ; left--) {
     const result = tryBpf(native, 'PROG_LOAD', attr)

@@ -218,7 +218,31 @@ export const progLoad = {
     kern_version: [40, 4],
     prog_name: [48, 16],
     expected_attach_type: [68, 4],
+    prog_btf_fd: [72, 4],
+    func_info_rec_size: [76, 4],
+    func_info: [80, 8],
+    func_info_cnt: [88, 4],
+    line_info_rec_size: [92, 4],
+    line_info: [96, 8],
+    line_info_cnt: [104, 4],
     attach_btf_id: [108, 4],
+  },
+} as const
+
+/** Offset and size of fields of bpf_attr. */
+export const progTest = {
+  size: 56,
+  fields: {
+    prog_fd: [0, 4],
+    retval: [4, 4],
+    data_size_in: [8, 4],
+    data_in: [16, 8],
+    data_size_out: [12, 4],
+    data_out: [24, 8],
+    ctx_size_in: [40, 4],
+    ctx_in: [48, 8],
+    repeat: [32, 4],
+    duration: [36, 4],
   },
 } as const
 
@@ -322,6 +346,9 @@ export const progInfo = {
     run_cnt: [200, 8],
     recursion_misses: [208, 8],
     verified_insns: [216, 4],
+    line_info: [152, 8],
+    nr_line_info: [148, 4],
+    line_info_rec_size: [172, 4],
   },
 } as const
 

@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assemble, exit, jeq, label, loadMap, mov, note, r0, r1 } from '../bpf-asm/index.js'
 import { backends } from '../src/backend/index.js'
-import { dump } from '../src/dump.js'
+import { dump, dumpJson } from '../src/dump.js'
 import type { Plan } from '../src/plan.js'
 import { possible } from './fixture.js'
 
@@ -50,6 +50,31 @@ end:
     0: (b7) r0 = 0
     1: (95) exit
 `)
+})
+
+test('what the kernel says of the programs stands beside them, and not what it does not say', () => {
+  const titles = dump(small, [{ verifiedInsns: 12, jitedSize: 340 }, { verifiedInsns: 0, jitedSize: 0 }]).match(/^; program .*/gm)
+  assert.equal(titles, [
+    '; program tcptop_one at tracepoint tcp_probe, 5 instructions, 12 verified, 340 bytes of machine code',
+    '; program tcptop_two at entry of release_sock, 2 instructions',
+  ])
+})
+
+test('for other programs it is one object, with the line of source of every instruction', () => {
+  const text = dumpJson(small, ({ file }) => ({ file: file.replace(/.*\//, ''), line: 7, column: 1 }), [{ verifiedInsns: 12, jitedSize: 340 }])
+  assert.match(text, /^[^\n]+\n$/)
+  const { v, backend, maps, programs } = JSON.parse(text)
+  assert.equal([v, backend, maps], [1, 'small', small.maps])
+  const place = { file: 'dump.js', line: 7 }
+  assert.equal(programs[0], {
+    name: 'tcptop_one', hook: 'tracepoint tcp_probe', type: 'tracing', slots: 5, verified: 12, jited: 340, insns: [
+      { slot: 0, text: '(18) r1 = map[flows]', note: 'why it is there', ...place },
+      { slot: 2, text: '(15) if r1 == 0x0 goto pc+0 <end>', ...place },
+      { slot: 3, labels: ['end'], text: '(b7) r0 = 0', ...place },
+      { slot: 4, text: '(95) exit', ...place },
+    ],
+  })
+  assert.equal(JSON.parse(dumpJson(small, place => place)).programs[0].verified, undefined)
 })
 
 for (const { title, backend, plan } of possible) {

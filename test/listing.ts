@@ -1,4 +1,4 @@
-import { type Assembly, list, type Symbols } from '../bpf-asm/index.js'
+import { type Assembly, list } from '../bpf-asm/index.js'
 
 /** The instructions in a verifier log of level 2, by slot. */
 export function logged(log: string): Map<number, string> {
@@ -18,12 +18,12 @@ const withoutAddress = (line: string) => line.replace(/ = 0x[0-9a-f]+$/, ' = add
  * be reached.
  */
 export function compareListing(
-  assembly: Assembly, log: string, symbols: Symbols = {},
+  assembly: Assembly, log: string,
 ): { readonly differences: string[]; readonly compared: number } {
   const theirs = logged(log)
   const differences: string[] = []
   let compared = 0
-  for (const [index, line] of list(assembly, symbols).entries()) {
+  for (const [index, line] of list(assembly).entries()) {
     const [, slot, text] = /^(\d+): (.*)$/.exec(line) ?? []
     const their = theirs.get(Number(slot))
     if (text === undefined || their === undefined) continue

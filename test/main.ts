@@ -160,7 +160,7 @@ for (const one of choices) {
     return -EINVAL
   }
 
-  check('what the verifier rejects is told in one line, and with -v with its log', async () => {
+  check('what the verifier rejects is told in one line, and with -v with what that means and its log', async () => {
     const { name, assembly } = last.programs[0]!
     const message = `load ${name}: EINVAL: R0 !read_ok at 1: (95) exit`
     const note = assembly.notes[1]
@@ -169,8 +169,8 @@ for (const one of choices) {
     const { status, told } = await run(args('-v'), rejected)
     assert.is(status, 1)
     assert.is(told.length, 1)
-    assert.ok(told[0]!.startsWith(`tcptop: ${line}\n0: (95) exit`))
-    assert.match(told[0]!, /\nR0 !read_ok\n$/)
+    assert.ok(told[0]!.startsWith(`tcptop: ${line}\n      0: (`))
+    assert.match(told[0]!, /\n> +1: \(95\) exit.*\n[^]*\n\nThe verifier says: R0 !read_ok\nIt means: .*\nMend it so: .*\n\n0: \(95\) exit[^]*\nR0 !read_ok\n$/)
   })
 
   check('with a BTF that is none, or fields that cannot be told, one line says what is needed', async () => {
@@ -226,6 +226,20 @@ for (const one of choices) {
     assert.is(status, 0)
     assert.match(written[0]!, new RegExp(`^; backend ${backend.name}\n`))
     for (const { name } of plan.programs) assert.match(written[0]!, `\n; program ${name} at `)
+    const { written: [json] } = await run(args('--dump-bpf', '-f', 'json'), undefined, { openKernel })
+    const { programs } = JSON.parse(json!) as { readonly programs: readonly { readonly name: string; readonly insns: readonly { readonly line?: number }[] }[] }
+    assert.equal(programs.map(({ name }) => name), plan.programs.map(({ name }) => name))
+    assert.ok(programs.every(({ insns }) => insns.every(({ line = 0 }) => line > 0)), 'each has its line of source')
+  })
+
+  check('with -v the programs are dumped as the kernel has taken them, and nothing stays', async () => {
+    const verified: Answer = call => {
+      if (call.name !== 'OBJ_GET_INFO_BY_FD') return
+      new DataView(bufferOf(call, info, 'info')!.buffer).setUint32(progInfo.fields.verified_insns[0], 123, true)
+    }
+    const { status, written } = await run(args('--dump-bpf', '-v'), verified)
+    assert.equal([status, written.length], [0, 1])
+    for (const { name } of plan.programs) assert.match(written[0]!, new RegExp(`\n; program ${name} at .*, 123 verified\n`))
   })
 
   /** A pinned set of ids. */

@@ -144,6 +144,7 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['--max-flows', '1e3'], `${flows} "1e3"`],
   [['--max-flows', '1000001'], `${flows} "1000001"`],
   [['-f', 'xml'], '--format must be table, json or csv, got "xml"'],
+  [['--dump-bpf', '-f', 'csv'], '--format must be table or json with --dump-bpf, got "csv"'],
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
   [['--by', 'thread'], '--by must be connection, process, host or port, got "thread"'],

@@ -48,6 +48,14 @@ for (const { title: where, plan, planWith } of distinct) {
   const check = (title: string, run: () => void) => test(`${where}: ${title}`, run)
   const storages = plan.maps.filter(({ type }) => type === 'sk_storage').length
 
+  check('programs are described by lines of source where there is a log, and not without it', () => {
+    const place = { file: 'a.ts', line: 1, column: 1 }
+    const described = (logLevel?: 1) => start(plan, undefined, { logLevel, sourceOf: () => place }).calls
+      .filter(({ name }) => name === 'PROG_LOAD').map(call => numberOf(call, progLoad, 'func_info_cnt') > 0)
+    assert.equal(described(1), plan.programs.map(() => true))
+    assert.equal(described(), plan.programs.map(() => false))
+  })
+
   check('maps are made, all programs loaded, then attached, the iterators run, and then the programs are told', () => {
     const { calls } = start(plan)
     const order: readonly (readonly Call['name'][])[] = [['MAP_CREATE', 'BTF_LOAD'], ['PROG_LOAD']]

@@ -24,7 +24,8 @@ const structs = [
   { name: 'mapCreate', type: 'bpf_attr', fields: ['map_type', 'key_size', 'value_size', 'max_entries', 'map_flags', 'map_name', 'btf_fd', 'btf_key_type_id', 'btf_value_type_id'] },
   { name: 'mapElem', type: 'bpf_attr', fields: ['map_fd', 'key', 'value', 'next_key', 'flags'] },
   { name: 'batch', type: 'bpf_attr', in: 'batch', fields: ['in_batch', 'out_batch', 'keys', 'values', 'count', 'map_fd', 'elem_flags', 'flags'] },
-  { name: 'progLoad', type: 'bpf_attr', fields: ['prog_type', 'insn_cnt', 'insns', 'license', 'log_level', 'log_size', 'log_buf', 'kern_version', 'prog_name', 'expected_attach_type', 'attach_btf_id'] },
+  { name: 'progLoad', type: 'bpf_attr', fields: ['prog_type', 'insn_cnt', 'insns', 'license', 'log_level', 'log_size', 'log_buf', 'kern_version', 'prog_name', 'expected_attach_type', 'prog_btf_fd', 'func_info_rec_size', 'func_info', 'func_info_cnt', 'line_info_rec_size', 'line_info', 'line_info_cnt', 'attach_btf_id'] },
+  { name: 'progTest', type: 'bpf_attr', in: 'test', fields: ['prog_fd', 'retval', 'data_size_in', 'data_in', 'data_size_out', 'data_out', 'ctx_size_in', 'ctx_in', 'repeat', 'duration'] },
   { name: 'object', type: 'bpf_attr', fields: ['pathname', 'bpf_fd', 'file_flags'] },
   { name: 'info', type: 'bpf_attr', in: 'info', fields: ['bpf_fd', 'info_len', 'info'] },
   { name: 'rawTracepoint', type: 'bpf_attr', in: 'raw_tracepoint', fields: ['name', 'prog_fd'] },
@@ -33,7 +34,7 @@ const structs = [
   { name: 'iterCreate', type: 'bpf_attr', in: 'iter_create', fields: ['link_fd', 'flags'] },
   { name: 'enableStats', type: 'bpf_attr', in: 'enable_stats', fields: ['type'] },
   { name: 'mapInfo', type: 'bpf_map_info', fields: ['type', 'id', 'key_size', 'value_size', 'max_entries', 'map_flags', 'name'] },
-  { name: 'progInfo', type: 'bpf_prog_info', fields: ['type', 'id', 'jited_prog_len', 'xlated_prog_len', 'jited_prog_insns', 'xlated_prog_insns', 'name', 'run_time_ns', 'run_cnt', 'recursion_misses', 'verified_insns'] },
+  { name: 'progInfo', type: 'bpf_prog_info', fields: ['type', 'id', 'jited_prog_len', 'xlated_prog_len', 'jited_prog_insns', 'xlated_prog_insns', 'name', 'run_time_ns', 'run_cnt', 'recursion_misses', 'verified_insns', 'line_info', 'nr_line_info', 'line_info_rec_size'] },
   { name: 'perfAttr', type: 'perf_event_attr', fields: ['type', 'size', 'config', 'sample_period', 'kprobe_func', 'probe_offset'] },
 ] as const
 

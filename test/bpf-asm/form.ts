@@ -209,5 +209,5 @@ export const boundForms: readonly Form[] = [
   [loadMapValue(r1, 'numbers', 8), '18 21 0000 07000000 00 00 0000 08000000', '(18) r1 = 0x800000000'],
   [loadVariable(r1, 0x1234), '18 31 0000 34120000 00 00 0000 00000000', '(18) r1 = 0x1234'],
   [loadFunction(r1, 'function'), '18 41 0000 03000000 00 00 0000 00000000', '(18) r1 = 0x3'],
-  [callKfunc(0x1234, 5), '85 20 0500 34120000', '(85) call kernel-function#4660'],
+  [callKfunc({ name: 'kernel-function', id: 0x1234 }, 5), '85 20 0500 34120000', '(85) call kernel-function#4660'],
 ]

@@ -41,8 +41,8 @@ const ranges: readonly (readonly [what: string, emit: (value: number) => Code, f
   ['the offset of a store-release', value => storeRelease('u8', r1, value, r2), -32768, 32767],
   ['the offset in a map’s value', value => loadMapValue(r1, 'numbers', value), 0, 2 ** 31 - 1],
   ['the id of a variable', value => loadVariable(r1, value), 1, 2 ** 31 - 1],
-  ['the id of a kernel function', value => callKfunc(value), 1, 2 ** 31 - 1],
-  ['the module of a kernel function', value => callKfunc(1, value), 0, 32767],
+  ['the id of a kernel function', value => callKfunc({ name: 'f', id: value }), 1, 2 ** 31 - 1],
+  ['the module of a kernel function', value => callKfunc({ name: 'f', id: 1 }, value), 0, 32767],
 ]
 
 for (const [what, emit, first, last] of ranges) {

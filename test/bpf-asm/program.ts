@@ -37,7 +37,7 @@ export function randomProgram(random: Random, length: number): Code[] {
     () => loadVariable(dst(), 1 + random.below(2 ** 31 - 1)),
     () => loadFunction(dst(), to()),
     () => call(random.pick(['map_lookup_elem', 'cgrp_storage_delete'])),
-    () => callKfunc(1 + random.below(2 ** 31 - 1), random.below(2 ** 15)),
+    () => callKfunc({ name: 'kernel-function', id: 1 + random.below(2 ** 31 - 1) }, random.below(2 ** 15)),
     exit,
   ]
   const code: Code[] = Array.from({ length }, () => random.pick(kinds)())

@@ -30,7 +30,7 @@ const rejections: readonly (readonly [log: string, errno: number, omitted: numbe
 
 for (const [name, errno, omitted, reason, where] of rejections) {
   test(`of the log ${name} the message has the reason, the instruction and our note`, () => {
-    const { message } = new VerifierError('tcptop_tx', errno, logOf(name), notes)
+    const { message } = new VerifierError('tcptop_tx', errno, logOf(name), { notes })
     const lines = `${omitted} ${omitted === 1 ? 'line' : 'lines'} omitted`
     const at = where === '' ? '' : ` at ${where}`
     assert.is(message, `load tcptop_tx: ${errorName(errno)}: ${reason}${at} (${lines}; -v shows all)`)
@@ -38,7 +38,7 @@ for (const [name, errno, omitted, reason, where] of rejections) {
 
   test(`the log ${name} is kept to the last letter, with our notes behind the instructions`, () => {
     const log = logOf(name)
-    const annotated = new VerifierError('tcptop_tx', errno, log, notes).log
+    const annotated = new VerifierError('tcptop_tx', errno, log, { notes }).log
     assert.is(annotated.replace(/ {3}<- why \d+$/gm, ''), log)
     for (const line of annotated.split('\n')) {
       const slot = /^(\d+): \([0-9a-f]{2}\)/.exec(line)?.[1]
@@ -49,7 +49,7 @@ for (const [name, errno, omitted, reason, where] of rejections) {
 }
 
 test('an instruction without a note is shown without one', () => {
-  const { message } = new VerifierError('x', EACCES, logOf('6.18-scalar'), ['why 0'])
+  const { message } = new VerifierError('x', EACCES, logOf('6.18-scalar'), { notes: ['why 0'] })
   assert.match(message, "'scalar' at 1: (79) r0 = *(u64 *)(r2 +8) (3 lines")
 })
 

@@ -1,17 +1,22 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs'
-import { release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  add, assemble, call, callKfunc, type Code, encode, exit, fetchAdd, jeq, jne, label, load, loadFunction, loadImm64,
+  add, assemble, call, callFunction, callKfunc, type Code, debugInfo, encode, exit, fetchAdd, jeq, jne, label, load, loadFunction, loadImm64,
   loadMap, loadMapValue, loadVariable, lsh32, mov, note, parseBtf, r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, store,
 } from '../../bpf-asm/index.js'
-import { openKernel, SyscallError, VerifierError } from '../../syscall/index.js'
+import { sources } from '../../src/source.js'
+import { attrOf } from '../../syscall/attr.js'
+import { openKernel, type ProgramSpec, SyscallError, VerifierError } from '../../syscall/index.js'
+import { loadNative } from '../../syscall/native.js'
+import { command, info, progInfo } from '../../syscall/uapi.js'
 import { callee, forms, rest } from '../bpf-asm/form.js'
 import { compareListing, logged } from '../listing.js'
 import { unless, whyUnprivileged } from '../privilege.js'
+import { isAtLeast } from '../release.js'
 
 const reason = whyUnprivileged()
 const test = (title: string, run: () => void) => uvu(title, unless(reason, title, run))
@@ -144,6 +149,58 @@ test('what the verifier rejects is told with its reason, the instruction and our
   }
 }))
 
+/** A program with a function, described by its lines. */
+function described(log: 1 | 2): ProgramSpec {
+  const assembly = assemble([
+    note('the place of the number', mov(r1, 41)),
+    callFunction('one_more'), // here it is called
+    exit(),
+    label('one_more'),
+    mov(r0, r1),
+    add(r0, 1),
+    exit(),
+  ])
+  const debug = () => debugInfo(assembly, 'described', sources(path => readFileSync(path, 'utf8')))
+  return { name: 'described', type: 'raw_tracepoint', insns: encode(assembly), license: 'GPL', logLevel: log, debug }
+}
+
+test('the verifier’s log shows our notes and lines of TypeScript', () => withKernel(kernel => {
+  const program = kernel.loadProgram(described(2))
+  const log = program.log ?? ''
+  program.close()
+  const where = (line: string) => isAtLeast('6.9') ? `; ${line} @ live.ts:\\d+\\n` : `; ${line}\\n`
+  assert.match(log, new RegExp(`${where("note\\('the place of the number', mov\\(r1, 41\\)\\),")}0: \\(b7\\) r1 = 41`))
+  assert.match(log, new RegExp(`${where("callFunction\\('one_more'\\), // here it is called")}1: \\(85\\) call pc\\+1`))
+}))
+
+test('the kernel keeps the lines, each where we said', () => withKernel(kernel => {
+  const spec = described(1)
+  const program = kernel.loadProgram(spec)
+  const { lineInfo } = spec.debug!()
+  const rows = new Uint8Array(lineInfo.length)
+  const bytes = new Uint8Array(progInfo.size)
+  const put = (field: keyof typeof progInfo.fields, value: number) => new DataView(bytes.buffer).setUint32(progInfo.fields[field][0], value, true)
+  put('nr_line_info', rows.length / 16)
+  put('line_info_rec_size', 16)
+  const native = loadNative()
+  const attr = attrOf(info, { bpf_fd: program.fd, info_len: bytes.length, info: bytes })
+  // The address of the rows stands in what another address leads to: the shim writes it there.
+  native.bpf(-1, bytes, [[progInfo.fields.line_info[0], rows, rows.length]])
+  assert.is(native.bpf(command.OBJ_GET_INFO_BY_FD, attr.bytes, attr.pointers), 0)
+  assert.equal(rows, lineInfo)
+  program.close()
+}))
+
+const bpftool = spawnSync('bpftool', ['version']).status === 0
+const title = 'bpftool shows the lines'
+uvu(title, bpftool ? unless(reason, title, () => withKernel(kernel => {
+  const program = kernel.loadProgram(described(1))
+  const text = execFileSync('bpftool', ['prog', 'dump', 'xlated', 'id', String(program.info().id), 'linum'], { encoding: 'utf8' })
+  program.close()
+  assert.match(text, /int described\(\):\n; note\('the place of the number', mov\(r1, 41\)\), \[file:\S*test\/syscall\/live\.ts line_num:\d+ line_col:\d+\]\n +0: \(b7\) r1 = 41/)
+  assert.match(text, /int one_more\(\):\n; mov\(r0, r1\), \[file:/)
+})) : () => console.log(`SKIP ${title}: there is no bpftool`))
+
 test('our listing of a program is the kernel’s own', () => withKernel(kernel => {
   const numbers = kernel.createMap(hash)
   const words = kernel.createMap({ name: 'words', type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 })
@@ -176,13 +233,6 @@ test('our listing of a program is the kernel’s own', () => withKernel(kernel =
   assert.is(compared, assembly.insns.length)
   for (const resource of [program, words, numbers]) resource.close()
 }))
-
-/** Whether this kernel is that Linux or a newer one. */
-function isAtLeast(version = '0.0'): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  const [ourMajor = 0, ourMinor = 0] = release().split(/[.-]/).map(Number)
-  return ourMajor > major || (ourMajor === major && ourMinor >= minor)
-}
 
 /** What every form of instruction finds: numbers in r0 to r8, r9 as r10, and a way around it to what follows. */
 const before: Code = [
@@ -226,9 +276,9 @@ const vmlinux = () => parseBtf(readFileSync('/sys/kernel/btf/vmlinux'))
 if (isAtLeast('6.6')) {
   test('kernel functions are called by the ids that the reader finds, and listed by name', () => withKernel(kernel => {
     const btf = vmlinux()
-    const id = (name: string) => btf.func(name)?.id ?? 0
-    const code = [callKfunc(id('bpf_rcu_read_lock')), callKfunc(id('bpf_rcu_read_unlock')), mov(r0, 0), exit()]
-    const { differences, compared } = compareListing(assemble(code), logOf(kernel, code), { kfunc: btf.nameOf })
+    const kfunc = (name: string) => callKfunc({ name, id: btf.func(name)?.id ?? 0 })
+    const code = [kfunc('bpf_rcu_read_lock'), kfunc('bpf_rcu_read_unlock'), mov(r0, 0), exit()]
+    const { differences, compared } = compareListing(assemble(code), logOf(kernel, code))
     assert.equal(differences, [])
     assert.is(compared, code.length)
   }))

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SyscallError, VerifierError } from '../../syscall/index.js'
 import { loadProgram, type ProgramSpec } from '../../syscall/prog.js'
-import { attachType, info, progInfo, progLoad, programType } from '../../syscall/uapi.js'
+import { attachType, btfLoad, info, progInfo, progLoad, programType } from '../../syscall/uapi.js'
 import { bufferOf, type Call, fakeKernel, numberOf } from './fake.js'
 
 const { EACCES, EAGAIN, EINVAL, ENOSPC, EPERM } = constants.errno
@@ -15,6 +15,7 @@ const logLevel = (call: Call) => numberOf(call, progLoad, 'log_level')
 /** A verifier that rejects with `errno` and writes `log` where it is asked to; what does not fit is ENOSPC. */
 function rejecting(errno: number, log: string) {
   return fakeKernel(call => {
+    if (call.name !== 'PROG_LOAD') return
     if (logLevel(call) === 0) return -errno
     const buffer = bufferOf(call, progLoad, 'log_buf')!
     new TextEncoder().encodeInto(log, buffer.subarray(0, buffer.length - 1))
@@ -92,17 +93,31 @@ test('EPERM is not the verifier’s word: there is no second try, and no log to 
 })
 
 test('a rejected program is loaded once more for the log, which tells why', () => {
-  const { descriptors, calls } = rejecting(EACCES, '0: (95) exit\nR0 !read_ok\n')
+  const { descriptors, calls } = rejecting(EACCES, '0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\n')
   const error = failureOf(() => loadProgram(descriptors, { ...spec, notes: ['the end'] })) as VerifierError
   assert.instance(error, VerifierError)
-  assert.is(error.message, 'load tcptop_tx: EACCES: R0 !read_ok at 0: (95) exit (the end)')
-  assert.is(error.log, '0: (95) exit   <- the end\nR0 !read_ok\n')
+  assert.is(error.message, 'load tcptop_tx: EACCES: R0 !read_ok at 0: (95) exit (the end) (1 line omitted; -v shows all)')
+  assert.is(error.log, '0: R1=ctx() R10=fp0\n0: (95) exit   <- the end\nR0 !read_ok\n')
   assert.equal(calls.map(logLevel), [0, 1])
   assert.is(descriptors.open, 0)
 })
 
+test('where the log does not tell of registers, as before Linux 5.18, a more detailed one does', () => {
+  const plain = '0: (b7) r1 = 5\n1: (95) exit\nR0 !read_ok\n'
+  const detailed = '0: R1=ctx(id=0) R10=fp0\n0: (b7) r1 = 5\n1: R1_w=inv5 R10=fp0\n1: (95) exit\nR0 !read_ok\n'
+  const write = (call: Call, log: string) => void new TextEncoder().encodeInto(log, bufferOf(call, progLoad, 'log_buf') ?? new Uint8Array())
+  for (const [second, expected] of [[detailed, detailed], ['', plain]] as const) {
+    const { descriptors, calls } = fakeKernel(call => {
+      write(call, logLevel(call) === 2 ? second : plain)
+      return -EACCES
+    })
+    assert.is((failureOf(() => loadProgram(descriptors, spec)) as VerifierError).log, expected)
+    assert.equal(calls.map(logLevel), [0, 1, 2])
+  }
+})
+
 test('a log that has no room is asked for with more, up to what every kernel takes', () => {
-  const long = `${'0: (b7) r0 = 0\n'.repeat(200_000)}unreachable insn 5\n`
+  const long = `${'0: R0=0 R10=fp0\n'.repeat(200_000)}unreachable insn 5\n`
   const grown = rejecting(EINVAL, long)
   const error = failureOf(() => loadProgram(grown.descriptors, spec)) as VerifierError
   assert.is(error.log, long)
@@ -121,6 +136,37 @@ test('a program that the verifier accepts keeps the log that was asked for', () 
   })
   assert.is(loadProgram(descriptors, { ...spec, logLevel: 2 }).log, 'processed 1 insns\n')
   assert.equal(calls.map(logLevel), [2])
+})
+
+test('a program is described to the kernel where there is a log, and only there', () => {
+  let asked = 0
+  const debug = () => {
+    asked++
+    return { btf: Uint8Array.of(1, 2, 3), funcInfo: new Uint8Array(8), lineInfo: new Uint8Array(48) }
+  }
+  const quiet = fakeKernel()
+  loadProgram(quiet.descriptors, { ...spec, debug })
+  assert.equal([asked, quiet.calls.map(({ name }) => name)], [0, ['PROG_LOAD']])
+
+  const { descriptors, calls, made } = fakeKernel()
+  loadProgram(descriptors, { ...spec, debug, logLevel: 1 })
+  assert.equal(calls.map(({ name }) => name), ['BTF_LOAD', 'PROG_LOAD'])
+  assert.equal(bufferOf(calls[0]!, btfLoad, 'btf'), Uint8Array.of(1, 2, 3))
+  const fields = ['prog_btf_fd', 'func_info_rec_size', 'func_info_cnt', 'line_info_rec_size', 'line_info_cnt'] as const
+  assert.equal(fields.map(name => numberOf(calls[1]!, progLoad, name)), [made[0], 8, 1, 16, 3])
+  assert.is(bufferOf(calls[1]!, progLoad, 'line_info')!.length, 48)
+  assert.is(descriptors.open, 1, 'the BTF is given back')
+
+  const rejected = rejecting(EACCES, '0: R10=fp0\n0: (95) exit\nR0 !read_ok\n')
+  failureOf(() => loadProgram(rejected.descriptors, { ...spec, debug }))
+  assert.equal(rejected.calls.map(({ name }) => name), ['PROG_LOAD', 'BTF_LOAD', 'PROG_LOAD'])
+  assert.is(rejected.descriptors.open, 0)
+})
+
+test('a program whose description the kernel does not take is loaded without', () => {
+  const { descriptors, calls } = fakeKernel(({ name }) => name === 'BTF_LOAD' ? -EINVAL : undefined)
+  loadProgram(descriptors, { ...spec, logLevel: 1, debug: () => ({ btf: new Uint8Array(), funcInfo: new Uint8Array(8), lineInfo: new Uint8Array(16) }) })
+  assert.is(numberOf(calls[1]!, progLoad, 'line_info_cnt'), 0)
 })
 
 test('a program says what the kernel knows of it', () => {

@@ -1,0 +1,116 @@
+import { refusalOf } from './refusal.js'
+
+/** What is known of a program, by slot: why an instruction is there, and what it is. */
+export interface Annotations {
+  readonly notes?: readonly (string | undefined)[]
+  readonly texts?: readonly (string | undefined)[]
+}
+
+/** An instruction in the log: `17: (79) r1 = *(u64 *)(r1 +0)`, since 5.18 followed by `; R1_w=…`. */
+const instruction = /^(\d+): \([0-9a-f]{2}\) [^;]*/
+
+/** The log with our notes beside the instructions. */
+export function annotate(log: string, { notes = [] }: Annotations): string {
+  return log.split('\n').map(line => {
+    const note = notes[Number(instruction.exec(line)?.[1])]
+    return note === undefined ? line : `${line}   <- ${note}`
+  }).join('\n')
+}
+
+/** What the verifier says beside its reason: how much it did, and of a loop the two states that are the same. */
+const aside = /^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states|cur state:|old state:)/
+
+/** Since Linux 7.3 or so it goes on to tell the same at length, in paragraphs. */
+const atLength = /^Verification failed:/
+
+/** A log taken apart. */
+interface Verdict {
+  /** All lines that are not empty, and of these what leads to the reason. */
+  readonly lines: readonly string[]
+  readonly said: readonly string[]
+  /** The last instruction, an index into `said`; -1 when there is none. */
+  readonly at: number
+  readonly reason: string
+}
+
+function read(log: string): Verdict {
+  const lines = log.split('\n').filter(line => line.trim() !== '')
+  const end = lines.findIndex(line => atLength.test(line))
+  const said = lines.slice(0, end < 0 ? undefined : end).filter(line => !aside.test(line))
+  return { lines, said, at: said.findLastIndex(line => instruction.test(line)), reason: said.at(-1) ?? 'the verifier gave no reason' }
+}
+
+/** The kernel's reason, and beside it the instruction with our note. */
+export function essence(log: string, { notes = [] }: Annotations): string {
+  const { lines, said, at, reason } = read(log)
+  const rejected = instruction.exec(said[at] ?? '')
+  const note = notes[Number(rejected?.[1])]
+  const where = rejected === null ? '' : ` at ${rejected[0].trimEnd()}${note === undefined ? '' : ` (${note})`}`
+  const omitted = lines.length - (rejected === null ? 1 : 2)
+  const rest = omitted > 0 ? ` (${omitted} ${omitted === 1 ? 'line' : 'lines'} omitted; -v shows all)` : ''
+  return `${reason}${where}${rest}`
+}
+
+/** Instructions that are shown before the one at fault, as the verifier came to it, and after it, as they stand in the program. */
+const [before, after] = [4, 2]
+
+/**
+ * What was refused, for people to learn from: the way to the instruction at fault, the registers as the verifier saw them there, its
+ * reason, and what that means and how others mend it, if it is a common one.
+ */
+export function explain(log: string, { notes = [], texts = [] }: Annotations): string {
+  const { said, at, reason } = read(log)
+  const shown = (slot: number, text: string) => `${`${slot}:`.padStart(6)} ${text}${notes[slot] === undefined ? '' : `   <- ${notes[slot]}`}`
+  const fault = Number(at >= 0 ? instruction.exec(said[at]!)![1] : /insn (\d+)/.exec(reason)?.[1] ?? NaN)
+  const next = (from: number, count: number) =>
+    texts.flatMap((text, slot) => text !== undefined && slot >= from ? [shown(slot, text)] : []).slice(0, count)
+  const way = at >= 0 ? wayTo(said.slice(0, at + 1), shown) : next(fault, 1)
+  const state = at >= 0 ? registersAt(said.slice(0, at), said.slice(at)) : []
+  const reasons = said.slice(at + 1)
+  const refusal = refusalOf(reasons.join('\n'))
+  return [
+    ...way.map((line, index) => `${index === way.length - 1 ? '>' : ' '} ${line}`),
+    ...state.map(([name, value]) => `         ${name} is ${value}`),
+    ...next(fault + 1, after).map(line => `  ${line}`),
+    '',
+    `The verifier says: ${reasons.length > 0 ? reasons.join('; ') : reason}`,
+    ...refusal === undefined ? [] : [`It means: ${refusal.meaning}.`, `Mend it so: ${refusal.remedy}.`],
+  ].join('\n')
+}
+
+/** The last instructions of the way, with the lines of source and the jumps between them. */
+function wayTo(said: readonly string[], shown: (slot: number, text: string) => string): string[] {
+  const places = said.flatMap((line, index) => instruction.test(line) ? [index] : [])
+  return said.slice(places.at(-1 - before) ?? 0).flatMap(line => {
+    const [text, slot] = instruction.exec(line) ?? []
+    if (text !== undefined) return [shown(Number(slot), text.slice(text.indexOf('(')).replace(/\s\d+: R\d+.*/, '').trimEnd())]
+    return /^(from \d+ to \d+|; )/.test(line) ? [`       ${/^from \d+ to \d+|^;.*/.exec(line)?.[0]}`] : []
+  })
+}
+
+/** A register or a place on the stack with what the verifier knows of it: values have no spaces but in brackets. */
+const known = /\b(R\d+|fp-\d+)(?:_[a-zA-Z]+)?=((?:[^\s()]|\((?:[^()]|\([^()]*\))*\))+)/g
+
+/** Whether a log tells of registers, or has no instruction that could need them. */
+export function tellsState(log: string): boolean {
+  return log.search(known) >= 0 || !log.split('\n').some(line => instruction.test(line))
+}
+
+/** Lines that tell all that is known, and not what is new: at a jump's target, and before Linux 5.18 before every instruction. */
+const whole = /^(from \d+ to \d+.*?:|\d+: R|\s+R\d)|\s\d+: R\d/
+
+/** What was known before the instruction at fault of the registers that it and the reason name. */
+function registersAt(before: readonly string[], [fault = '', ...reason]: readonly string[]): (readonly [name: string, value: string])[] {
+  const state = new Map<string, string>()
+  for (const line of before) {
+    if (whole.test(line)) state.clear()
+    if (/^\d+: \(85\)/.test(line)) for (const name of ['R1', 'R2', 'R3', 'R4', 'R5']) state.delete(name)
+    for (const [, name, value] of line.matchAll(known)) state.set(name!, value!)
+  }
+  const named = [fault, ...reason].flatMap(line => [...line.matchAll(/\b[rwR](\d+)\b/g)].map(([, number]) => Number(number)))
+  const passed = /^\d+: \(85\)/.test(fault) ? [1, 2, 3, 4, 5] : []
+  return [...new Set([...named, ...passed])].sort((a, b) => a - b).flatMap(number => {
+    const value = state.get(`R${number}`)
+    return value === undefined ? [] : [[`r${number}`, value] as const]
+  })
+}
