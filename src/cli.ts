@@ -65,7 +65,7 @@ const world: World = {
   remove: unlinkSync,
   usage: () => {
     const { user, system } = process.cpuUsage()
-    return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }
+    return { cpu: (user + system) / 1e6, rss: existsSync('/proc/self') ? process.memoryUsage.rss() : undefined }
   },
   stop: stop.signal,
 }

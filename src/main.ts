@@ -37,8 +37,8 @@ export interface World {
   mayBePin(path: string): boolean
   /** Removes a file. */
   remove(path: string): void
-  /** CPU seconds used so far, and bytes of memory now. */
-  usage(): { readonly cpu: number; readonly rss: number }
+  /** CPU seconds used so far, and bytes of memory now, which only /proc tells. */
+  usage(): { readonly cpu: number; readonly rss: number | undefined }
   /** Aborted when the user has seen enough. */
   readonly stop: AbortSignal
 }
@@ -201,7 +201,8 @@ function describe({ backend, variant }: Plan, passedOver: readonly PassedOver[],
 
 function cost({ usage }: World, flows: number): string {
   const { cpu, rss } = usage()
-  return `flows ${flows}, cpu ${cpu.toFixed(3)} s, memory ${(rss / 1024 / 1024).toFixed(1)} MiB`
+  const memory = rss === undefined ? 'unknown' : `${(rss / 1024 / 1024).toFixed(1)} MiB`
+  return `flows ${flows}, cpu ${cpu.toFixed(3)} s, memory ${memory}`
 }
 
 function isClosedPipe(error: unknown): boolean {

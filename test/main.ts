@@ -343,6 +343,8 @@ for (const one of choices) {
     for (const { name } of plan.programs) assert.ok(told.includes(`verifier log of ${name}:`), name)
     for (const limit of plan.variant.limits) assert.ok(told.includes(`note: ${limit}`), limit)
     assert.equal(told.filter(line => line === 'flows 0, cpu 1.500 s, memory 1.0 MiB').length, 2)
+    const blind = await run(args('-v', '1', '1'), undefined, { usage: () => ({ cpu: 1.5, rss: undefined }) })
+    assert.ok(blind.told.includes('flows 0, cpu 1.500 s, memory unknown'))
   })
 
   check('only a terminal is cleared, and not with -C', async () => {
