@@ -24,17 +24,26 @@ export interface DebugInfo {
   readonly texts: readonly (string | undefined)[]
 }
 
-/** Frames of this folder are the emitters' own. */
-const folder = new URL('.', import.meta.url).href
 const frame = /((?:file:\/\/)?\/[^()\s]+):(\d+):(\d+)\)?$/
 
-/** Where an instruction was emitted, as the engine says it: in what was compiled, not in what it was compiled from. */
-export function placeOf({ site }: Insn): SourceLine | undefined {
-  for (const line of site?.stack?.split('\n').slice(1) ?? []) {
+/**
+ * Where an instruction was emitted: `sourceOf` says what a place, as the engine tells it, was compiled from. The innermost frames are the
+ * emitters' own, up to the first that is of another folder, or was compiled from one of another folder and bundled.
+ */
+export function placeOf({ site }: Insn, sourceOf: (place: SourceLine) => SourceLine = place => place): SourceLine | undefined {
+  let own: string | undefined
+  for (const line of site?.stack?.split('\n') ?? []) {
     const [, file, row, column] = frame.exec(line) ?? []
-    if (file !== undefined && !file.startsWith(folder)) return { file, line: Number(row), column: Number(column) }
+    if (file === undefined) continue
+    const place = sourceOf({ file, line: Number(row), column: Number(column) })
+    const folders = `${folderOf(file)} ${folderOf(place.file)}`
+    if (folders !== (own ??= folders)) return place
   }
   return undefined
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/') + 1)
 }
 
 /** More does not fit into what the kernel has for them: 22 and 10 bits (`BPF_LINE_INFO_LINE_COL`). */
@@ -59,8 +68,7 @@ export function debugInfo(
   let last = ''
   for (const { slot, text: instruction, insn } of lines(assembly)) {
     texts[slot] = instruction
-    const place = placeOf(insn)
-    const source = place === undefined ? { file: '', line: 0, column: 0 } : sourceOf(place)
+    const source: SourceLine = placeOf(insn, sourceOf) ?? { file: '', line: 0, column: 0 }
     const text = lineText(source.text, insn.note)
     const line = `${source.file}:${source.line} ${text}`
     // What belongs to the line before needs no entry, but at a function's start the kernel wants one.

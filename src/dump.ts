@@ -45,7 +45,6 @@ export function dumpJson({ backend, maps, programs }: Plan, sourceOf: SourceOf, 
 }
 
 function insnOf({ slot, labels, text, note, insn }: Line, sourceOf: SourceOf) {
-  const place = placeOf(insn)
-  const source = place && sourceOf(place)
+  const source = placeOf(insn, sourceOf)
   return { slot, ...(labels.length > 0 && { labels }), text, note, ...(source && { file: source.file, line: source.line }) }
 }

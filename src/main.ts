@@ -41,8 +41,8 @@ export interface World {
   mayBePin(path: string): boolean
   /** Removes a file. */
   remove(path: string): void
-  /** CPU seconds used so far, and bytes of memory now. */
-  usage(): { readonly cpu: number; readonly rss: number }
+  /** CPU seconds used so far, and bytes of memory now, which only /proc tells. */
+  usage(): { readonly cpu: number; readonly rss: number | undefined }
   /** Aborted when the user has seen enough. */
   readonly stop: AbortSignal
 }
@@ -206,7 +206,7 @@ function costText({ cpu, drain, runs, run }: Cost, flows: number, { usage }: Wor
     `cpu ${(100 * cpu).toFixed(1)} %, ${total.cpu.toFixed(3)} s in all`,
     `drain ${(1000 * drain).toFixed(1)} ms`,
     ...runs === null || run === null ? [] : [`programs ran ${runs} times, ${(1000 * run).toFixed(1)} ms`],
-    `memory ${(total.rss / 1024 / 1024).toFixed(1)} MiB`,
+    `memory ${total.rss === undefined ? 'unknown' : `${(total.rss / 1024 / 1024).toFixed(1)} MiB`}`,
   ].join(', ')
 }
 

@@ -25,12 +25,12 @@ function sourcesOf(file: string, readText: (path: string) => string | undefined)
   if (text === undefined) return place => ({ ...place, file: path })
   const payload = JSON.parse(text) as SourceMapPayload
   const map = new SourceMap(payload)
-  const lines = payload.sourcesContent[0]?.split('\n')
+  const lines = new Map(payload.sources.map((source, index) => [source, payload.sourcesContent[index]?.split('\n')]))
   return place => {
     const origin = map.findOrigin(place.line, place.column)
     if (!('fileName' in origin)) return { ...place, file: path }
     const { fileName, lineNumber, columnNumber } = origin
-    const text = lines?.[lineNumber - 1]?.trim()
+    const text = lines.get(fileName)?.[lineNumber - 1]?.trim()
     return {
       file: fileURLToPath(new URL(fileName, pathToFileURL(path))),
       line: lineNumber,

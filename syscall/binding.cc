@@ -93,13 +93,13 @@ Napi::Value perf_event_ioctl(const Napi::CallbackInfo &info) {
   return result(info, ioctl(static_cast<int>(number(0)), number(1), static_cast<unsigned long>(number(2))));
 }
 
-// raiseMemlock(): as much locked memory as this process may allow itself
+// raiseMemlock(): as much locked memory as this process may allow itself. libc's functions have other names where files are large.
 Napi::Value raise_memlock(const Napi::CallbackInfo &info) {
   rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-  if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0) return result(info, 0);
-  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return result(info, -1);
+  if (syscall(SYS_prlimit64, 0, RLIMIT_MEMLOCK, &limit, nullptr) == 0) return result(info, 0);
+  if (syscall(SYS_prlimit64, 0, RLIMIT_MEMLOCK, nullptr, &limit) != 0) return result(info, -1);
   limit.rlim_cur = limit.rlim_max;
-  return result(info, setrlimit(RLIMIT_MEMLOCK, &limit));
+  return result(info, syscall(SYS_prlimit64, 0, RLIMIT_MEMLOCK, &limit, nullptr));
 }
 
 // socketCall(name, arguments, pointers): a call on a socket; the arguments are words of 8 bytes, so that addresses can be written into them

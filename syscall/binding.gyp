@@ -2,10 +2,11 @@
   'targets': [{
     'target_name': 'tcptop',
     'sources': ['binding.cc'],
-    'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
+    # A package brings the headers, and installs nothing.
+    'include_dirs': ["<!(node -p \"try { require('node-addon-api').include_dir } catch { 'include' }\")"],
     'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
-    'cflags_cc': ['-std=c++17', '-O2', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-Wall', '-Wextra'],
-    # One binary for glibc and musl: nothing of libstdc++ is used, so nothing of it is linked.
+    'cflags_cc': ['-std=c++17', '-O2', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-U_FORTIFY_SOURCE', '-Wall', '-Wextra'],
+    # One binary for glibc and musl: nothing of libstdc++ is used, so nothing of it is linked, and musl has no checked memcpy.
     'ldflags': ['-Wl,--as-needed', '-static-libgcc', '-Wl,--gc-sections', '-s'],
   }],
 }

@@ -358,6 +358,8 @@ for (const one of choices) {
     for (const { name } of plan.programs) assert.ok(told.includes(`verifier log of ${name}:`), name)
     for (const limit of plan.variant.limits) assert.ok(told.includes(`note: ${limit}`), limit)
     assert.is(told.filter(line => line === 'flows 0, cpu 25.0 %, 1.500 s in all, drain 0.0 ms, memory 1.0 MiB').length, 2)
+    const blind = await run(args('-v', '1', '1'), undefined, { usage: () => ({ cpu: 1.5, rss: undefined }) })
+    assert.ok(blind.told.some(line => line.endsWith(', memory unknown')))
   })
 
   check('with -v, and only then, the kernel is asked for the runs of programs and their time, and need not answer', async () => {

@@ -1,17 +1,20 @@
 #!/usr/bin/env node
 /**
  * Brings a checkout to a state in which it runs: installs packages, builds the native shim, compiles TypeScript and
- * AssemblyScript, each only when what it is made from has changed. Plain JavaScript, because it runs before there is a
- * compiler.
+ * AssemblyScript, and bundles what users run into one file, each only when what it is made from has changed. In an unpacked
+ * package, where all else is there, it builds the shim for a machine that none of the packed ones fits. Plain JavaScript,
+ * because it runs before there is a compiler.
  *
- *   node tools/build.mjs [--quiet] [--arch=ARCH]
+ *   node tools/build.mjs [--quiet] [--arch=ARCH] [--pack]
  *
  *   --quiet: nothing is said when there is nothing to do
  *   --arch: the shim for another architecture too, by Node's name of it, with Debian's cross compiler
+ *   --pack: all that a package holds: the shims for all architectures, and what building another one takes
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -30,13 +33,14 @@ const install = {
   makes: ['node_modules'],
   command: () => ['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'],
 }
-const steps = [
-  {
-    name: 'native shim',
-    from: ['syscall/binding.gyp', 'syscall/binding.cc', process.execPath],
-    makes: ['syscall/build/Release/tcptop.node'],
-    command: () => ['node', nodeGyp(), 'rebuild', '--directory=syscall', '--loglevel=error', ...nodeHeaders()],
-  },
+const shim = {
+  name: 'native shim',
+  from: ['syscall/binding.gyp', 'syscall/binding.cc', process.execPath],
+  makes: ['syscall/build/Release/tcptop.node'],
+  command: () => ['node', nodeGyp(), 'rebuild', '--directory=syscall', '--loglevel=error', ...nodeHeaders()],
+}
+const checkout = [
+  shim,
   {
     name: 'TypeScript',
     from: ['tsconfig.json', 'package-lock.json', 'bpf-asm', 'syscall', 'src', 'test', 'tools'],
@@ -53,18 +57,32 @@ const steps = [
     command: () =>
       ['node', at('node_modules/assemblyscript/bin/asc.js'), '--config', 'asconfig.json', '--target', 'release'],
   },
+  {
+    // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json.
+    name: 'bundle',
+    from: ['package-lock.json', 'bpf-asm', 'syscall', 'src'],
+    makes: ['dist/bin/tcptop.js'],
+    command: () => [
+      at('node_modules/.bin/esbuild'), 'src/cli.ts', '--bundle', '--platform=node', '--format=esm', '--target=node20',
+      '--minify-whitespace', '--sourcemap', '--log-level=error', '--outfile=dist/bin/tcptop.js',
+    ],
+    after: () => chmodSync(at('dist/bin/tcptop.js'), 0o755),
+  },
 ]
+const steps = made('src') ? checkout : fits(`prebuilt/linux-${process.arch}/tcptop.node`) ? [] : [shim]
 
 /** Other architectures, by Node's name of them, with the compilers that Debian has for them: g++-aarch64-linux-gnu is one. */
 const compilers = { arm64: 'aarch64-linux-gnu', x64: 'x86_64-linux-gnu' }
-const archs = process.argv.flatMap(arg => /^--arch=(.*)$/.exec(arg)?.[1] ?? [])
+const packs = process.argv.includes('--pack')
+const archs = packs ? Object.keys(compilers) : process.argv.flatMap(arg => /^--arch=(.*)$/.exec(arg)?.[1] ?? [])
 
 try {
   steps.push(...archs.map(shimFor))
+  if (packs) requireCompilers()
   if (installed) stamp(install)
   else if (isStale(install) && made('package-lock.json')) await make(install)
   // Without the compilers, as after `npm ci --omit=dev`, what was built before must do.
-  const canBuild = made('node_modules/typescript')
+  const canBuild = made('node_modules/typescript') || !made('src')
   const stale = steps.filter(canBuild ? isStale : step => !step.makes.every(made))
   if (stale.length > 0 && !canBuild) {
     const names = stale.map(step => step.name).join(', ')
@@ -72,6 +90,8 @@ try {
   }
   if (stale.length > 0) removeOrphans()
   await Promise.all(stale.map(make))
+  // What binding.gyp takes where node-addon-api is not installed.
+  if (packs) for (const name of ['napi.h', 'napi-inl.h']) copyTo(join('syscall/include', name), at('node_modules/node-addon-api', name))
 } catch (error) {
   console.error(`build: ${error.message}`)
   process.exitCode = 1
@@ -93,11 +113,32 @@ function shimFor(arch) {
     },
     command: () => ['node', nodeGyp(), 'rebuild', `--directory=${directory}`, `--arch=${arch}`, '--loglevel=error', ...nodeHeaders()],
     env: { CC: `${prefix}-gcc`, CXX: `${prefix}-g++`, AR: `${prefix}-ar` },
-    after: () => {
-      mkdirSync(dirname(at(shim)), { recursive: true })
-      copyFileSync(at(directory, 'build/Release/tcptop.node'), at(shim))
-    },
+    after: () => copyTo(shim, at(directory, 'build/Release/tcptop.node')),
   }
+}
+
+/** A package without one of its shims must not come about: what is missing is said before anything is built. */
+function requireCompilers() {
+  for (const [arch, prefix] of Object.entries(compilers)) {
+    if (spawnSync(`${prefix}-g++`, ['--version']).status === 0) continue
+    throw new Error(`a package has shims for ${archs.join(' and ')}, and ${prefix}-g++ is not here, which builds that for ${arch}: `
+      + `install Debian's package g++-${prefix.replaceAll('_', '-')}`)
+  }
+}
+
+/** Whether this node loads the shim. */
+function fits(shim) {
+  try {
+    createRequire(import.meta.url)(at(shim))
+    return true
+  } catch {
+    return false
+  }
+}
+
+function copyTo(path, from) {
+  mkdirSync(dirname(at(path)), { recursive: true })
+  copyFileSync(from, at(path))
 }
 
 function isStale(step) {
@@ -128,7 +169,7 @@ function files(path) {
   return readdirSync(at(path), { withFileTypes: true, recursive: true })
     .filter(entry => entry.isFile() && /\.(ts|mjs|cc|gyp)$/.test(entry.name))
     .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
-    .filter(name => !name.startsWith('syscall/build/'))
+    .filter(name => !/^syscall\/(build|include)\//.test(name))
     .sort()
 }
 

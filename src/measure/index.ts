@@ -16,12 +16,16 @@ const size = { namespace: 512, nsproxy: 128 } as const
  * amounts, and looks where in the sockets' memory the numbers are. For that time three threads of this process have other names.
  * `subflow` is not among them: many bits are set in all subflows of MPTCP and in no other socket.
  * Blocks for some hundred milliseconds. Throws UnpinnedError; SyscallError or VerifierError where programs are refused; UnsupportedError
- * where the loopback interface does not work.
+ * where the loopback interface does not work, or threads cannot be renamed.
  */
 export function measureFields(kernel: Kernel): Field {
   try {
     return measure(kernel)
   } catch (error) {
+    if (error instanceof Error && 'path' in error && `${error.path}`.startsWith('/proc/')) {
+      const need = 'a /proc that can be written, or the kernel’s BTF in /sys/kernel/btf/vmlinux, or --btf FILE'
+      throw new UnsupportedError(`finding fields without BTF (${error.message})`, need, { cause: error })
+    }
     if (!(error instanceof SyscallError) || error.syscall.startsWith('bpf')) throw error
     throw new UnsupportedError(`finding fields without BTF (${error.message})`, 'a loopback interface that is up', { cause: error })
   }

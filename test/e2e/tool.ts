@@ -35,10 +35,12 @@ export const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 
 /**
  * Starts the tool with JSON output and resolves when it is attached, which its first line tells. A command such as `setpriv --no-new-privs`
- * becomes what it is given.
+ * becomes what it is given; another `script` is the tool as it was packed.
  */
-export async function startTool(args: readonly string[] = [], interval = 1, command: readonly string[] = []): Promise<Tool> {
-  const [file = '', ...rest] = [...command, process.execPath, cli, '-f', 'json', ...args, String(interval)]
+export async function startTool(
+  args: readonly string[] = [], interval = 1, command: readonly string[] = [], script = cli,
+): Promise<Tool> {
+  const [file = '', ...rest] = [...command, process.execPath, script, '-f', 'json', ...args, String(interval)]
   const child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: Line[] = []
   const waiting: ((line: Line) => void)[] = []

@@ -6,12 +6,12 @@ import { compile, differences, Run } from './workload.js'
 const names = ['vectored-calls', 'ipv6', 'existing-connections']
 
 /** Sees that the tool, at the end of a command that becomes it, counts to the byte what other processes move. */
-export async function countsExactly(args: readonly string[], command: readonly string[] = []): Promise<void> {
+export async function countsExactly(args: readonly string[], command: readonly string[] = [], script?: string): Promise<void> {
   const cases = compile().filter(({ name }) => names.includes(name))
   assert.is(cases.length, names.length)
   const early = cases.filter(({ before }) => before).map(({ name }) => new Run(name))
   await Promise.all(early.map(run => run.ready()))
-  const watching = startTool(args, 1, command)
+  const watching = startTool(args, 1, command, script)
   // However the tool begins, those that wait are let go on.
   await watching.catch(() => {})
   const runs = [...early, ...cases.filter(({ before }) => !before).map(({ name }) => new Run(name))]

@@ -1,0 +1,76 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { wantsOf } from '../elf.js'
+import { unless, whyUnprivileged } from '../privilege.js'
+import { complains, run } from './outcome.js'
+import { packed, root, unpack, withoutPackage } from './pack.js'
+import { countsExactly } from './watch.js'
+
+const folder = withoutPackage === undefined ? unpack() : ''
+const packageTest = (title: string, run: () => void | Promise<void>) => test(title, unless(withoutPackage, title, run))
+const runPacked = (at: string, ...args: string[]) => run(process.execPath, [packed(at), ...args])
+
+/** What glibc and musl both have, of all that the shim wants beside Node-API. */
+const everywhere = ['__errno_location', 'free', 'ioctl', 'malloc', 'memcpy', 'strcmp', 'strlen', 'syscall', '__stack_chk_fail']
+const machines = { x64: 62, arm64: 183 } as const
+
+for (const [arch, machine] of Object.entries(machines)) {
+  packageTest(`the shim for ${arch} loads on glibc from 2.28 on, and on musl: it wants no library but libc, and of that what both have`, () => {
+    const wants = wantsOf(readFileSync(join(folder, `prebuilt/linux-${arch}/tcptop.node`)))
+    assert.is(wants.machine, machine)
+    assert.equal(wants.libraries.filter(name => name !== 'libc.so.6' && !name.startsWith('ld-linux-')), [])
+    assert.ok(wants.symbols.includes('syscall') && wants.versions.length > 0, 'the file was not understood')
+    assert.equal(wants.symbols.filter(name => !name.startsWith('napi_') && !everywhere.includes(name)), [])
+    const tooNew = wants.versions.filter(version => !(Number(/^GLIBC_2\.(\d+)(\.\d+)?$/.exec(version)?.[1]) <= 28))
+    assert.equal(tooNew, [])
+  })
+}
+
+packageTest('a package is at most a megabyte, and needs no other', () => {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name => statSync(join(folder, name))).filter(file => file.isFile())
+  const bytes = files.reduce((sum, { size }) => sum + size, 0)
+  assert.ok(bytes <= 1_000_000, `${bytes} bytes`)
+  const about = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, object | undefined>
+  for (const kind of ['dependencies', 'optionalDependencies', 'peerDependencies', 'bundleDependencies']) assert.is(about[kind], undefined, kind)
+})
+
+packageTest('what was unpacked tells its version and help, and prints its programs', async () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string }
+  assert.equal(await runPacked(folder, '--version'), { status: 0, out: `tcptop ${version}\n`, err: '' })
+  assert.is((await runPacked(folder, '--help')).out, readFileSync(join(root, 'test/golden/help.txt'), 'utf8'))
+  const listing = await runPacked(folder, '--dump-bpf', '--backend', 'tracepoint')
+  assert.is(listing.status, 0, listing.err)
+  assert.match(listing.out, /^; backend tracepoint\n/)
+})
+
+const counts = 'what was unpacked counts to the byte what others move'
+test(counts, unless(withoutPackage ?? whyUnprivileged(), counts, () => countsExactly([], [], packed(folder))))
+
+packageTest('where no packed shim fits, one is built from source; where that is not done, one line says so', async () => {
+  const other = mkdtempSync(join(tmpdir(), 'tcptop-package-'))
+  try {
+    cpSync(folder, other, { recursive: true })
+    writeFileSync(join(other, `prebuilt/linux-${process.arch}/tcptop.node`), '\x7fELF of another machine')
+    complains(await runPacked(other, '0.1', '1'), 1, 'does not fit this machine: run npm run build')
+    rmSync(join(other, 'prebuilt'), { recursive: true })
+    complains(await runPacked(other, '0.1', '1'), 1, 'the native shim is not built: run npm run build')
+    const build = await run('npm', ['run', '--silent', 'build', '--prefix', other])
+    assert.is(build.status, 0, build.err)
+    const { err } = await runPacked(other, '0.1', '1')
+    assert.not.match(err, 'native shim')
+  } finally {
+    rmSync(other, { recursive: true })
+  }
+})
+
+test('nothing is packed without one of the shims: the compiler that is missing is named', () => {
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'tools/build.mjs'), '--pack'], { env: { PATH: '/nowhere' }, encoding: 'utf8' })
+  assert.is(status, 1)
+  assert.match(stderr, /^build: a package has shims for arm64 and x64, and aarch64-linux-gnu-g\+\+ is not here, .* g\+\+-aarch64-linux-gnu\n$/)
+})
+
+test.run()
