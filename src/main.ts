@@ -8,11 +8,14 @@ import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type PassedOver, type Plan, PlanError } from './plan.js'
+import { giveUp, type Threads } from './privilege.js'
 import { type Field, fieldsOf, mapName } from './program/index.js'
 import { startSession, type Surroundings } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
+
+export type { Threads }
 
 /** Everything that the program needs from outside. */
 export interface World {
@@ -39,6 +42,8 @@ export interface World {
   remove(path: string): void
   /** CPU seconds used so far, and bytes of memory now, which only /proc tells. */
   usage(): { readonly cpu: number; readonly rss: number | undefined }
+  /** Undefined when they are not known. */
+  otherThreads(): Threads | undefined
   /** Aborted when the user has seen enough. */
   readonly stop: AbortSignal
 }
@@ -105,7 +110,8 @@ async function run(options: Options, world: World): Promise<void> {
       const warning = mistaken(kind, map)
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
-    if (options.verbose) for (const line of describe(plan, passedOver, session.programs)) world.tell(line)
+    const gaveUp = giveUp(kernel, () => session.stats(), world.otherThreads())
+    if (options.verbose) for (const line of [...describe(plan, passedOver, session.programs), gaveUp]) world.tell(line)
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal

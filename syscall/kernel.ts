@@ -1,5 +1,6 @@
 import { release as kernelRelease } from 'node:os'
 import { bpf } from './call.js'
+import { SyscallError } from './error.js'
 import { type Descriptor, Descriptors } from './fd.js'
 import { attachKprobe, type KprobePlaces } from './kprobe.js'
 import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } from './link.js'
@@ -29,6 +30,11 @@ export interface Kernel {
   attachIterator(program: Program): Iterator
   /** Opens a socket whose calls block, as Node's do not. Throws SyscallError. */
   openSocket(spec: SocketSpec): Socket
+  /**
+   * Gives this thread these capabilities, a bit each, of those that are permitted to it, and no inheritable ones. With `threads`, of this
+   * process, they are asked to do so instead; returns how many have. Throws SyscallError.
+   */
+  setCapabilities(effective: bigint, permitted: bigint, threads?: readonly number[]): number
   /** Descriptors that are open now. */
   readonly open: number
 }
@@ -51,6 +57,13 @@ export function openKernel(native: Native = loadNative(), release = kernelReleas
     attachKprobe: (program, symbol) => attachKprobe(descriptors, program, symbol, kprobes),
     attachIterator: program => attachIterator(descriptors, program),
     openSocket: spec => openSocket(descriptors, spec),
+    setCapabilities: (effective, permitted, threads = []) => {
+      // Two struct __user_cap_data_struct, of the lower and the upper 32 bits: effective, permitted, inheritable.
+      const data = Uint32Array.from([0n, 32n].flatMap(shift => [effective, permitted, 0n].map(set => Number(set >> shift & 0xffff_ffffn))))
+      const result = native.setCapabilities(new Uint8Array(data.buffer), threads)
+      if (result < 0) throw new SyscallError('capset', -result)
+      return result
+    },
     get open() {
       return descriptors.open
     },
