@@ -53,16 +53,21 @@ rootTest('in a root where not even /sys and /proc are, one line says what is nee
   complains(await run(file, args), 1, 'BTF', '--btf FILE', '/proc')
 })
 
-/** Whom the recipes make of the tool, but for the user’s number: see tools/recipe. */
+/** As the recipes have it, and with the user they cannot give capabilities to. */
 const python = '/usr/bin/python3'
 const profile = join(checkout, 'tools/recipe/seccomp.json')
-const confined = (path = profile) => [...nobody(...enough), '--no-new-privs', python, join(checkout, 'tools/seccomp.py'), path]
+const confine = (as: readonly string[], path = profile) => [...as, '--no-new-privs', python, join(checkout, 'tools/seccomp.py'), path]
+const confined = (path?: string) => confine(nobody(...enough), path)
+const onlyEnough = ['-all', ...enough.map(name => `+${name}`)].join(',')
+const rootAlike = confine(['setpriv', '--inh-caps', onlyEnough, '--bounding-set', onlyEnough])
 const confinedTest = (title: string, run: () => Promise<void>) =>
   test(title, unless(withoutNobody ?? (existsSync(python) ? undefined : `${python} is not here`), title, run))
 
-confinedTest('nobody with two capabilities, no new privileges and under the seccomp profile counts to the byte', async () => {
-  await countsExactly([], confined())
-})
+for (const [who, command] of [['nobody', confined()], ['a root', rootAlike]] as const) {
+  confinedTest(`${who} with two capabilities, no new privileges and under the seccomp profile counts to the byte`, async () => {
+    await countsExactly([], command)
+  })
+}
 
 /** The profile without a call. */
 function profileWithout(call: string): string {
@@ -84,7 +89,7 @@ confinedTest('a profile that hides bpf() is told, and one that hides capset() co
   assert.match(err, /^capabilities are not given up: capset: ENOSYS$/m)
 })
 
-for (const [who, command] of [['root', []], ['nobody', confined()]] as const) {
+for (const [who, command] of [['root', []], ['nobody', confined()], ['a root of two capabilities', rootAlike]] as const) {
   confinedTest(`while it counts as ${who}, no thread has a capability, but for one that takes no signals; -v tells so`, async () => {
     const tool = await startTool(['-v'], 0.2, command)
     try {
