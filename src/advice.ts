@@ -1,4 +1,5 @@
 import { type SyscallError, VerifierError } from '../syscall/index.js'
+import { type Capability, capability, needed } from './privilege.js'
 
 /** What this process may do, as far as files of the kernel tell it: what they do not tell is undefined. */
 export interface Power {
@@ -13,10 +14,6 @@ export interface Power {
   /** Bytes that may be locked, where that counts: before Linux 5.11. */
   readonly memlock?: number | undefined
 }
-
-/** Bits of include/uapi/linux/capability.h. */
-const capability = { CAP_SYS_ADMIN: 21n, CAP_SYS_RESOURCE: 24n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const
-type Capability = keyof typeof capability
 
 /** Tells it from the texts of the files; `read` gives undefined for one that cannot be read. */
 export function powerOf(read: (path: string) => string | undefined): Power {
@@ -50,7 +47,7 @@ function adviceOn(error: SyscallError, power: Power): string | undefined {
     case 'EACCES':
       return missing(error, power)
     case 'ENOSYS':
-      return 'this kernel was built without BPF (CONFIG_BPF_SYSCALL)'
+      return 'this kernel was built without BPF (CONFIG_BPF_SYSCALL), or a seccomp filter hides it'
     case 'ENOMEM':
       return 'the kernel has no memory for the maps; try a smaller --max-flows'
     default:
@@ -71,10 +68,10 @@ function lockedOut(error: SyscallError, { lockdown }: Power): string | undefined
 
 /** What this process lacks of what is needed for the call, or for one of those after it. */
 function missing(error: SyscallError, { capabilities, isContained, paranoid, memlock }: Power): string | undefined {
-  if (capabilities === undefined) return `run it ${rootOr('CAP_BPF and CAP_PERFMON')}`
+  if (capabilities === undefined) return `run it ${rootOr(needed.join(' and '))}`
   const has = (name: Capability) => (capabilities >> capability[name] & 1n) === 1n
   if (isContained) return 'in a user namespace capabilities count for nothing here; run it as root outside of it'
-  const lacking = (['CAP_BPF', 'CAP_PERFMON'] as const).filter(name => !has(name) && !has('CAP_SYS_ADMIN'))
+  const lacking = needed.filter(name => !has(name) && !has('CAP_SYS_ADMIN'))
   if (lacking.length > 0) return `this process lacks ${lacking.join(' and ')}; run it ${rootOr(lacking.length > 1 ? 'both' : 'that too')}`
   // It has all that the verifier asks for, and what it says is about the program.
   if (error instanceof VerifierError) return undefined

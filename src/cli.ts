@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { closeSync, constants, openSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKernel } from '../syscall/index.js'
-import { main, type Output, type World } from './main.js'
+import { main, type Output, type Threads, type World } from './main.js'
 import { interrupted, readBtf, systemClock } from './trace/index.js'
 
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
@@ -14,7 +14,7 @@ process.stderr.on('error', () => {})
 
 function usage() {
   const { user, system } = process.cpuUsage()
-  return { cpu: (user + system) / 1e6, rss: process.memoryUsage.rss() }
+  return { cpu: (user + system) / 1e6, rss: existsSync('/proc/self') ? process.memoryUsage.rss() : undefined }
 }
 
 function readText(path: string): string | undefined {
@@ -64,7 +64,16 @@ const world: World = {
   },
   remove: unlinkSync,
   usage,
+  otherThreads,
   stop: interrupted(),
+}
+
+/** What /proc tells of the other threads. The signal that asks them is SIGRTMAX, the last bit of a mask. */
+function otherThreads(): Threads | undefined {
+  if (readText('/proc/self/status') === undefined) return undefined
+  const ids = readdirSync('/proc/self/task').map(Number).filter(id => id !== process.pid)
+  const hearing = ids.filter(id => /^SigBlk:\s*[0-7]/m.test(readText(`/proc/self/task/${id}/status`) ?? ''))
+  return { ids: hearing, deaf: ids.length - hearing.length }
 }
 
 /** Standard output, written without blocking the program: a slow reader of a pipe must not keep it from draining the kernel’s map. */

@@ -9,6 +9,7 @@ import { Row } from './layout.js'
 import type { Cost } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
+import { giveUp, type Threads } from './privilege.js'
 import { probe } from './probe.js'
 import { type Field, fieldsOf, mapName } from './program/index.js'
 import { startSession } from './session.js'
@@ -17,6 +18,8 @@ import { sources } from './source.js'
 import { type Refusal, Scope, startFirst } from './trace/index.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
+
+export type { Threads }
 
 /** Everything that the program needs from outside. */
 export interface World {
@@ -43,6 +46,8 @@ export interface World {
   remove(path: string): void
   /** CPU seconds used so far, and bytes of memory now, which only /proc tells. */
   usage(): { readonly cpu: number; readonly rss: number | undefined }
+  /** Undefined when they are not known. */
+  otherThreads(): Threads | undefined
   /** Aborted when the user has seen enough. */
   readonly stop: AbortSignal
 }
@@ -118,6 +123,8 @@ async function run(options: Options, world: World): Promise<void> {
       const warning = mistaken(kind, map)
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
+    const gaveUp = giveUp(kernel, () => void [session.stats(), session.flows.batch()], world.otherThreads())
+    if (options.verbose) world.tell(gaveUp)
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal

@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <csignal>
 #include <cstring>
+#include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -124,11 +126,50 @@ Napi::Value socket_call(const Napi::CallbackInfo &info) {
   return refuse(info, ENOSYS);
 }
 
+// What setCapabilities gives to whom it asks. A thread can do it for itself only, and has to be interrupted for it.
+__user_cap_data_struct capabilities[2];
+int answers;
+
+long set_own_capabilities() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  return syscall(SYS_capset, &header, capabilities);
+}
+
+void on_signal(int) {
+  int before = errno;
+  if (set_own_capabilities() == 0) __atomic_add_fetch(&answers, 1, __ATOMIC_SEQ_CST);
+  errno = before;
+}
+
+// setCapabilities(data, threads): of this thread if there are none, otherwise of those. The handler stays, for who answers late.
+Napi::Value set_capabilities(const Napi::CallbackInfo &info) {
+  Bytes data = bytes_of(info[0]);
+  Napi::Value list = info[1];
+  if (data.length != sizeof(capabilities) || !list.IsArray()) return refuse(info, EFAULT);
+  memcpy(capabilities, data.data, sizeof(capabilities));
+  auto threads = list.As<Napi::Array>();
+  if (threads.Length() == 0) return result(info, set_own_capabilities());
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  if (sigaction(SIGRTMAX, &action, nullptr) != 0) return result(info, -1);
+  answers = 0;
+  int asked = 0;
+  for (uint32_t index = 0; index < threads.Length(); index++) {
+    Napi::Value thread = threads[index];
+    if (!thread.IsNumber()) return refuse(info, EINVAL);
+    asked += syscall(SYS_tgkill, getpid(), thread.As<Napi::Number>().Int32Value(), SIGRTMAX) == 0;
+  }
+  for (int left = 1000; left > 0 && __atomic_load_n(&answers, __ATOMIC_SEQ_CST) < asked; left--) usleep(1000);
+  return result(info, __atomic_load_n(&answers, __ATOMIC_SEQ_CST));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("bpf", Napi::Function::New<bpf>(env, "bpf"));
   exports.Set("perfEventOpen", Napi::Function::New<perf_event_open>(env, "perfEventOpen"));
   exports.Set("perfEventIoctl", Napi::Function::New<perf_event_ioctl>(env, "perfEventIoctl"));
   exports.Set("raiseMemlock", Napi::Function::New<raise_memlock>(env, "raiseMemlock"));
+  exports.Set("setCapabilities", Napi::Function::New<set_capabilities>(env, "setCapabilities"));
   exports.Set("socketCall", Napi::Function::New<socket_call>(env, "socketCall"));
   return exports;
 }

@@ -8,5 +8,7 @@
     'cflags_cc': ['-std=c++17', '-O2', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-U_FORTIFY_SOURCE', '-Wall', '-Wextra'],
     # One binary for glibc and musl: nothing of libstdc++ is used, so nothing of it is linked, and musl has no checked memcpy.
     'ldflags': ['-Wl,--as-needed', '-static-libgcc', '-Wl,--gc-sections', '-s'],
+    # Otherwise libgcc asks glibc, by a name that musl has not, which kind of atomic instructions the processor has.
+    'conditions': [["target_arch=='arm64'", { 'cflags_cc': ['-mno-outline-atomics'] }]],
   }],
 }

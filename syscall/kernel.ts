@@ -1,6 +1,7 @@
 import { release as kernelRelease } from 'node:os'
 import { attrOf } from './attr.js'
 import { bpf, tryBpf } from './call.js'
+import { SyscallError } from './error.js'
 import { type Descriptor, Descriptors } from './fd.js'
 import { attachKprobe, type KprobePlaces } from './kprobe.js'
 import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } from './link.js'
@@ -32,6 +33,11 @@ export interface Kernel {
   enableStats(): Descriptor | undefined
   /** Opens a socket whose calls block, as Node's do not. Throws SyscallError. */
   openSocket(spec: SocketSpec): Socket
+  /**
+   * Gives this thread these capabilities, a bit each, of those that are permitted to it, and no inheritable ones. With `threads`, of this
+   * process, they are asked to do so instead; returns how many have. Throws SyscallError.
+   */
+  setCapabilities(effective: bigint, permitted: bigint, threads?: readonly number[]): number
   /** Descriptors that are open now. */
   readonly open: number
 }
@@ -63,6 +69,13 @@ export function kernelThrough(native: Native, release = kernelRelease(), kprobes
       return fd < 0 ? undefined : descriptors.own(fd)
     },
     openSocket: spec => openSocket(descriptors, spec),
+    setCapabilities: (effective, permitted, threads = []) => {
+      // Two struct __user_cap_data_struct, of the lower and the upper 32 bits: effective, permitted, inheritable.
+      const data = Uint32Array.from([0n, 32n].flatMap(shift => [effective, permitted, 0n].map(set => Number(set >> shift & 0xffff_ffffn))))
+      const result = native.setCapabilities(new Uint8Array(data.buffer), threads)
+      if (result < 0) throw new SyscallError('capset', -result)
+      return result
+    },
     get open() {
       return descriptors.open
     },

@@ -16,6 +16,8 @@ export interface Native {
   perfEventIoctl(fd: number, request: number, argument: number): number
   /** Allows this process as much locked memory as it may have: RLIMIT_MEMLOCK. */
   raiseMemlock(): number
+  /** Of this thread; with `threads` of those instead, and then how many have done so within a second. */
+  setCapabilities(data: Uint8Array, threads: readonly number[]): number
   /** Six words of arguments, in which pointers have their place. */
   socketCall(name: SocketCall, words: Uint8Array, pointers: readonly Pointer[]): number
   close(fd: number): void

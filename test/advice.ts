@@ -69,7 +69,7 @@ const table: readonly (readonly [title: string, error: SyscallError, power: Powe
   ['a program that is rejected with EACCES is no matter of privileges', typed(EACCES), power(all), nothing],
   ['except where one is missing', typed(EACCES), power(bit.bpf), lacks('CAP_PERFMON')],
   ['a pin that may not be opened', call('bpf(BPF_OBJ_GET)', EACCES), power(both), 'this user may not open that file; run it as root'],
-  ['no BPF', call('bpf(BPF_MAP_CREATE)', ENOSYS), power(0n), 'this kernel was built without BPF (CONFIG_BPF_SYSCALL)'],
+  ['no BPF', call('bpf(BPF_MAP_CREATE)', ENOSYS), power(0n), 'this kernel was built without BPF (CONFIG_BPF_SYSCALL), or a seccomp filter hides it'],
   ['no memory', call('bpf(BPF_MAP_CREATE)', ENOMEM), power(0n), 'the kernel has no memory for the maps; try a smaller --max-flows'],
   ['anything else', call('bpf(BPF_MAP_CREATE)', E2BIG), power(0n), nothing],
 ]

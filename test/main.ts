@@ -42,6 +42,7 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     mayBePin: () => true,
     remove: () => { throw new Error('nothing is to be removed') },
     usage: () => ({ cpu: 1.5, rss: 2 ** 20 }),
+    otherThreads: () => ({ ids: [], deaf: 0 }),
     stop: new AbortController().signal,
     ...changed,
   }
@@ -123,7 +124,7 @@ for (const one of choices) {
     for (const [errno, said] of [
       [EPERM, `EPERM${privileges}`],
       [EACCES, `EACCES${privileges}`],
-      [ENOSYS, 'ENOSYS: this kernel was built without BPF (CONFIG_BPF_SYSCALL)'],
+      [ENOSYS, 'ENOSYS: this kernel was built without BPF (CONFIG_BPF_SYSCALL), or a seccomp filter hides it'],
       [ENOMEM, 'ENOMEM: the kernel has no memory for the maps; try a smaller --max-flows'],
       [E2BIG, 'E2BIG'],
       [EINVAL, 'EINVAL'],

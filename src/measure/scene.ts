@@ -1,4 +1,4 @@
-import { type Address, type BpfMap, type Kernel, type Socket, SyscallError } from '../../syscall/index.js'
+import { type Address, type BpfMap, type Kernel, type Socket, SyscallError, UnsupportedError } from '../../syscall/index.js'
 import { Scope } from '../trace/index.js'
 import type { Memory } from './memory.js'
 import { type Known, knownFlags, pointersOf, type Sight, type SocketSight } from './pin.js'
@@ -306,7 +306,8 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
       map = scope.own(kernel.createMap({ name: 'shared', type: 'sockmap', keySize: 4, valueSize: 4, maxEntries: 1 }))
     } catch (error) {
       if (error instanceof SyscallError && error.code === 'EINVAL') return
-      throw error
+      if (!(error instanceof SyscallError) || error.code !== 'EPERM') throw error
+      throw new UnsupportedError(`finding fields without BTF (${error.message})`, 'CAP_NET_ADMIN too, for a sockmap', { cause: error })
     }
     const connection = connect(manner)
     const { flags } = manner

@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
+import * as assert from 'uvu/assert'
 import { unless, whyUnprivileged } from '../privilege.js'
-import { complains, run } from './outcome.js'
-import { packed, unpack, withoutPackage } from './pack.js'
+import { enough, nobody, withoutNobody } from './nobody.js'
+import { asArgs, complains, run } from './outcome.js'
+import { packed, root as checkout, unpack, withoutPackage } from './pack.js'
+import { startTool } from './tool.js'
 import { countsExactly } from './watch.js'
 
 const reason = withoutPackage ?? whyUnprivileged()
@@ -49,5 +52,58 @@ rootTest('in a root where not even /sys and /proc are, one line says what is nee
   const [file = '', ...args] = [...within(), process.execPath, script, '0.1', '1']
   complains(await run(file, args), 1, 'BTF', '--btf FILE', '/proc')
 })
+
+/** As the recipes have it, and with the user they cannot give capabilities to. */
+const python = '/usr/bin/python3'
+const profile = join(checkout, 'tools/recipe/seccomp.json')
+const confine = (as: readonly string[], path = profile) => [...as, '--no-new-privs', python, join(checkout, 'tools/seccomp.py'), path]
+const confined = (path?: string) => confine(nobody(...enough), path)
+const onlyEnough = ['-all', ...enough.map(name => `+${name}`)].join(',')
+const rootAlike = confine(['setpriv', '--inh-caps', onlyEnough, '--bounding-set', onlyEnough])
+const confinedTest = (title: string, run: () => Promise<void>) =>
+  test(title, unless(withoutNobody ?? (existsSync(python) ? undefined : `${python} is not here`), title, run))
+
+for (const [who, command] of [['nobody', confined()], ['a root', rootAlike]] as const) {
+  confinedTest(`${who} with two capabilities, no new privileges and under the seccomp profile counts to the byte`, async () => {
+    await countsExactly([], command)
+  })
+}
+
+/** The profile without a call. */
+function profileWithout(call: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-seccomp-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const text = readFileSync(profile, 'utf8')
+  writeFileSync(join(folder, 'seccomp.json'), text.replace(`"${call}", `, ''), { mode: 0o644 })
+  assert.is.not(readFileSync(join(folder, 'seccomp.json'), 'utf8'), text)
+  execFileSync('chmod', ['755', folder])
+  return join(folder, 'seccomp.json')
+}
+
+confinedTest('a profile that hides bpf() is told, and one that hides capset() costs nothing but the capabilities that are kept', async () => {
+  const [file = '', ...args] = [...confined(profileWithout('bpf')), ...asArgs('0.1', '1')]
+  complains(await run(file, args), 1, 'ENOSYS', 'a seccomp filter hides it')
+  const [again = '', ...rest] = [...confined(profileWithout('capset')), ...asArgs('-v', '0.1', '1')]
+  const { status, err } = await run(again, rest)
+  assert.is(status, 0, err)
+  assert.match(err, /^capabilities are not given up: capset: ENOSYS$/m)
+})
+
+for (const [who, command] of [['root', []], ['nobody', confined()], ['a root of two capabilities', rootAlike]] as const) {
+  confinedTest(`while it counts as ${who}, no thread has a capability, but for one that takes no signals; -v tells so`, async () => {
+    const tool = await startTool(['-v'], 0.2, command)
+    try {
+      const { pid } = tool.process
+      const threads = readdirSync(`/proc/${pid}/task`).map(id => readFileSync(`/proc/${pid}/task/${id}/status`, 'utf8'))
+      const holding = threads.filter(status => !/^CapPrm:\s*0+$/m.test(status) || !/^CapEff:\s*0+$/m.test(status))
+      const said = /^gave up all capabilities(?: but (\w+), .*?)?(; a thread that takes no signals keeps them)?$/m.exec(tool.stderr)
+      assert.ok(said, tool.stderr)
+      assert.is(holding.length, Number(said[1] !== undefined) + Number(said[2] !== undefined), holding.join('\n'))
+      await tool.next()
+    } finally {
+      assert.is(await tool.stop(), 0, tool.stderr)
+    }
+  })
+}
 
 test.run()

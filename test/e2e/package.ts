@@ -15,7 +15,10 @@ const packageTest = (title: string, run: () => void | Promise<void>) => test(tit
 const runPacked = (at: string, ...args: string[]) => run(process.execPath, [packed(at), ...args])
 
 /** What glibc and musl both have, of all that the shim wants beside Node-API. */
-const everywhere = ['__errno_location', 'free', 'ioctl', 'malloc', 'memcpy', 'strcmp', 'strlen', 'syscall', '__stack_chk_fail']
+const everywhere = [
+  '__errno_location', '__libc_current_sigrtmax', '__stack_chk_fail', 'free', 'getpid', 'ioctl', 'malloc', 'memcpy', 'sigaction', 'strcmp', 'strlen', 'syscall',
+  'usleep',
+]
 const machines = { x64: 62, arm64: 183 } as const
 
 for (const [arch, machine] of Object.entries(machines)) {

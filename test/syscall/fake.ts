@@ -10,7 +10,7 @@ import { command } from '../../syscall/uapi.js'
 /** A system call that was asked for. */
 export interface Call {
   /** The command of bpf(), or the name of another system call. */
-  readonly name: Command | 'perf_event_open' | 'ioctl' | 'read' | `socket_${SocketCall}`
+  readonly name: Command | 'perf_event_open' | 'ioctl' | 'read' | 'capset' | `socket_${SocketCall}`
   /** What was asked; while the call is answered, what is returned to the caller. */
   readonly attr: Uint8Array
   readonly pointers: readonly Pointer[]
@@ -49,6 +49,7 @@ export function fakeKernel(answer: Answer = () => {}) {
     perfEventOpen: (attr, pid, cpu, group, flags, pointers) =>
       ask({ name: 'perf_event_open', attr, pointers, rest: [pid, cpu, group, flags] }),
     raiseMemlock: () => 0,
+    setCapabilities: (attr, threads) => ask({ name: 'capset', attr, pointers: [], rest: threads }),
     perfEventIoctl: (...rest) => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [], rest }),
     socketCall: (name, attr, pointers) => ask({ name: `socket_${name}`, attr, pointers }),
     close: fd => {
