@@ -60,11 +60,11 @@ const checkout = [
   {
     // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json.
     name: 'bundle',
-    from: ['package-lock.json', 'bpf-asm', 'syscall', 'src'],
+    from: ['package-lock.json', 'tools/build.mjs', 'bpf-asm', 'syscall', 'src'],
     makes: ['dist/bin/tcptop.js'],
     command: () => [
       at('node_modules/.bin/esbuild'), 'src/cli.ts', '--bundle', '--platform=node', '--format=esm', '--target=node20',
-      '--minify-whitespace', '--sourcemap', '--log-level=error', '--outfile=dist/bin/tcptop.js',
+      '--minify', '--sourcemap', '--log-level=error', '--outfile=dist/bin/tcptop.js',
     ],
     after: () => chmodSync(at('dist/bin/tcptop.js'), 0o755),
   },
@@ -90,8 +90,12 @@ try {
   }
   if (stale.length > 0) removeOrphans()
   await Promise.all(stale.map(make))
-  // What binding.gyp takes where node-addon-api is not installed.
-  if (packs) for (const name of ['napi.h', 'napi-inl.h']) copyTo(join('syscall/include', name), at('node_modules/node-addon-api', name))
+  // What binding.gyp takes where node-addon-api is not installed, without its comments.
+  if (packs) for (const name of ['napi.h', 'napi-inl.h']) {
+    mkdirSync(at('syscall/include'), { recursive: true })
+    const text = readFileSync(at('node_modules/node-addon-api', name), 'utf8')
+    writeFileSync(at('syscall/include', name), text.replaceAll(/^\s*\/\/.*\n/gm, ''))
+  }
 } catch (error) {
   console.error(`build: ${error.message}`)
   process.exitCode = 1

@@ -26,7 +26,7 @@ test('the compose file gives what the tool says it needs, and nothing else', () 
   assert.ok(existsSync(join(folder, at(service, 'build', 'context') as string, at(service, 'build', 'dockerfile') as string)))
 })
 
-test('the DaemonSet gives what the tool says it needs, and nothing else', () => {
+test('the DaemonSet gives what the tool says it needs, and nothing else', async () => {
   const set = parseYaml(read('daemonset.yaml'))
   assert.equal([at(set, 'apiVersion'), at(set, 'kind')], ['apps/v1', 'DaemonSet'])
   assert.equal(at(set, 'spec', 'selector', 'matchLabels'), at(set, 'spec', 'template', 'metadata', 'labels'))
@@ -44,7 +44,7 @@ test('the DaemonSet gives what the tool says it needs, and nothing else', () => 
     seccompProfile: { type: 'Localhost', localhostProfile: 'tcptop.json' },
   })
   assert.is(at(containers, 0, 'volumeMounts'), undefined)
-  assert.ok('interval' in parseOptions(at(containers, 0, 'args') as readonly string[]))
+  assert.ok('interval' in await parseOptions(at(containers, 0, 'args') as readonly string[]))
 })
 
 test('the image has nothing but what its first stage puts together, and runs what the package has', () => {
