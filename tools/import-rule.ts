@@ -41,7 +41,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   // As whoever has the package writes them.
   ['tools/tracer/', ['node:', 'tcptop/']],
-  ['tools/', ['node:', 'bpf-asm', 'syscall', 'src/', 'tools/']],
+  ['tools/', ['node:', 'typedoc', 'bpf-asm', 'syscall', 'src/', 'tools/']],
 ]
 
 /** Whether a name is an entry or lies below it: `src/row` is the file, and not `src/rowing`. */

@@ -1,3 +1,8 @@
+/**
+ * The parts of a tracer: where programs run, start and close, walks over maps, events, intervals.
+ * @module tcptop/trace
+ */
+
 export { kernelBtf, readBtf } from './btf.js'
 export { type Ends, endsOf, endsSize, readEnds, readKernel } from './ends.js'
 export { emit, eventMaps, type Events, eventsOf, follow } from './event.js'
