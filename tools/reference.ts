@@ -27,7 +27,10 @@ export async function reference(): Promise<string> {
       excludeExternals: true,
       treatWarningsAsErrors: true,
       logLevel: 'Warn',
-      ...{ outputs: [{ name: 'markdown', path: folder }], router: 'module', hidePageHeader: true, hideBreadcrumbs: true, parametersFormat: 'table', interfacePropertiesFormat: 'table' },
+      outputs: [{ name: 'markdown', path: folder }],
+      router: 'module',
+      // The plugin's own, of which typedoc's types do not know.
+      ...{ hidePageHeader: true, hideBreadcrumbs: true, parametersFormat: 'table', interfacePropertiesFormat: 'table' },
     })
     const project = await app.convert()
     if (project === undefined || app.logger.hasWarnings()) throw new Error('the public interface is not documented as it should be')

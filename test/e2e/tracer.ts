@@ -31,10 +31,15 @@ async function trace(name: string, args: readonly string[], act: () => Promise<v
 
 /** A connection as this process knows it, seen from the end that opened it. */
 interface Connection {
-  readonly address: string
+  readonly ip: 4 | 6
+  readonly laddr: string
   readonly lport: number
-  readonly port: number
+  readonly raddr: string
+  readonly rport: number
 }
+
+/** From where to where: IPv4 with ends that can be told apart, IPv6, and IPv4 by a socket of IPv6. */
+const ways = [['127.0.0.2', '127.0.0.1'], ['::1', '::1'], [undefined, '::ffff:127.0.0.1']] as const
 
 async function listen(): Promise<Server> {
   const server = createServer(socket => socket.resume().end())
@@ -43,17 +48,17 @@ async function listen(): Promise<Server> {
   return server
 }
 
-/** Opens so many connections to each address at once, which the other end closes as soon as it has them. */
+/** Opens so many connections on every way at once, which the other end closes as soon as it has them. */
 async function open(times: number): Promise<Connection[]> {
   const server = await listen()
   const { port } = server.address() as { port: number }
-  const wanted = ['127.0.0.1', '::1', '::ffff:127.0.0.1'].flatMap(address => Array.from({ length: times }, () => address))
-  const opened = await Promise.all(wanted.map(async address => {
-    const socket = connect(port, address).resume()
+  const opened = await Promise.all(ways.flatMap(way => Array.from({ length: times }, () => way)).map(async ([from, to]) => {
+    const socket = connect({ port, host: to, ...(from === undefined ? {} : { localAddress: from }) }).resume()
     await once(socket, 'connect')
     const lport = socket.localPort ?? 0
     if (!socket.closed) await once(socket, 'close')
-    return { address: address.replace('::ffff:', ''), lport, port }
+    const raddr = to.replace('::ffff:', '')
+    return { ip: raddr.includes(':') ? 6 : 4, laddr: from ?? raddr, lport, raddr, rport: port } as const
   }))
   server.close()
   await once(server, 'close')
@@ -69,7 +74,7 @@ test('tcpconnect shows every connection that a process opens, also one that is o
   let opened: Connection[] = []
   const { head, lines, stderr } = await trace('tcpconnect', ['-p', String(process.pid)], async () => { opened = await open(100) })
   assert.is(head, 'PID     COMM         IP SADDR            DADDR            DPORT')
-  const wanted = opened.map(({ address, port }) => `${process.pid} ${process.title} ${address.includes(':') ? 6 : 4} ${address} ${address} ${port}`)
+  const wanted = opened.map(({ ip, laddr, raddr, rport }) => `${process.pid} ${process.title} ${ip} ${laddr} ${raddr} ${rport}`)
   assert.equal(sorted(lines.map(line => cells(line).join(' '))), sorted(wanted))
   assert.is(stderr, '')
 })
@@ -78,8 +83,7 @@ test('tcpaccept shows every connection that a process accepts, also one that is 
   let opened: Connection[] = []
   const { head, lines, stderr } = await trace('tcpaccept', ['-p', String(process.pid)], async () => { opened = await open(100) })
   assert.is(head, 'PID     COMM         IP RADDR            RPORT LADDR            LPORT')
-  const wanted = opened.map(({ address, lport, port }) =>
-    `${process.pid} ${process.title} ${address.includes(':') ? 6 : 4} ${address} ${lport} ${address} ${port}`)
+  const wanted = opened.map(({ ip, laddr, lport, raddr, rport }) => `${process.pid} ${process.title} ${ip} ${laddr} ${lport} ${raddr} ${rport}`)
   assert.equal(sorted(lines.map(line => cells(line).join(' '))), sorted(wanted))
   assert.is(stderr, '')
 })

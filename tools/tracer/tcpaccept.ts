@@ -27,7 +27,8 @@ const next = (offset: number): Code => [readKernel(-8, 8, r6, offset), load(r6, 
 
 /** Where a connection is accepted, the best point first, and how the socket comes into r6 there, or the program to its end. */
 function points(btf: Btf): readonly (readonly [on: Point, begin: Code])[] {
-  const [accept, accept4, number] = calls[process.arch === 'arm64' ? 'arm64' : 'x64']
+  // There are no other machines with a shim.
+  const [accept, accept4, number] = calls[process.arch as keyof typeof calls]
   const offset = (struct: string, member: string) => btf.member(struct, member).offset
   const returned = 8 * (btf.func('inet_csk_accept')?.params.length ?? 0)
   return [

@@ -8,8 +8,8 @@
 import { parseArgs } from 'node:util'
 import { add, type Btf, call, type Code, exit, jne, label, load, mov, note, r0, r1, r10, r2, r6, r7, rsh, store } from 'tcptop/bpf-asm'
 import {
-  cText, emit, endsOf, endsSize, eventMaps, eventsOf, firstArgument, follow, kernelBtf, placesOf, type Point, programAt, readEnds, readKernel, runTool,
-  startFirst, startTracer,
+  cText, emit, endsOf, endsSize, eventMaps, eventsOf, firstArgument, follow, kernelBtf, placesOf, type Point, programAt, readEnds, readKernel,
+  runTool, startFirst, startTracer,
 } from 'tcptop/trace'
 
 /** An event: where its parts are, and its bytes, which the program puts together at the end of its stack. */
@@ -19,9 +19,9 @@ const size = part.ends + endsSize
 const [tcp, synSent] = [6, 2]
 
 /** Where a connection is opened, the best point first, and how the socket comes into r6 there, or the program to its end. */
-const points = (btf: Btf): readonly (readonly [on: Point, begin: Code])[] => [
+const points = (btf: Btf, first = firstArgument(process.arch)): readonly (readonly [on: Point, begin: Code])[] => [
   [{ entry: 'tcp_connect' }, load(r6, 'u64', r1, 0)],
-  [{ kprobe: 'tcp_connect' }, load(r6, 'u64', r1, firstArgument(process.arch) ?? 0)],
+  ...first === undefined ? [] : [[{ kprobe: 'tcp_connect' }, load(r6, 'u64', r1, first)] as const],
   // Also of other protocols, and before the port is chosen.
   [{ tracepoint: 'inet_sock_set_state' }, [
     load(r6, 'u64', r1, 0),
