@@ -32,10 +32,7 @@ export interface Surroundings {
   readonly logLevel?: 1 | 2 | undefined
 }
 
-/**
- * Starts the plan's programs, and tells them when all that was there before them is known. Throws SyscallError and VerifierError, with
- * everything undone.
- */
+/** Starts the plan's programs, and tells them when all that was there before them is known. Throws SyscallError and VerifierError, with everything undone. */
 export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLevel }: Surroundings = {}): Session {
   const { map, programs, close } = startTracer(kernel, plan, {
     ...(maps === undefined ? {} : { maps }),
