@@ -1,3 +1,8 @@
+/**
+ * BPF programs as bytes: assembled, listed and read, and what the kernel’s BTF says. Needs no kernel.
+ * @module tcptop/bpf-asm
+ */
+
 export { assemble, type Assembly, decode, encode } from './assemble.js'
 export { type Btf, BtfError, type Func, type Member, parseBtf } from './btf.js'
 export { AssemblyError, type Code, type Insn, type Label, withoutSites } from './code.js'

@@ -1,7 +1,7 @@
-import { addressText } from './address.js'
 import type { Sort } from './aggregate.js'
 import { Identity, Pid, Row as At, Value } from './layout.js'
 import type { Row } from './row.js'
+import { addressText } from './trace/index.js'
 
 /** A field of a row as WASM hands it out: where it is, how it reads and how one sorts by it. */
 export interface Field<Name extends keyof Row = keyof Row> {

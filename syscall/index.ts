@@ -1,3 +1,8 @@
+/**
+ * The kernel, typed: maps, programs and what they are attached to.
+ * @module tcptop/syscall
+ */
+
 export { SyscallError, UnsupportedError, VerifierError } from './error.js'
 export type { Descriptor } from './fd.js'
 export { type Kernel, openKernel } from './kernel.js'

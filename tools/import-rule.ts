@@ -15,13 +15,12 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/wasm/', ['src/layout']],
   ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall']],
   ['src/row', []],
-  ['src/address', []],
   ['src/usage-error', []],
   ['src/aggregate', ['node:fs', 'src/layout', 'src/trace']],
   ['src/check', ['src/usage-error']],
   ['src/command-line', ['yargs', 'src/usage-error']],
-  ['src/column', ['src/row', 'src/layout', 'src/aggregate', 'src/address']],
-  ['src/grouping', ['src/column', 'src/row', 'src/layout', 'src/aggregate', 'src/address']],
+  ['src/column', ['src/row', 'src/layout', 'src/aggregate', 'src/trace']],
+  ['src/grouping', ['src/column', 'src/row', 'src/layout', 'src/aggregate', 'src/trace']],
   ['src/format/', ['src/row', 'src/column', 'src/grouping']],
   ['src/program/', ['bpf-asm', 'src/layout']],
   ['src/backend/', ['bpf-asm', 'src/program', 'src/trace']],
@@ -43,7 +42,9 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/main', ['bpf-asm', 'syscall', 'src/']],
   ['src/cli', ['node:', 'syscall', 'src/main', 'src/measure', 'src/trace']],
   ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
-  ['tools/', ['node:', 'bpf-asm', 'syscall', 'src/', 'tools/']],
+  // As whoever has the package writes them.
+  ['tools/tracer/', ['node:', 'tcptop/']],
+  ['tools/', ['node:', 'typedoc', 'bpf-asm', 'syscall', 'src/', 'tools/']],
 ]
 
 /** Whether a name is an entry or lies below it: `src/row` is the file, and not `src/rowing`. */

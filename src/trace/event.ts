@@ -1,5 +1,6 @@
 import { add, atomicAdd, call, type Code, jeq, label, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3 } from '../../bpf-asm/index.js'
 import type { MapSpec } from '../../syscall/index.js'
+import { intervals } from './interval.js'
 import type { Tracer } from './start.js'
 
 /** The map beside a queue that counts what found no room in it. */
@@ -63,5 +64,14 @@ export function eventsOf(tracer: Tracer, queue: string): Events {
       told = Number(new DataView(value.buffer).getBigUint64(0, true))
       return told - before
     },
+  }
+}
+
+/** Every event as it comes, looked for every tenth of a second, until `stop` aborts; `tellLost` hears of those that were lost. */
+export async function* follow(events: Events, stop: AbortSignal, tellLost: (count: number) => void): AsyncGenerator<DataView, void> {
+  for await (const _ of intervals(0.1, { stop })) {
+    yield* events.take()
+    const lost = events.lost()
+    if (lost > 0) tellLost(lost)
   }
 }

@@ -1,9 +1,17 @@
-export { readBtf } from './btf.js'
-export { Scope } from './scope.js'
-export { type Clock, intervals, type Span, systemClock } from './interval.js'
+/**
+ * The parts of a tracer: where programs run, start and close, walks over maps, events, intervals.
+ * @module tcptop/trace
+ */
+
+export { kernelBtf, readBtf } from './btf.js'
+export { type Ends, endsOf, endsSize, readEnds, readKernel } from './ends.js'
+export { emit, eventMaps, type Events, eventsOf, follow } from './event.js'
+export { type Clock, intervals, type Schedule, type Span, systemClock } from './interval.js'
 export { byName, firstArgument, type Load, loadAt, placesOf, type Places, type Point, pointName } from './point.js'
 export { programAt, type ProgramPlan } from './program.js'
-export { emit, eventMaps, type Events, eventsOf } from './event.js'
-export { attach, startFirst, startTracer, type Refusal, type Surroundings, type Tracer, type TracerPlan } from './start.js'
+export { Scope } from './scope.js'
+export { attach, type Refusal, startFirst, startTracer, type Surroundings, type Tracer, type TracerPlan } from './start.js'
 export { interrupted } from './stop.js'
+export { addressText, cText } from './text.js'
+export { type Bench, runTool } from './tool.js'
 export { entries, type Room, type Source, walk } from './walk.js'

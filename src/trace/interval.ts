@@ -22,14 +22,20 @@ export interface Span {
   readonly length: number
 }
 
+/** When intervals end. */
+export interface Schedule {
+  readonly clock?: Clock
+  /** How many there are; forever without. */
+  readonly count?: number | undefined
+  readonly stop: AbortSignal
+}
+
 /**
  * Yields at the end of every interval of `seconds`, `count` times or forever, and once more, for the time so far, when `stop` aborts.
  * Deadlines are multiples of the interval since the start, so that nothing adds up; those that passed while the consumer was busy are left
  * out.
  */
-export async function* intervals(
-  seconds: number, { clock = systemClock, count = Infinity, stop }: { readonly clock?: Clock; readonly count?: number | undefined; readonly stop: AbortSignal },
-): AsyncGenerator<Span, void> {
+export async function* intervals(seconds: number, { clock = systemClock, count = Infinity, stop }: Schedule): AsyncGenerator<Span, void> {
   let previous = clock.now()
   let deadline = previous
   for (let passed = 0; passed < count; passed++) {

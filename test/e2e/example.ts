@@ -16,10 +16,9 @@ const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^``
 
 /** Compiles an example in a folder of its own, as somebody would who has installed the package, and returns the JavaScript's path. */
 function compile(folder: string, code: string): string {
-  for (const [name, target] of [['tcptop', root], ['@types', join(root, 'node_modules/@types')], ['undici-types', join(root, 'node_modules/undici-types')]] as const) {
-    mkdirSync(join(folder, 'node_modules'), { recursive: true })
-    symlinkSync(target, join(folder, 'node_modules', name))
-  }
+  mkdirSync(join(folder, 'node_modules'))
+  symlinkSync(root, join(folder, 'node_modules/tcptop'))
+  for (const name of ['@types', 'undici-types']) symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   const file = join(folder, 'example.ts')
   writeFileSync(file, code)

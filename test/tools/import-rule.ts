@@ -18,6 +18,8 @@ const cases: readonly (readonly [file: string, source: string, wrong: RegExp | u
   ['src/main.ts', `const fs = await import('node:fs')`, /must not import node:fs/],
   ['src/plan.ts', `type Trace = import('node:fs').Stats`, /must not import node:fs/],
   ['src/grouping.ts', `import { key } from './row-key.js'`, /must not import src\/row-key/],
+  ['tools/tracer/funccount.ts', `import { walk } from 'tcptop/trace'`, undefined],
+  ['tools/tracer/funccount.ts', `import { walk } from '../../src/trace/index.js'`, /must not import src\/trace\/index/],
   ['src/new.ts', '', /has no entry/],
   ['src/settings.ts', '', /has no entry/],
 ]

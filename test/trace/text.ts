@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { addressText } from '../src/address.js'
-import { Random } from './random.js'
+import { addressText, cText } from '../../src/trace/index.js'
+import { Random } from '../random.js'
 
 /** The text of an address that is given as eight groups, read from the middle of a buffer. */
 function textOf(groups: readonly number[]): string {
@@ -41,6 +41,12 @@ test('any IPv6 address is written as the URL standard writes it', () => {
     const { hostname } = new URL(`http://[${groups.map(group => group.toString(16)).join(':')}]`)
     assert.is(`[${textOf(groups)}]`, hostname)
   })
+})
+
+test('a C string ends at its NUL, or with its room', () => {
+  const view = new DataView(Uint8Array.from([0x2e, ...new TextEncoder().encode('näh\0le')]).buffer, 1)
+  assert.is(cText(view, 0, 7), 'näh')
+  assert.is(cText(view, 1, 2), 'ä')
 })
 
 test.run()

@@ -26,3 +26,10 @@ function longestZeros(values: readonly number[]): { start: number; length: numbe
   }
   return best
 }
+
+/** The text of a `char[]` of so many bytes, up to its NUL. */
+export function cText(view: DataView, offset: number, length: number): string {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, length)
+  const end = bytes.indexOf(0)
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end))
+}

@@ -1,0 +1,96 @@
+/**
+ * Prints a line for every TCP connection that a process accepts, like bcc's tool of this name.
+ *
+ *   node dist/tools/tracer/tcpaccept.js [-p PID] [-t]
+ *
+ *   -p: only connections of this process   -t: with the time since the first
+ */
+import { parseArgs } from 'node:util'
+import {
+  add, type Btf, call, type Code, exit, jeq, jne, jslt, label, load, lsh, mov, note, r0, r1, r10, r2, r6, r7, rsh, store,
+} from 'tcptop/bpf-asm'
+import {
+  cText, emit, endsOf, endsSize, eventMaps, eventsOf, follow, kernelBtf, placesOf, type Point, programAt, readEnds, readKernel, runTool, startFirst,
+  startTracer,
+} from 'tcptop/trace'
+
+/** An event: where its parts are, and its bytes, which the program puts together at the end of its stack. */
+const part = { time: 0, pid: 8, comm: 16, ends: 32 } as const
+const size = part.ends + endsSize
+/** `IPPROTO_TCP` (include/uapi/linux/in.h). */
+const tcp = 6
+/** The numbers of accept() and accept4(), and where `struct pt_regs` has that of the call, by Node's name of the machine. */
+const calls = { x64: [43, 288, 'orig_ax'], arm64: [202, 242, 'syscallno'] } as const
+
+/** r6 = what it points to, `offset` bytes on; 0 when that cannot be read. */
+const next = (offset: number): Code => [readKernel(-8, 8, r6, offset), load(r6, 'u64', r10, -8)]
+
+/** Where a connection is accepted, the best point first, and how the socket comes into r6 there, or the program to its end. */
+function points(btf: Btf): readonly (readonly [on: Point, begin: Code])[] {
+  // There are no other machines with a shim.
+  const [accept, accept4, number] = calls[process.arch as keyof typeof calls]
+  const offset = (struct: string, member: string) => btf.member(struct, member).offset
+  const returned = 8 * (btf.func('inet_csk_accept')?.params.length ?? 0)
+  return [
+    [{ exit: 'inet_csk_accept' }, load(r6, 'u64', r1, returned)],
+    // trace_sys_exit(regs, ret), at every system call: what was accepted is found by its file descriptor.
+    [{ rawTracepoint: 'sys_exit' }, [
+      load(r6, 'u64', r1, 0),
+      load(r7, 'u64', r1, 8),
+      note('r7: the file descriptor', jslt(r7, 0, 'exit')),
+      readKernel(-8, 4, r6, offset('pt_regs', number)),
+      note('the call', load(r1, 'u32', r10, -8)),
+      jeq(r1, accept, 'accepted'),
+      jne(r1, accept4, 'exit'),
+      label('accepted'),
+      note('the task’s table of files', call('get_current_task'), mov(r6, r0)),
+      next(offset('task_struct', 'files')), next(offset('files_struct', 'fdt')), next(offset('fdtable', 'fd')),
+      note('the file, its socket, and of that the end that TCP knows', lsh(r7, 3), add(r6, r7), next(0)),
+      next(offset('file', 'private_data')), next(offset('socket', 'sk')),
+    ]],
+  ]
+}
+
+const accepted = (btf: Btf, begin: Code, pid: number | undefined): Code => [
+  begin,
+  note('also others than TCP accept, and all may fail', jeq(r6, 0, 'exit')),
+  readKernel(-8, 2, r6, btf.member('sock', 'sk_protocol').offset),
+  load(r1, 'u16', r10, -8),
+  jne(r1, tcp, 'exit'),
+  call('get_current_pid_tgid'),
+  note('r7: the thread group, which users call the process', mov(r7, r0), rsh(r7, 32)),
+  pid === undefined ? [] : jne(r7, pid, 'exit'),
+  store('u64', r10, part.pid - size, r7),
+  call('ktime_get_ns'),
+  store('u64', r10, part.time - size, r0),
+  note('its name', mov(r1, r10), add(r1, part.comm - size), mov(r2, 16), call('get_current_comm')),
+  readEnds(btf, r6, part.ends - size),
+  emit('accepted', -size),
+  label('exit'),
+  mov(r0, 0),
+  exit(),
+]
+
+await runTool('tcpaccept', async ({ kernel, scope, stop }) => {
+  const { values } = parseArgs({ options: { pid: { type: 'string', short: 'p' }, timestamp: { type: 'boolean', short: 't' } } })
+  const widths = [9, 7, 12, 2, 16, 5, 16, 5]
+  const line = (...cells: readonly unknown[]) =>
+    console.log(cells.map((cell, index) => String(cell).padEnd(widths[index]!)).slice(values.timestamp ? 0 : 1).join(' ').trimEnd())
+
+  const btf = kernelBtf()
+  const pid = values.pid === undefined ? undefined : Number(values.pid)
+  const { started: tracer } = startFirst(points(btf), ([on, begin]) => scope.own(startTracer(kernel, {
+    maps: eventMaps('accepted', size),
+    programs: [programAt('tcpaccept', on, accepted(btf, begin, pid), placesOf(btf))],
+  })))
+
+  line('TIME(s)', 'PID', 'COMM', 'IP', 'RADDR', 'RPORT', 'LADDR', 'LPORT')
+  const tellLost = (count: number) => console.error(`tcpaccept: ${count} connections are not shown: too many at once`)
+  let first: bigint | undefined
+  for await (const event of follow(eventsOf(tracer, 'accepted'), stop, tellLost)) {
+    const time = event.getBigUint64(part.time, true)
+    first ??= time
+    const { family, laddr, lport, raddr, rport } = endsOf(event, part.ends)
+    line((Number(time - first) / 1e9).toFixed(3), event.getBigUint64(part.pid, true), cText(event, part.comm, 16), family, raddr, rport, laddr, lport)
+  }
+})
