@@ -17,8 +17,9 @@ export function annotate(log: string, { notes = [] }: Annotations): string {
   }).join('\n')
 }
 
-/** What the verifier says beside its reason: how much it did, and of a loop the two states that are the same. */
-const aside = /^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states|cur state:|old state:)/
+/** What the verifier says beside its reason: how much it did, of a loop the two states that are the same, and how it looked back for a number. */
+const aside =
+  /^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states|cur state:|old state:|last_idx|regs=|mark_precise|parent (didn't|already))/
 
 /** Since Linux 7.3 or so it goes on to tell the same at length, in paragraphs. */
 const atLength = /^Verification failed:/
@@ -65,8 +66,8 @@ export function explain(log: string, { notes = [], texts = [] }: Annotations): s
   const next = (from: number, count: number) =>
     texts.flatMap((text, slot) => text !== undefined && slot >= from ? [shown(slot, text)] : []).slice(0, count)
   const way = at >= 0 ? wayTo(said.slice(0, at + 1), shown) : next(fault, 1)
-  const state = at >= 0 ? registersAt(said.slice(0, at), said.slice(at)) : []
-  const reasons = said.slice(at + 1)
+  const state = at >= 0 && tellsState(log) ? registersAt(said.slice(0, at), said.slice(at)) : []
+  const reasons = said.slice(at + 1).filter(line => !/^\s*R\d+\S*=/.test(line))
   const refusal = refusalOf(reasons.join('\n'))
   return [
     ...way.map((line, index) => `${index === way.length - 1 ? '>' : ' '} ${line}`),
@@ -91,9 +92,11 @@ function wayTo(said: readonly string[], shown: (slot: number, text: string) => s
 /** A register or a place on the stack with what the verifier knows of it: values have no spaces but in brackets. */
 const known = /\b(R\d+|fp-\d+)(?:_[a-zA-Z]+)?=((?:[^\s()]|\((?:[^()]|\([^()]*\))*\))+)/g
 
-/** Whether a log tells of registers, or has no instruction that could need them. */
+/** Whether a log tells of registers from the beginning, or has no instruction that could need them. */
 export function tellsState(log: string): boolean {
-  return log.search(known) >= 0 || !log.split('\n').some(line => instruction.test(line))
+  const lines = log.split('\n')
+  const first = lines.findIndex(line => instruction.test(line))
+  return first < 0 || lines.slice(0, first).some(line => line.search(known) >= 0)
 }
 
 /** Lines that tell all that is known, and not what is new: at a jump's target, and before Linux 5.18 before every instruction. */
