@@ -73,19 +73,26 @@ export function explain(log: string, { notes = [], texts = [] }: Annotations): s
     ...way.map((line, index) => `${index === way.length - 1 ? '>' : ' '} ${line}`),
     ...state.map(([name, value]) => `         ${name} is ${value}`),
     ...next(fault + 1, after).map(line => `  ${line}`),
-    '',
+    ...way.length === 0 ? [] : [''],
     `The verifier says: ${reasons.length > 0 ? reasons.join('; ') : reason}`,
     ...refusal === undefined ? [] : [`It means: ${refusal.meaning}.`, `Mend it so: ${refusal.remedy}.`],
   ].join('\n')
 }
 
-/** The last instructions of the way, with the lines of source and the jumps between them. */
+const jumped = /^from (\d+) to \d+/
+
+/** The last instructions of the way, with the lines of source. What was gone through before a jump that starts anew is another way. */
 function wayTo(said: readonly string[], shown: (slot: number, text: string) => string): string[] {
-  const places = said.flatMap((line, index) => instruction.test(line) ? [index] : [])
-  return said.slice(places.at(-1 - before) ?? 0).flatMap(line => {
+  const slotOf = (line: string) => instruction.exec(line)?.[1]
+  const places = said.flatMap((line, index) => slotOf(line) === undefined ? [] : [index])
+  const start = places.at(-1 - before) ?? 0
+  const jump = said.findLastIndex(line => jumped.test(line))
+  const from = jumped.exec(said[jump] ?? '')?.[1]
+  const origin = jump < start ? undefined : said.slice(0, jump).findLast(line => slotOf(line) === from)
+  return [...origin === undefined ? [] : [origin], ...said.slice(Math.max(start, jump))].flatMap(line => {
     const [text, slot] = instruction.exec(line) ?? []
     if (text !== undefined) return [shown(Number(slot), text.slice(text.indexOf('(')).replace(/\s\d+: R\d+.*/, '').trimEnd())]
-    return /^(from \d+ to \d+|; )/.test(line) ? [`       ${/^from \d+ to \d+|^;.*/.exec(line)?.[0]}`] : []
+    return line.startsWith('; ') || jumped.test(line) ? [`       ${jumped.exec(line)?.[0] ?? line}`] : []
   })
 }
 
