@@ -14,7 +14,7 @@ import { refuse, refused, type Refused } from './refused.js'
  * of a long log the end.
  */
 const folder = fileURLToPath(new URL('../../../test/fixture/verifier/refused/', import.meta.url))
-const longest = 40
+const [longest, kept] = [200, 40]
 
 /** The instructions of a program by slot, as the kernel's log has them. */
 function textsOf({ assembly }: Refused): (string | undefined)[] {
@@ -53,7 +53,7 @@ for (const release of readdirSync(folder)) {
 test('each of them is told by Linux 6.18, and most by others too', () => {
   const recorded = (release: string) => readdirSync(join(folder, release)).map(file => file.replace('.txt', '')).sort()
   assert.equal(recorded('6.18'), refused.map(({ name }) => name).sort())
-  for (const release of readdirSync(folder)) assert.ok(recorded(release).length >= 14, release)
+  for (const release of readdirSync(folder)) assert.ok(recorded(release).length > 10, release)
 })
 
 const explanationOf = (release: string, name: string) => {
@@ -123,7 +123,7 @@ for (const one of refused) {
     if (record !== undefined) {
       mkdirSync(record, { recursive: true })
       const log = refuse(kernel, one).log.split('\n')
-      writeFileSync(join(record, `${one.name}.txt`), log.slice(-longest).join('\n'))
+      writeFileSync(join(record, `${one.name}.txt`), (log.length > longest ? log.slice(-kept) : log).join('\n'))
     }
     assert.is(kernel.open, 0, 'descriptors left open')
   }))
