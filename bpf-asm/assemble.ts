@@ -26,15 +26,26 @@ export function slotsOf(insn: Insn): number {
 /**
  * Puts the parts of a program together and turns labels into distances. Throws AssemblyError, with the stack of the call
  * that made the instruction or label, when a label is missing or defined twice, when it is at the end, where no instruction
- * is, or further away than the instruction can go. Code that is yet to be made is made again for the sake of that stack.
+ * is, or further away than the instruction can go. Code that is yet to be made is made without such stacks, and again where they are wanted.
  */
 export function assemble(code: Code | (() => Code)): Assembly {
   if (typeof code !== 'function') return join(code)
   try {
-    return join(withoutSites(code))
+    const assembly = join(withoutSites(code))
+    makers.set(assembly, code)
+    return assembly
   } catch (error) {
     throw error instanceof AssemblyError ? errorOf(() => join(code())) ?? error : error
   }
+}
+
+/** How programs were made whose instructions do not know where they were emitted. */
+const makers = new WeakMap<Assembly, () => Code>()
+
+/** The same program with instructions that know where they were emitted: from code that was yet to be made it is made again. */
+export function placed(assembly: Assembly): Assembly {
+  const code = makers.get(assembly)
+  return code === undefined ? assembly : join(code())
 }
 
 function errorOf(run: () => unknown): unknown {

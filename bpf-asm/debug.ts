@@ -1,4 +1,4 @@
-import { type Assembly, slotsOf } from './assemble.js'
+import { type Assembly, placed, slotsOf } from './assemble.js'
 import type { Insn } from './code.js'
 import { lines } from './disasm.js'
 import { Class, classOf, Jump, loadImm64Code, operationOf, Pseudo } from './opcode.js'
@@ -66,7 +66,7 @@ export function debugInfo(
   const texts = new Array<string | undefined>(assembly.slots).fill(undefined)
   const lineInfo: number[] = []
   let last = ''
-  for (const { slot, text: instruction, insn } of lines(assembly)) {
+  for (const { slot, text: instruction, insn } of lines(placed(assembly))) {
     texts[slot] = instruction
     const source: SourceLine = placeOf(insn, sourceOf) ?? { file: '', line: 0, column: 0 }
     const text = lineText(source.text, insn.note)

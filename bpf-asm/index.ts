@@ -3,9 +3,9 @@
  * @module tcptop/bpf-asm
  */
 
-export { assemble, type Assembly, decode, encode } from './assemble.js'
+export { assemble, type Assembly, decode, encode, placed } from './assemble.js'
 export { type Btf, BtfError, type Func, type Member, parseBtf } from './btf.js'
-export { AssemblyError, type Code, type Insn, type Label, withoutSites } from './code.js'
+export { AssemblyError, type Code, type Insn, type Label } from './code.js'
 export { debugInfo, type DebugInfo, placeOf, type SourceLine } from './debug.js'
 export { type Line, lines, list, listing } from './disasm.js'
 export { type HelperName, helperName } from './helper.js'

@@ -1,4 +1,4 @@
-import { type Line, lines, listing, placeOf } from '../bpf-asm/index.js'
+import { type Line, lines, listing, placed, placeOf } from '../bpf-asm/index.js'
 import type { ProgramInfo } from '../syscall/index.js'
 import type { Plan } from './plan.js'
 import type { SourceOf } from './source.js'
@@ -38,7 +38,7 @@ export function dumpJson({ backend, maps, programs }: Plan, sourceOf: SourceOf, 
       type,
       slots: assembly.slots,
       ...(loaded && { verified: loaded[index]?.verifiedInsns, jited: loaded[index]?.jitedSize }),
-      insns: lines(assembly).map(line => insnOf(line, sourceOf)),
+      insns: lines(placed(assembly)).map(line => insnOf(line, sourceOf)),
     })),
   }
   return `${JSON.stringify(object)}\n`

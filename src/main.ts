@@ -153,11 +153,10 @@ async function run(options: Options, world: World): Promise<void> {
   }
 }
 
-function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap, verbose, dumpBpf }: Options): Parameters<typeof makePlan>[0] {
+function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap }: Options): Parameters<typeof makePlan>[0] {
   return {
     backend,
     maxFlows,
-    places: verbose || dumpBpf,
     filter: {
       pids,
       ...(family === undefined ? {} : { family }),

@@ -10,8 +10,6 @@ export interface Request {
   readonly backend: string
   readonly filter: Filter
   readonly maxFlows: number
-  /** Whether instructions remember where they were emitted, for line information. A plan takes half as long again then. */
-  readonly places?: boolean
 }
 
 /** Everything that will be given to the kernel, as data: it can be printed, compared and tested without privileges. */
@@ -37,7 +35,7 @@ export class PlanError extends Error {
  * The plans of the backend that is asked for, or for `auto` those of all that this kernel seems to have what they need for, the
  * preferred one first, each made when it is asked for. Pure. Throws PlanError in place of the first when there is none.
  */
-export function* makePlans({ backend: wanted, filter, maxFlows, places = false }: Request, facts: Facts): Generator<Plan, void> {
+export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts: Facts): Generator<Plan, void> {
   const passedOver: PassedOver[] = []
   let made = 0
   for (const backend of backends.filter(({ name }) => wanted === 'auto' || wanted === name)) {
@@ -50,7 +48,7 @@ export function* makePlans({ backend: wanted, filter, maxFlows, places = false }
       }
       const field = facts.field()
       const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls, pocket: variant.pocket }
-      const programs = variant.hooks.flatMap(hook => program(hook, context, facts, places))
+      const programs = variant.hooks.flatMap(hook => program(hook, context, facts))
       made++
       yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver: [...passedOver] }
     }
@@ -83,9 +81,9 @@ function callAt(on: Point, facts: Facts): Call | undefined {
 }
 
 /** The program of a hook; none where the kernel lacks an optional point. */
-function program({ program: name, on, code }: Hook, context: Context, facts: Facts, places: boolean): ProgramPlan[] {
+function program({ program: name, on, code }: Hook, context: Context, facts: Facts): ProgramPlan[] {
   const call = callAt(on, facts)
-  return call === undefined ? [] : [programAt(name, on, places ? code(context, call) : () => code(context, call), facts)]
+  return call === undefined ? [] : [programAt(name, on, () => code(context, call), facts)]
 }
 
 function maps({ filter, pocket, access: { sockets } }: Context, maxFlows: number): MapSpec[] {

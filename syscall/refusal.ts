@@ -73,6 +73,12 @@ const refusals: readonly Refusal[] = [
     remedy: 'of raw tracepoints and tracing programs it has 8 bytes for each argument; read it by an offset of the load, not from a moved pointer',
   },
   {
+    pattern: /access beyond (struct|the end of member)|only read is supported|attempts? to (read|access) .* of struct|invalid access to (struct|union)/,
+    meaning: 'a structure of the kernel has no such field there, or it may be read alone',
+    remedy: 'take offset and size from the BTF of the kernel that runs: parseBtf(…).member(\'sock\', \'sk_protocol\'); a pointer to a larger structure '
+      + 'comes from a helper, such as bpf_skc_to_tcp_sock',
+  },
+  {
     pattern: /Unreleased reference|reference leak/,
     meaning: 'what a call has lent is not given back on some way to the end',
     remedy: 'give it back on every way: bpf_ringbuf_submit or discard what was reserved, bpf_sk_release a socket that was looked up',

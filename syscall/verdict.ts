@@ -17,8 +17,9 @@ export function annotate(log: string, { notes = [] }: Annotations): string {
   }).join('\n')
 }
 
-/** What the verifier says beside its reason: how much it did, and of a loop the two states that are the same. */
-const aside = /^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states|cur state:|old state:)/
+/** What the verifier says beside its reason: how much it did, of a loop the two states that are the same, and how it looked back for a number. */
+const aside =
+  /^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states|cur state:|old state:|last_idx|regs=|mark_precise|parent (didn't|already))/
 
 /** Since Linux 7.3 or so it goes on to tell the same at length, in paragraphs. */
 const atLength = /^Verification failed:/
@@ -65,35 +66,44 @@ export function explain(log: string, { notes = [], texts = [] }: Annotations): s
   const next = (from: number, count: number) =>
     texts.flatMap((text, slot) => text !== undefined && slot >= from ? [shown(slot, text)] : []).slice(0, count)
   const way = at >= 0 ? wayTo(said.slice(0, at + 1), shown) : next(fault, 1)
-  const state = at >= 0 ? registersAt(said.slice(0, at), said.slice(at)) : []
-  const reasons = said.slice(at + 1)
+  const state = at >= 0 && tellsState(log) ? registersAt(said.slice(0, at), said.slice(at)) : []
+  const reasons = said.slice(at + 1).filter(line => !/^\s*R\d+\S*=/.test(line))
   const refusal = refusalOf(reasons.join('\n'))
   return [
     ...way.map((line, index) => `${index === way.length - 1 ? '>' : ' '} ${line}`),
     ...state.map(([name, value]) => `         ${name} is ${value}`),
     ...next(fault + 1, after).map(line => `  ${line}`),
-    '',
+    ...way.length === 0 ? [] : [''],
     `The verifier says: ${reasons.length > 0 ? reasons.join('; ') : reason}`,
     ...refusal === undefined ? [] : [`It means: ${refusal.meaning}.`, `Mend it so: ${refusal.remedy}.`],
   ].join('\n')
 }
 
-/** The last instructions of the way, with the lines of source and the jumps between them. */
+const jumped = /^from (\d+) to \d+/
+
+/** The last instructions of the way, with the lines of source. What was gone through before a jump that starts anew is another way. */
 function wayTo(said: readonly string[], shown: (slot: number, text: string) => string): string[] {
-  const places = said.flatMap((line, index) => instruction.test(line) ? [index] : [])
-  return said.slice(places.at(-1 - before) ?? 0).flatMap(line => {
+  const slotOf = (line: string) => instruction.exec(line)?.[1]
+  const places = said.flatMap((line, index) => slotOf(line) === undefined ? [] : [index])
+  const start = places.at(-1 - before) ?? 0
+  const jump = said.findLastIndex(line => jumped.test(line))
+  const from = jumped.exec(said[jump] ?? '')?.[1]
+  const origin = jump < start ? undefined : said.slice(0, jump).findLast(line => slotOf(line) === from)
+  return [...origin === undefined ? [] : [origin], ...said.slice(Math.max(start, jump))].flatMap(line => {
     const [text, slot] = instruction.exec(line) ?? []
     if (text !== undefined) return [shown(Number(slot), text.slice(text.indexOf('(')).replace(/\s\d+: R\d+.*/, '').trimEnd())]
-    return /^(from \d+ to \d+|; )/.test(line) ? [`       ${/^from \d+ to \d+|^;.*/.exec(line)?.[0]}`] : []
+    return line.startsWith('; ') || jumped.test(line) ? [`       ${jumped.exec(line)?.[0] ?? line}`] : []
   })
 }
 
 /** A register or a place on the stack with what the verifier knows of it: values have no spaces but in brackets. */
 const known = /\b(R\d+|fp-\d+)(?:_[a-zA-Z]+)?=((?:[^\s()]|\((?:[^()]|\([^()]*\))*\))+)/g
 
-/** Whether a log tells of registers, or has no instruction that could need them. */
+/** Whether a log tells of registers from the beginning, or has no instruction that could need them. */
 export function tellsState(log: string): boolean {
-  return log.search(known) >= 0 || !log.split('\n').some(line => instruction.test(line))
+  const lines = log.split('\n')
+  const first = lines.findIndex(line => instruction.test(line))
+  return first < 0 || lines.slice(0, first).some(line => line.search(known) >= 0)
 }
 
 /** Lines that tell all that is known, and not what is new: at a jump's target, and before Linux 5.18 before every instruction. */

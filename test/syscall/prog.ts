@@ -103,7 +103,7 @@ test('a rejected program is loaded once more for the log, which tells why', () =
 })
 
 test('where the log does not tell of registers, as before Linux 5.18, a more detailed one does', () => {
-  const plain = '0: (b7) r1 = 5\n1: (95) exit\nR0 !read_ok\n'
+  const plain = '0: (b7) r1 = 5\n R1_w=inv5 R10=fp0\n1: (95) exit\nR0 !read_ok\n'
   const detailed = '0: R1=ctx(id=0) R10=fp0\n0: (b7) r1 = 5\n1: R1_w=inv5 R10=fp0\n1: (95) exit\nR0 !read_ok\n'
   const write = (call: Call, log: string) => void new TextEncoder().encodeInto(log, bufferOf(call, progLoad, 'log_buf') ?? new Uint8Array())
   for (const [second, expected] of [[detailed, detailed], ['', plain]] as const) {

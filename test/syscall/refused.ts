@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import {
-  add, assemble, type Assembly, call, type Code, encode, exit, ja, jeq, label, load, loadMap, mov, note, r0, r1, r2, r3, r6, r10, store,
+  add, assemble, type Assembly, call, type Code, encode, exit, ja, jeq, label, load, loadMap, mov, note, parseBtf, r0, r1, r2, r3, r6, r10, store,
 } from '../../bpf-asm/index.js'
 import { type Kernel, type ProgramSpec, VerifierError } from '../../syscall/index.js'
 
@@ -9,6 +10,8 @@ export interface Refused {
   readonly name: string
   readonly assembly: Assembly
   readonly license?: string
+  /** The tracepoint that it is for, with typed arguments; none for a raw tracepoint. */
+  readonly tracepoint?: string
   /** A word of what it is told to mean. */
   readonly meaning: RegExp
   /** A word of what the verifier says, in whichever kernel. */
@@ -55,6 +58,9 @@ const programs: readonly (Omit<Refused, 'assembly'> & { readonly code: Code })[]
     mov(r0, 0), label('again'), load(r6, 'u64', r1, 0), note('nothing bounds it', add(r0, 1)), jeq(r6, 0, 'out'), ja('again'), label('out'), exit(),
   ] },
   { name: 'context', meaning: /no such place/, says: /invalid bpf_context access/, code: [note('beyond all arguments', load(r1, 'u64', r1, 1024)), end] },
+  { name: 'beyond-struct', tracepoint: 'tcp_destroy_sock', meaning: /no such field/, says: /access beyond struct/, code: [
+    note('struct sock', load(r6, 'u64', r1, 0)), note('not that large', load(r1, 'u64', r6, 32232)), end,
+  ] },
   { name: 'leak', meaning: /given back/, says: /Unreleased reference|reference leak/, code: [
     loadMap(r1, 'events'), mov(r2, 8), mov(r3, 0), call('ringbuf_reserve'), note('never submitted', jeq(r0, 0, 'none')), label('none'), end,
   ] },
@@ -63,11 +69,17 @@ const programs: readonly (Omit<Refused, 'assembly'> & { readonly code: Code })[]
 
 export const refused: readonly Refused[] = programs.map(({ code, ...rest }) => ({ ...rest, assembly: assemble(code) }))
 
+function typeFor(tracepoint: string | undefined): Pick<ProgramSpec, 'type' | 'expectedAttachType' | 'attachBtfId'> {
+  if (tracepoint === undefined) return { type: 'raw_tracepoint' }
+  const attachBtfId = parseBtf(readFileSync('/sys/kernel/btf/vmlinux')).typedef(`btf_trace_${tracepoint}`) ?? 0
+  return { type: 'tracing', expectedAttachType: 'trace_raw_tp', attachBtfId }
+}
+
 /** How the kernel refuses it. Throws when it does not. */
-export function refuse(kernel: Kernel, { assembly, license = 'GPL' }: Refused, more: Partial<ProgramSpec> = {}): VerifierError {
+export function refuse(kernel: Kernel, { assembly, license = 'GPL', tracepoint }: Refused, more: Partial<ProgramSpec> = {}): VerifierError {
   const made = assembly.maps.map(name => kernel.createMap(maps[name as keyof typeof maps]))
   const fds = Object.fromEntries(made.map(({ name, fd }) => [name, fd]))
-  const spec: ProgramSpec = { name: 'refused', type: 'raw_tracepoint', insns: encode(assembly, fds), license, ...more }
+  const spec: ProgramSpec = { name: 'refused', ...typeFor(tracepoint), insns: encode(assembly, fds), license, ...more }
   try {
     kernel.loadProgram(spec).close()
   } catch (error) {

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  add, assemble, type Assembly, call, encode, exit, fetchAdd, interpret, jeq, label, list, load, loadMap, MapModel, mov, note, r0, r1, r2, r3,
+  add, assemble, type Assembly, call, encode, exit, interpret, jeq, label, list, load, loadMap, MapModel, mov, note, r0, r1, r2, r3,
   r4, r5, r6, r10, store,
 } from '../../bpf-asm/index.js'
 import { type Kernel, openKernel, SyscallError } from '../../syscall/index.js'
@@ -149,9 +149,11 @@ const onMap = assemble([
   label('lookup'),
   call('map_lookup_elem'),
   jeq(r0, 0, 'none'),
+  mov(r2, r0),
+  load(r0, 'u64', r2, 0),
   load(r1, 'u64', r6, 16),
-  fetchAdd('u64', r0, 0, r1),
-  mov(r0, r1),
+  add(r1, r0),
+  store('u64', r2, 0, r1),
   exit(),
   label('none'),
   mov(r0, -1),
