@@ -5,6 +5,8 @@ import { type Capability, capability, needed } from './privilege.js'
 export interface Power {
   /** Effective capabilities, a bit each. */
   readonly capabilities?: bigint | undefined
+  /** Whether it is root already, as it is in most containers: it lacks capabilities all the same. */
+  readonly isRoot?: boolean | undefined
   /** Whether they are those of a user namespace, which count for nothing here. */
   readonly isContained: boolean
   /** What the kernel is locked against: `none`, `integrity` or `confidentiality`. */
@@ -25,6 +27,7 @@ export function powerOf(read: (path: string) => string | undefined): Power {
   const users = find('/proc/self/uid_map', /^\s*(\d+\s+\d+\s+\d+)\s*$/)
   return {
     capabilities: effective === undefined ? undefined : BigInt(`0x${effective}`),
+    isRoot: find('/proc/self/status', /^Uid:\s*\d+\s+(\d+)/m) === '0',
     // The first user namespace has every id as itself, and is the only one that can.
     isContained: read('/proc/self/uid_map') !== undefined && users?.split(/\s+/).join() !== '0,0,4294967295',
     lockdown: find('/sys/kernel/security/lockdown', /\[(\w+)\]/),
@@ -67,11 +70,12 @@ function lockedOut(error: SyscallError, { lockdown }: Power): string | undefined
 }
 
 /** What this process lacks of what is needed for the call, or for one of those after it. */
-function missing(error: SyscallError, { capabilities, isContained, paranoid, memlock }: Power): string | undefined {
+function missing(error: SyscallError, { capabilities, isRoot, isContained, paranoid, memlock }: Power): string | undefined {
   if (capabilities === undefined) return `run it ${rootOr(needed.join(' and '))}`
   const has = (name: Capability) => (capabilities >> capability[name] & 1n) === 1n
   if (isContained) return 'in a user namespace capabilities count for nothing here; run it as root outside of it'
   const lacking = needed.filter(name => !has(name) && !has('CAP_SYS_ADMIN'))
+  if (lacking.length > 0 && isRoot) return `this root lacks ${lacking.join(' and ')}; ${howToAdd(lacking)}`
   if (lacking.length > 0) return `this process lacks ${lacking.join(' and ')}; run it ${rootOr(lacking.length > 1 ? 'both' : 'that too')}`
   // It has all that the verifier asks for, and what it says is about the program.
   if (error instanceof VerifierError) return undefined
@@ -86,6 +90,13 @@ function missing(error: SyscallError, { capabilities, isContained, paranoid, mem
       + `too little before Linux 5.11; run it after \`ulimit -l unlimited\`, ${rootOr('that capability too')}`
   }
   return 'not for want of capabilities: the kernel’s configuration, a security module or a seccomp filter forbids it'
+}
+
+/** As Docker and Kubernetes call it. */
+function howToAdd(capabilities: readonly Capability[]): string {
+  const names = capabilities.map(name => name.replace('CAP_', ''))
+  return `add ${names.length > 1 ? 'them' : 'it'} to the container with ${names.map(name => `--cap-add ${name}`).join(' ')}, `
+    + `or securityContext.capabilities.add: [${names.join(', ')}]`
 }
 
 function rootOr(capabilities: string): string {

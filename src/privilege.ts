@@ -14,13 +14,13 @@ export interface Threads {
 }
 
 /**
- * Gives up all capabilities that are not needed for good, and tells in one line what came of it. `use` is what is still to be done with
- * maps: before Linux 5.19 every bpf() takes CAP_BPF while kernel.unprivileged_bpf_disabled is set, afterwards a descriptor is enough. So it is tried
- * with a capability that is permitted and not in effect, and only then either taken back or given up.
+ * Gives up for good all capabilities that are not needed any more, and tells in one line what came of it. `use` is what is still to be
+ * done with maps: before Linux 5.19 every bpf() takes CAP_BPF while kernel.unprivileged_bpf_disabled is set, afterwards a descriptor is
+ * enough. So it is tried with the capability permitted and not in effect, and then either taken back or given up.
  *
- * Capabilities are a thread's own. The main thread makes all calls that need any; but one that keeps them can be used by whoever takes over
- * the process, so the others give up theirs too. Each has to do that itself, asked by a signal. Node.js has one thread that blocks all signals but waits
- * for SIGUSR1 alone, to start its debugger: that keeps them.
+ * Capabilities are a thread's own. The main thread makes all calls that need any; but whoever takes over the process could use another
+ * thread's, so the others give up theirs too. Each has to do that itself, asked by a signal. Node.js has a thread that blocks all signals
+ * and waits to start the debugger: that one keeps them.
  */
 export function giveUp(kernel: Kernel, use: () => void, threads: Threads | undefined): string {
   try {

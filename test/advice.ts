@@ -38,6 +38,11 @@ const table: readonly (readonly [title: string, error: SyscallError, power: Powe
   ['CAP_SYS_RESOURCE is neither', create, power(bit.resource), lacksBoth],
   ['with CAP_BPF the other is missing', load, power(bit.bpf), lacks('CAP_PERFMON')],
   ['with CAP_PERFMON the other is missing', create, power(bit.perfmon), lacks('CAP_BPF')],
+  ['a root of few capabilities is told how a container gets them', load, power(bit.bpf, { isRoot: true }),
+    'this root lacks CAP_PERFMON; add it to the container with --cap-add PERFMON, or securityContext.capabilities.add: [PERFMON]'],
+  ['a root of none too', create, power(0n, { isRoot: true }),
+    'this root lacks CAP_BPF and CAP_PERFMON; add them to the container with --cap-add BPF --cap-add PERFMON, '
+      + 'or securityContext.capabilities.add: [BPF, PERFMON]'],
   ['where /proc tells nothing both are named', create, power(undefined), 'run it as root, or with CAP_BPF and CAP_PERFMON'],
   ['root of a user namespace lacks nothing that would help', create, power(all, { isContained: true }),
     'in a user namespace capabilities count for nothing here; run it as root outside of it'],
@@ -82,7 +87,7 @@ for (const [title, error, power, said] of table) {
 const reader = (files: Readonly<Record<string, string>>) => (path: string) => files[path]
 const own = '         0          0 4294967295\n'
 const nobody = {
-  '/proc/self/status': 'Name:\tnode\nCapPrm:\t000000c000000000\nCapEff:\t000000c000000000\nCapBnd:\t000001ffffffffff\n',
+  '/proc/self/status': 'Name:\tnode\nUid:\t65534\t65534\t65534\t65534\nCapPrm:\t000000c000000000\nCapEff:\t000000c000000000\nCapBnd:\t000001ffffffffff\n',
   '/proc/self/uid_map': own,
   '/proc/self/limits': 'Limit                     Soft Limit           Hard Limit           Units     \n'
     + 'Max locked memory         65536                65536                bytes     \n',
@@ -93,13 +98,19 @@ const nobody = {
 
 test('what a process may do is told from files of the kernel', () => {
   assert.equal(powerOf(reader(nobody)), {
-    capabilities: both, isContained: false, lockdown: 'confidentiality', paranoid: 3, memlock: 65536,
+    capabilities: both, isRoot: false, isContained: false, lockdown: 'confidentiality', paranoid: 3, memlock: 65536,
   })
+})
+
+test('root is told from the user that is in effect', () => {
+  for (const [ids, isRoot] of [['0\t0\t0\t0', true], ['1000\t0\t0\t0', true], ['0\t1000\t0\t0', false], ['10\t10\t0\t0', false]] as const) {
+    assert.is(powerOf(reader({ ...nobody, '/proc/self/status': `Uid:\t${ids}\n` })).isRoot, isRoot, ids)
+  }
 })
 
 test('what the files do not tell is not known', () => {
   assert.equal(powerOf(() => undefined), {
-    capabilities: undefined, isContained: false, lockdown: undefined, paranoid: undefined, memlock: undefined,
+    capabilities: undefined, isRoot: false, isContained: false, lockdown: undefined, paranoid: undefined, memlock: undefined,
   })
 })
 

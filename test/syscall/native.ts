@@ -38,8 +38,8 @@ test('the shim writes addresses into the attribute, and nowhere beside it', () =
 })
 
 test('the shim refuses what has another type instead of reading it', () => {
-  type Untyped = Record<'bpf' | 'perfEventOpen' | 'perfEventIoctl' | 'socketCall', (...values: readonly unknown[]) => number>
-  const { bpf, perfEventOpen, perfEventIoctl, socketCall } = native as unknown as Untyped
+  type Untyped = Record<'bpf' | 'perfEventOpen' | 'perfEventIoctl' | 'setCapabilities' | 'socketCall', (...values: readonly unknown[]) => number>
+  const { bpf, perfEventOpen, perfEventIoctl, setCapabilities, socketCall } = native as unknown as Untyped
   for (const attr of [undefined, null, 'x', [], {}, new Uint16Array(8), new ArrayBuffer(16), stale(16)]) {
     assert.is(bpf(none, attr, []), -EFAULT)
     assert.is(perfEventOpen(attr, 0, 0, -1, 0, []), -EFAULT)
@@ -51,6 +51,11 @@ test('the shim refuses what has another type instead of reading it', () => {
   assert.is(bpf('0', new Uint8Array(16), []), -EFAULT)
   assert.is(perfEventOpen(new Uint8Array(16), 'x', 0, -1, 0, []), -EINVAL)
   assert.is(perfEventIoctl(), -EINVAL)
+  assert.is(setCapabilities(), -EFAULT)
+  assert.is(setCapabilities(new Uint8Array(24)), -EFAULT)
+  for (const length of [0, 23, 25]) assert.is(setCapabilities(new Uint8Array(length), []), -EFAULT)
+  assert.is(setCapabilities(stale(24), []), -EFAULT)
+  assert.is(setCapabilities(new Uint8Array(24), ['1']), -EINVAL)
   assert.is(socketCall(), -EINVAL)
   assert.is(socketCall(1, new Uint8Array(48), []), -EINVAL)
   assert.is(socketCall('socket'), -EFAULT)

@@ -71,7 +71,10 @@ test('the seccomp profile forbids all but a list of calls, each named once, none
   }
 })
 
-for (const [text, reason] of [['a: 1\na: 2', /was there/], ['a:\nb: 1', /nothing below a/], ['a: 1\n  b: 2', /indentation/], ['a: {b: c}', /no plain scalar/], ['a: |', /no plain scalar/]] as const) {
+for (const [text, reason] of [
+  ['a: 1\na: 2', /was there/], ['a:\nb: 1', /nothing below a/], ['a: 1\n  b: 2', /indentation/],
+  ['a: {b: c}', /no plain scalar/], ['a: |', /no plain scalar/],
+] as const) {
   test(`YAML that is broken or that the reader does not know is refused: ${JSON.stringify(text)}`, () => {
     assert.throws(() => parseYaml(text), reason)
   })

@@ -11,7 +11,8 @@ interface Line {
  * scalars are strings. Throws for anything else, and for a key that is there twice.
  */
 export function parseYaml(text: string): Yaml {
-  const lines = text.split('\n').map(line => ({ indent: line.search(/\S|$/), text: line.trim() })).filter(({ text }) => text !== '' && !text.startsWith('#'))
+  const lines = text.split('\n').map(line => ({ indent: line.search(/\S|$/), text: line.trim() }))
+    .filter(({ text }) => text !== '' && !text.startsWith('#'))
   const value = block(lines, lines[0]?.indent ?? 0)
   if (lines.length > 0) throw new Error(`no line of this indentation goes here: ${lines[0]!.text}`)
   return value
