@@ -3,6 +3,7 @@ import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierErro
 import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
+import { type CgroupDirectory, CgroupPaths } from './cgroup.js'
 import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Row } from './layout.js'
@@ -37,6 +38,8 @@ export interface World {
   tell(line: string): void
   /** Opens a cgroup v2 directory; undefined when it is none. */
   openCgroup(path: string): { readonly fd: number; close(): void } | undefined
+  /** All cgroup v2 directories that can be seen, none where that is not mounted. */
+  cgroups(): Iterable<CgroupDirectory>
   /** False when something is at `path` that is no object of BPF; true also where we may not look. */
   mayBePin(path: string): boolean
   /** Removes a file. */
@@ -121,6 +124,7 @@ async function run(options: Options, world: World): Promise<void> {
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
+    const paths = new CgroupPaths(world.cgroups)
     const size = () => clear ? world.out.size() : undefined
     const frames = trace(session, aggregate, plan.backend.name, world.clock, {
       interval: options.interval,
@@ -128,12 +132,13 @@ async function run(options: Options, world: World): Promise<void> {
       sort: options.sort,
       byFamily: grouping.byFamily,
       limit: () => Math.min(options.rows ?? Infinity, size()?.rows ?? Infinity),
-      decode: grouping.decode,
+      decode: (view, offset) => paths.named(grouping.decode(view, offset)),
     }, options.maxFlows, world.stop, Row.size)
 
     await world.out.write(format.start(options))
     let warned = false
     for await (const frame of frames) {
+      paths.refresh()
       if (frame.loadavg === null && options.summary && !warned) {
         world.tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
         warned = true

@@ -9,6 +9,8 @@ export interface Row {
   readonly rport?: number
   /** The service's port: local of an accepted connection, remote of an opened one. */
   readonly port?: number
+  /** The path of the process' cgroup v2 below where that is mounted; its id where there is no path any more. */
+  readonly cgroup?: string
   /** Bytes received and sent in this frame. */
   readonly rx: number
   readonly tx: number

@@ -20,7 +20,8 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/aggregate', ['node:fs', 'src/layout', 'src/trace']],
   ['src/check', ['src/usage-error']],
   ['src/command-line', ['yargs', 'src/usage-error']],
-  ['src/column', ['src/row', 'src/layout', 'src/aggregate', 'src/address']],
+  ['src/cgroup', ['src/row']],
+  ['src/column', ['src/row', 'src/cgroup', 'src/layout', 'src/aggregate', 'src/address']],
   ['src/grouping', ['src/column', 'src/row', 'src/layout', 'src/aggregate', 'src/address']],
   ['src/format/', ['src/row', 'src/column', 'src/grouping']],
   ['src/program/', ['bpf-asm', 'src/layout']],
@@ -40,7 +41,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
     'src/usage-error',
   ]],
   ['src/main', ['bpf-asm', 'syscall', 'src/']],
-  ['src/cli', ['node:', 'syscall', 'src/main', 'src/measure', 'src/trace']],
+  ['src/cli', ['node:', 'syscall', 'src/cgroup', 'src/main', 'src/measure', 'src/trace']],
   ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   ['tools/', ['node:', 'bpf-asm', 'syscall', 'src/', 'tools/']],
 ]

@@ -19,8 +19,8 @@ for (const { name } of groupings) {
 }
 
 test('the order of fields is the grouping’s, not the row’s', () => {
-  const row = { tx: 1, rport: 2, comm: 'a', lport: 3, raddr: '::2', family: 6, laddr: '::1', rx: 4, pid: 5 } as const
-  const expected = '[{"pid":5,"comm":"a","family":6,"laddr":"::1","lport":3,"raddr":"::2","rport":2,"rx":4,"tx":1}]'
+  const row = { tx: 1, rport: 2, comm: 'a', lport: 3, raddr: '::2', family: 6, laddr: '::1', rx: 4, cgroup: '/', pid: 5 } as const
+  const expected = '[{"pid":5,"comm":"a","family":6,"laddr":"::1","lport":3,"raddr":"::2","rport":2,"cgroup":"/","rx":4,"tx":1}]'
   assert.ok(json.frame(frameOf([row]), screenOf('connection')).includes(expected))
 })
 
