@@ -9,6 +9,8 @@ import { interrupted, readBtf, systemClock } from './trace/index.js'
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
 const bpffs = 0xcafe4a11
+/** `PROC_PID_INIT_INO` (include/linux/proc_ns.h) */
+const initialPids = 0xeffffffcn
 
 // Whoever does not read what is told on stderr does not end the program.
 process.stderr.on('error', () => {})
@@ -71,6 +73,14 @@ const world: World = {
       if (statfsSync(path).type !== cgroup2) return undefined
       const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
       return { fd, close: () => closeSync(fd) }
+    } catch {
+      return undefined
+    }
+  },
+  pidNamespace: () => {
+    try {
+      const { dev, ino } = statSync('/proc/self/ns/pid', { bigint: true })
+      return ino === initialPids ? undefined : { dev, ino }
     } catch {
       return undefined
     }

@@ -65,7 +65,7 @@ const tx = field('tx', At.tx, 8, uint64, 'descending')
 
 /** All columns there are. Header words, widths and alignment are bcc's (tools/tcptop.py) where it has them. */
 export const column = {
-  pid: { name: 'PID', fields: [pid], width: 7, align: 'left', text: row => `${row.pid}` },
+  pid: { name: 'PID', fields: [pid], width: 7, align: 'left', text: row => `${row.pid ?? '-'}` },
   comm: { name: 'COMM', fields: [comm], width: 12, align: 'left', text: row => cut(printable(row.comm ?? ''), 12) },
   local: {
     name: 'LADDR', fields: [family, laddr, lport], width: 21, ipv6: { name: 'LADDR6', width: 32 },

@@ -6,12 +6,12 @@ import { backends } from './backend/index.js'
 import { type CgroupDirectory, CgroupPaths } from './cgroup.js'
 import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
-import { Row } from './layout.js'
-import type { Cost } from './row.js'
+import { Pid, Row as RowBytes } from './layout.js'
+import type { Cost, Row } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
 import { probe } from './probe.js'
-import { type Field, fieldsOf, mapName } from './program/index.js'
+import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
 import { startSession } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { sources } from './source.js'
@@ -38,6 +38,8 @@ export interface World {
   tell(line: string): void
   /** Opens a cgroup v2 directory; undefined when it is none. */
   openCgroup(path: string): { readonly fd: number; close(): void } | undefined
+  /** The pid namespace that the tool runs in; undefined in the initial one. */
+  pidNamespace(): PidNamespace | undefined
   /** All cgroup v2 directories that can be seen, none where that is not mounted. */
   cgroups(): Iterable<CgroupDirectory>
   /** False when something is at `path` that is no object of BPF; true also where we may not look. */
@@ -78,7 +80,8 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
 }
 
 async function run(options: Options, world: World): Promise<void> {
-  const request = requestOf(options)
+  const pidNamespace = world.pidNamespace()
+  const request = requestOf(options, pidNamespace)
   const sourceOf = sources(world.readText)
   const writeDump = (plan: Plan, loaded?: Loaded) =>
     world.out.write(options.format.name === 'json' ? dumpJson(plan, sourceOf, loaded) : dump(plan, loaded))
@@ -125,6 +128,7 @@ async function run(options: Options, world: World): Promise<void> {
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
     const paths = new CgroupPaths(world.cgroups)
+    const inside = (row: Row) => pidNamespace === undefined ? row : rowInside(row, session.pidInside)
     const size = () => clear ? world.out.size() : undefined
     const frames = trace(session, aggregate, plan.backend.name, world.clock, {
       interval: options.interval,
@@ -132,8 +136,8 @@ async function run(options: Options, world: World): Promise<void> {
       sort: options.sort,
       byFamily: grouping.byFamily,
       limit: () => Math.min(options.rows ?? Infinity, size()?.rows ?? Infinity),
-      decode: (view, offset) => paths.named(grouping.decode(view, offset)),
-    }, options.maxFlows, world.stop, Row.size)
+      decode: (view, offset) => paths.named(inside(grouping.decode(view, offset))),
+    }, options.maxFlows, world.stop, RowBytes.size)
 
     await world.out.write(format.start(options))
     let warned = false
@@ -151,7 +155,15 @@ async function run(options: Options, world: World): Promise<void> {
   }
 }
 
-function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap, verbose, dumpBpf }: Options): Parameters<typeof makePlan>[0] {
+/** A row as it is seen from within a pid namespace. What the kernel moves has no process anywhere. */
+function rowInside(row: Row, pidInside: (pid: number) => number | undefined): Row {
+  const { pid: hostPid, ...rest } = row
+  if (hostPid === undefined || hostPid === Pid.kernel) return row
+  const pid = pidInside(hostPid)
+  return { ...(pid === undefined ? {} : { pid }), hostPid, ...rest }
+}
+
+function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap, verbose, dumpBpf }: Options, pidNamespace?: PidNamespace): Parameters<typeof makePlan>[0] {
   return {
     backend,
     maxFlows,
@@ -162,6 +174,7 @@ function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMa
       cgroup: cgroup !== undefined,
       cgroupIds: cgroupMap !== undefined,
       mntnsIds: mntnsMap !== undefined,
+      ...(pidNamespace === undefined ? {} : { pidNamespace }),
     },
   }
 }

@@ -39,6 +39,7 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
     tell: line => told.push(line),
     openCgroup: () => undefined,
+    pidNamespace: () => undefined,
     cgroups: () => [],
     mayBePin: () => true,
     remove: () => { throw new Error('nothing is to be removed') },

@@ -7,7 +7,7 @@ import { lookup } from './access.js'
 import { amount, type Context, flow, mapName, stack, task } from './context.js'
 import { insert } from './enter.js'
 import { cgroupMembers } from './field.js'
-import { admit, choosesProcesses } from './filter.js'
+import { admit, choosesProcesses, notePidInside } from './filter.js'
 import { makePocket } from './pocket.js'
 import { count } from './stat.js'
 
@@ -67,6 +67,7 @@ export function chargeCurrent(context: Context, moved: Moved, { pockets = false 
     note('the first to move bytes owns the entry', claim(context)),
     locked ? [] : [jeq32(r0, nobody, 'claimed'), jeq(r0, r1, 'own'), ja('share'), label('claimed')],
     copyCgroup(context, flow, Value.cgroup),
+    notePidInside(context, 'owner_noted'),
     access.tgid(r1),
     ja('own'),
     label('share'),
@@ -74,6 +75,7 @@ export function chargeCurrent(context: Context, moved: Moved, { pockets = false 
     note('the process’s own entry beside the owner’s', store('u32', r10, stack.key + Key.pid, r1)),
     lookup(mapName.flows, stack.key),
     jne(r0, 0, 'shared'),
+    notePidInside(context, 'share_noted'),
     access.tgid(r1),
     copyShare(),
     copyCgroup(context, r10, stack.value + Value.cgroup),

@@ -24,6 +24,11 @@ test('the order of fields is the grouping’s, not the row’s', () => {
   assert.ok(json.frame(frameOf([row]), screenOf('connection')).includes(expected))
 })
 
+test('hostPid is there where the pid is one of a pid namespace, and without a pid of what is outside of it', () => {
+  const rows = [{ pid: 1, hostPid: 4711, comm: 'a', rx: 4, tx: 1 }, { hostPid: 7, comm: 'b', rx: 4, tx: 1 }, { pid: 0, comm: 'kernel', rx: 0, tx: 1 }]
+  assert.equal((JSON.parse(json.frame(frameOf(rows), screenOf('process'))) as { rows: unknown }).rows, rows)
+})
+
 test('the screen changes nothing: JSON is for programs', () => {
   const frame = frameOf(samples.process!)
   const screen = screenOf('process', { clear: true, rows: 2, columns: 10, summary: false })

@@ -72,10 +72,10 @@ export function randomRow(random: Random, { fields }: Grouping): Row {
     ? Array.from({ length: 4 }, () => random.below(256)).join('.')
     : Array.from({ length: 1 + random.below(8) }, () => random.below(65536).toString(16)).join(':')
   const bytes = () => random.below(2 ** random.below(53))
-  const all: Required<Row> = {
+  const all: Required<Omit<Row, 'hostPid'>> = {
     pid: random.below(4194305), family, laddr: address(), lport: random.below(65536), raddr: address(),
     rport: random.below(65536), port: random.below(65536), cgroup: `/a.slice/${random.below(99)}`, rx: bytes(), tx: bytes(),
     comm: Array.from({ length: random.below(16) }, () => random.pick(characters)).join(''),
   }
-  return Object.fromEntries(fields.map(({ name }) => [name, all[name]])) as unknown as Row
+  return Object.fromEntries(fields.map(({ name }) => [name, all[name as keyof typeof all]])) as unknown as Row
 }
