@@ -18,6 +18,12 @@ export interface Power {
 const capability = { CAP_SYS_ADMIN: 21n, CAP_SYS_RESOURCE: 24n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const
 type Capability = keyof typeof capability
 
+/** Those of the capabilities that matter here which a process has; undefined where that cannot be told. */
+export function capabilitiesOf({ capabilities }: Power): Capability[] | undefined {
+  if (capabilities === undefined) return undefined
+  return (Object.keys(capability) as Capability[]).filter(name => (capabilities >> capability[name] & 1n) === 1n)
+}
+
 /** Tells it from the texts of the files; `read` gives undefined for one that cannot be read. */
 export function powerOf(read: (path: string) => string | undefined): Power {
   const find = (path: string, pattern: RegExp) => pattern.exec(read(path) ?? '')?.[1]

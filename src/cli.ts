@@ -77,6 +77,13 @@ const world: World = {
       return undefined
     }
   },
+  netNamespace: () => {
+    try {
+      return `${statSync('/proc/self/ns/net').ino}`
+    } catch {
+      return undefined
+    }
+  },
   pidNamespace: () => {
     try {
       const { dev, ino } = statSync('/proc/self/ns/pid', { bigint: true })

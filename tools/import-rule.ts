@@ -33,6 +33,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/probe', ['bpf-asm', 'syscall', 'src/plan', 'src/trace']],
   ['src/source', ['node:module', 'node:url', 'bpf-asm']],
   ['src/advice', ['syscall']],
+  ['src/doctor', ['src/advice']],
   ['src/set', ['syscall', 'src/trace', 'src/usage-error']],
   ['src/dump', ['bpf-asm', 'syscall', 'src/plan', 'src/source', 'src/trace']],
   ['src/tracer', ['src/aggregate', 'src/row', 'src/session', 'src/trace']],
