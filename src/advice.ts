@@ -17,6 +17,12 @@ export interface Power {
   readonly memlock?: number | undefined
 }
 
+/** Those of the capabilities that matter here which a process has; undefined where that cannot be told. */
+export function capabilitiesOf({ capabilities }: Power): Capability[] | undefined {
+  if (capabilities === undefined) return undefined
+  return (Object.keys(capability) as Capability[]).filter(name => (capabilities >> capability[name] & 1n) === 1n)
+}
+
 /** Tells it from the texts of the files; `read` gives undefined for one that cannot be read. */
 export function powerOf(read: (path: string) => string | undefined): Power {
   const find = (path: string, pattern: RegExp) => pattern.exec(read(path) ?? '')?.[1]

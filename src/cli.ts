@@ -2,12 +2,15 @@
 import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKernel } from '../syscall/index.js'
+import type { CgroupDirectory } from './cgroup.js'
 import { main, type Output, type Threads, type World } from './main.js'
 import { interrupted, readBtf, systemClock } from './trace/index.js'
 
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
 const bpffs = 0xcafe4a11
+/** `PROC_PID_INIT_INO` (include/linux/proc_ns.h) */
+const initialPids = 0xeffffffcn
 
 // Whoever does not read what is told on stderr does not end the program.
 process.stderr.on('error', () => {})
@@ -23,6 +26,25 @@ function readText(path: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** A directory of cgroups and all below it; what goes away meanwhile is left out. */
+function* walkCgroups(root: string, path = '/'): Generator<CgroupDirectory> {
+  try {
+    const folder = `${root}${path}`
+    yield { id: statSync(folder, { bigint: true }).ino, path }
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (entry.isDirectory()) yield* walkCgroups(root, `${path === '/' ? '' : path}/${entry.name}`)
+    }
+  } catch {
+    // It has been removed, or we may not look into it.
+  }
+}
+
+/** Where cgroup v2 is mounted, with octal escapes of blanks undone. */
+function cgroupRoot(): string | undefined {
+  return /^\S+ (\S+) cgroup2 /m.exec(readText('/proc/self/mounts') ?? '')?.[1]
+    ?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
 }
 
 const world: World = {
@@ -54,6 +76,25 @@ const world: World = {
     } catch {
       return undefined
     }
+  },
+  netNamespace: () => {
+    try {
+      return `${statSync('/proc/self/ns/net').ino}`
+    } catch {
+      return undefined
+    }
+  },
+  pidNamespace: () => {
+    try {
+      const { dev, ino } = statSync('/proc/self/ns/pid', { bigint: true })
+      return ino === initialPids ? undefined : { dev, ino }
+    } catch {
+      return undefined
+    }
+  },
+  *cgroups() {
+    const root = cgroupRoot()
+    if (root !== undefined) yield* walkCgroups(root)
   },
   mayBePin: path => {
     try {

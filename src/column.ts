@@ -1,4 +1,5 @@
 import type { Sort } from './aggregate.js'
+import { shortCgroup } from './cgroup.js'
 import { Identity, Pid, Row as At, Value } from './layout.js'
 import type { Row } from './row.js'
 import { addressText } from './trace/index.js'
@@ -57,12 +58,14 @@ const lport = field('lport', identity(Value.lport), 2, networkUint16)
 const raddr = field('raddr', identity(Value.raddr), 16, addressText)
 const rport = field('rport', identity(Value.rport), 2, networkUint16)
 const port = field('port', identity(Value.service), 2, networkUint16)
+/** As the kernel tells it: `CgroupPaths` knows the path. */
+const cgroup = field('cgroup', identity(Value.cgroup), 4, (view, at) => `${uint32(view, at)}`)
 const rx = field('rx', At.rx, 8, uint64, 'descending')
 const tx = field('tx', At.tx, 8, uint64, 'descending')
 
 /** All columns there are. Header words, widths and alignment are bcc's (tools/tcptop.py) where it has them. */
 export const column = {
-  pid: { name: 'PID', fields: [pid], width: 7, align: 'left', text: row => `${row.pid}` },
+  pid: { name: 'PID', fields: [pid], width: 7, align: 'left', text: row => `${row.pid ?? '-'}` },
   comm: { name: 'COMM', fields: [comm], width: 12, align: 'left', text: row => cut(printable(row.comm ?? ''), 12) },
   local: {
     name: 'LADDR', fields: [family, laddr, lport], width: 21, ipv6: { name: 'LADDR6', width: 32 },
@@ -80,9 +83,13 @@ export const column = {
     text: row => `${row.raddr}`,
   },
   port: { name: 'PORT', fields: [port], width: 5, align: 'left', text: row => `${row.port}` },
+  cgroup: { name: 'CGROUP', fields: [cgroup], width: 30, align: 'left', wider: true, text: row => printable(shortCgroup(row.cgroup ?? '')) },
   rx: { name: 'RX_KB', fields: [rx], width: 6, align: 'right', text: row => kilobytes(row.rx) },
   tx: { name: 'TX_KB', fields: [tx], width: 6, align: 'right', text: row => kilobytes(row.tx) },
 } as const satisfies Record<string, Column>
+
+/** What JSON and CSV have of a row and the table does not. */
+export const unseen: readonly Field[] = [cgroup]
 
 /** What every row can be sorted by: both directions together, and each. */
 export const commonSorts: Readonly<Record<'all' | 'sent' | 'received', Sort>> = {

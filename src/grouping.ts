@@ -1,5 +1,5 @@
 import type { Sort } from './aggregate.js'
-import { type Column, column, commonSorts, type Field } from './column.js'
+import { type Column, column, commonSorts, type Field, unseen } from './column.js'
 import { Identity, Row as At, Value } from './layout.js'
 import type { Row } from './row.js'
 
@@ -11,7 +11,7 @@ export interface Grouping {
   /** Whether IPv4 and IPv6 are apart, each with its own table and its own limit of rows. */
   readonly byFamily: boolean
   readonly columns: readonly Column[]
-  /** The fields of the columns, in the order of JSON and CSV. */
+  /** The fields of the columns and what the table has no room for, in the order of JSON and CSV. */
   readonly fields: readonly Field[]
   /** What its rows can be sorted by. */
   readonly sorts: ReadonlyMap<string, Sort>
@@ -33,18 +33,20 @@ const netns: Hidden = { offset: At.identity + Value.netns - Identity.start, size
 /** All groupings, the default first. */
 export const groupings: readonly Grouping[] = [
   grouping('connection', 'a process and the two ends of its connection', true,
-    [column.pid, column.comm, column.local, column.remote], [netns]),
+    [column.pid, column.comm, column.local, column.remote], unseen, [netns]),
   grouping('process', 'a process', false, [column.pid, column.comm]),
   grouping('host', 'a remote address', true, [column.host]),
   grouping('port', 'the port of a service, here or there', false, [column.port]),
+  grouping('cgroup', 'a cgroup, such as a container or a service', false, [column.cgroup]),
 ]
 
 function grouping(
-  name: string, description: string, byFamily: boolean, keys: readonly Column[], hidden: readonly Hidden[] = [],
+  name: string, description: string, byFamily: boolean, keys: readonly Column[], more: readonly Field[] = [], hidden: readonly Hidden[] = [],
 ): Grouping {
   const columns = [...keys, column.rx, column.tx]
-  const fields = columns.flatMap(column => column.fields)
-  const agreed = [...keys.flatMap(column => column.fields).map(({ sort }) => sort), ...hidden]
+  const fieldsOf = (columns: readonly Column[]) => columns.flatMap(column => column.fields)
+  const fields = [...fieldsOf(keys), ...more, column.rx.fields[0], column.tx.fields[0]]
+  const agreed = [...[...fieldsOf(keys), ...more].map(({ sort }) => sort), ...hidden]
   return {
     name,
     description,

@@ -9,7 +9,7 @@
  * flow value    0       4      8    16   24       32       40      48
  *               | flags | isn  | tx | rx | txSeen | rxSeen | txEnd |    counters, u64, never reset
  *               48    52     56     72      88      104   106     108       110      112     116 120
- *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | 0 |      identity
+ *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | cgroup | identity
  *
  * row           0    8    16
  *               | rx | tx | total |                                     u64, of one frame
@@ -65,6 +65,11 @@ export const enum Value {
   family = 110,
   /** u32: inode of the network namespace. */
   netns = 112,
+  /**
+   * u32: the lower half of the id of the cgroup that `pid` was in when it first moved bytes here; 0 when that is not known. No two cgroups
+   * of a kernel have it in common while they live.
+   */
+  cgroup = 116,
   size = 120,
 }
 

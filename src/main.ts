@@ -1,17 +1,19 @@
-import { type Btf, parseBtf } from '../bpf-asm/index.js'
-import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
+import { assemble, type Btf, encode, exit, mov, parseBtf, r0 } from '../bpf-asm/index.js'
+import { type Kernel, type Program, type ProgramSpec, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
 import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
+import { type CgroupDirectory, CgroupPaths } from './cgroup.js'
+import { doctorHelp, examine, findingsJson, findingsText, type Host, isWell } from './doctor.js'
 import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
-import { Row } from './layout.js'
-import type { Cost } from './row.js'
+import { Pid, Row as RowBytes } from './layout.js'
+import type { Cost, Row } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
 import { giveUp, type Threads } from './privilege.js'
 import { probe } from './probe.js'
-import { type Field, fieldsOf, mapName } from './program/index.js'
+import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
 import { startSession } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { sources } from './source.js'
@@ -20,6 +22,9 @@ import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
 
 export type { Threads }
+
+/** What every process may load that may load ours. */
+const emptyProgram: ProgramSpec = { name: 'tcptop_doctor', type: 'raw_tracepoint', license: 'GPL', insns: encode(assemble([mov(r0, 0), exit()])) }
 
 /** Everything that the program needs from outside. */
 export interface World {
@@ -40,6 +45,12 @@ export interface World {
   tell(line: string): void
   /** Opens a cgroup v2 directory; undefined when it is none. */
   openCgroup(path: string): { readonly fd: number; close(): void } | undefined
+  /** The pid namespace that the tool runs in; undefined in the initial one. */
+  pidNamespace(): PidNamespace | undefined
+  /** The inode's number of the network namespace. */
+  netNamespace(): string | undefined
+  /** All cgroup v2 directories that can be seen, none where that is not mounted. */
+  cgroups(): Iterable<CgroupDirectory>
   /** False when something is at `path` that is no object of BPF; true also where we may not look. */
   mayBePin(path: string): boolean
   /** Removes a file. */
@@ -64,6 +75,7 @@ export interface Output {
 export async function main(argv: readonly string[], world: World): Promise<number> {
   let verbose = false
   try {
+    if (argv[0] === 'doctor') return await doctor(argv.slice(1), world)
     const request = await parseOptions(argv)
     if ('text' in request) {
       await world.out.write(request.text)
@@ -79,8 +91,69 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   }
 }
 
+/** The page of what this host offers; what cannot be found out is left open. */
+async function doctor(argv: readonly string[], world: World): Promise<number> {
+  const [option, format = '', ...rest] = argv
+  if (argv.length === 1 && (option === '-h' || option === '--help')) {
+    await world.out.write(doctorHelp)
+    return 0
+  }
+  if (argv.length > 0 && (!['-f', '--format'].includes(option!) || !['table', 'json'].includes(format) || rest.length > 0)) {
+    throw new UsageError(`doctor takes -f table or -f json alone, got ${JSON.stringify(argv.join(' '))}`)
+  }
+  const findings = examine(await hostOf(world))
+  await world.out.write(format === 'json' ? findingsJson(findings) : findingsText(findings))
+  return isWell(findings) ? 0 : 1
+}
+
+/** Looks at this host, and tries what this process may try. */
+async function hostOf(world: World): Promise<Host> {
+  const read = (path: string) => world.readText(path)?.trim()
+  const reasonOf = (error: unknown) => explain(error, false, world)
+  let kernel: Kernel | undefined
+  let facts: Facts | undefined
+  let refused: string | undefined
+  let noFacts = ''
+  try {
+    kernel = world.openKernel()
+    kernel.loadProgram(emptyProgram).close()
+  } catch (error) {
+    refused = reasonOf(error)
+  }
+  const hasBtf = world.readBtf() !== undefined
+  try {
+    facts = await factsFor({}, world, () => kernel ?? world.openKernel())
+  } catch (error) {
+    noFacts = reasonOf(error)
+  }
+  const filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
+  const look = (backend: string): Host['backends'][number] => {
+    if (facts === undefined) return { name: backend, limits: [], reason: noFacts }
+    try {
+      const plan = makePlan({ backend, filter, maxFlows: 1 }, facts)
+      const answer = kernel === undefined || refused !== undefined ? undefined : probe(plan, kernel)
+      return { name: backend, limits: plan.variant.limits, ...(answer?.takes === false ? { reason: reasonOf(answer.error) } : {}) }
+    } catch (error) {
+      return { name: backend, limits: [], reason: reasonOf(error) }
+    }
+  }
+  return {
+    power: powerOf(world.readText),
+    release: read('/proc/sys/kernel/osrelease'),
+    arch: world.arch,
+    hasBtf,
+    backends: backends.map(({ name }) => look(name)),
+    refused,
+    unprivileged: read('/proc/sys/kernel/unprivileged_bpf_disabled'),
+    hasCgroups: [...world.cgroups()].length > 0,
+    isInitialPids: world.pidNamespace() === undefined,
+    net: world.netNamespace(),
+  }
+}
+
 async function run(options: Options, world: World): Promise<void> {
-  const request = requestOf(options)
+  const pidNamespace = world.pidNamespace()
+  const request = requestOf(options, pidNamespace)
   const sourceOf = sources(world.readText)
   const writeDump = (plan: Plan, loaded?: Loaded) =>
     world.out.write(options.format.name === 'json' ? dumpJson(plan, sourceOf, loaded) : dump(plan, loaded))
@@ -123,11 +196,13 @@ async function run(options: Options, world: World): Promise<void> {
       const warning = mistaken(kind, map)
       if (warning !== undefined) world.tell(`tcptop: ${warning}`)
     }
-    const gaveUp = giveUp(kernel, () => void [session.stats(), session.flows.batch()], world.otherThreads())
+    const gaveUp = giveUp(kernel, () => void [session.stats(), session.flows.batch(), pidNamespace && session.pidInside(1)], world.otherThreads())
     if (options.verbose) world.tell(gaveUp)
 
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
+    const paths = new CgroupPaths(world.cgroups)
+    const inside = (row: Row) => pidNamespace === undefined ? row : rowInside(row, session.pidInside)
     const size = () => clear ? world.out.size() : undefined
     const frames = trace(session, aggregate, plan.backend.name, world.clock, {
       interval: options.interval,
@@ -135,12 +210,13 @@ async function run(options: Options, world: World): Promise<void> {
       sort: options.sort,
       byFamily: grouping.byFamily,
       limit: () => Math.min(options.rows ?? Infinity, size()?.rows ?? Infinity),
-      decode: grouping.decode,
-    }, options.maxFlows, world.stop, Row.size)
+      decode: (view, offset) => paths.named(inside(grouping.decode(view, offset))),
+    }, options.maxFlows, world.stop, RowBytes.size)
 
     await world.out.write(format.start(options))
     let warned = false
     for await (const frame of frames) {
+      paths.refresh()
       if (frame.loadavg === null && options.summary && !warned) {
         world.tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
         warned = true
@@ -153,7 +229,15 @@ async function run(options: Options, world: World): Promise<void> {
   }
 }
 
-function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap }: Options): Parameters<typeof makePlan>[0] {
+/** A row as it is seen from within a pid namespace. What the kernel moves has no process anywhere. */
+function rowInside(row: Row, pidInside: (pid: number) => number | undefined): Row {
+  const { pid: hostPid, ...rest } = row
+  if (hostPid === undefined || hostPid === Pid.kernel) return row
+  const pid = pidInside(hostPid)
+  return { ...(pid === undefined ? {} : { pid }), hostPid, ...rest }
+}
+
+function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap }: Options, pidNamespace?: PidNamespace): Parameters<typeof makePlan>[0] {
   return {
     backend,
     maxFlows,
@@ -163,12 +247,13 @@ function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMa
       cgroup: cgroup !== undefined,
       cgroupIds: cgroupMap !== undefined,
       mntnsIds: mntnsMap !== undefined,
+      ...(pidNamespace === undefined ? {} : { pidNamespace }),
     },
   }
 }
 
 /** What is known of this kernel: from its own BTF, from one that the user has, or by measurement where there is none. */
-async function factsFor({ btf }: Options, world: World, openKernel: () => Kernel): Promise<Facts> {
+async function factsFor({ btf }: Pick<Options, 'btf'>, world: World, openKernel: () => Kernel): Promise<Facts> {
   if (typeof btf === 'string') return factsByName(fieldsOf(parseGiven(btf, world)), world.arch)
   const bytes = btf === false ? undefined : world.readBtf()
   if (bytes === undefined) return factsByName(await world.measureFields(openKernel()), world.arch)

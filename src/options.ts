@@ -82,7 +82,7 @@ const usage = `Usage: $0 [options] [interval] [count]
 
 Top for TCP: bytes that processes receive and send, by ${either(groupings)}.
 Prints every interval seconds (default 1, at least 0.1), count times or until
-Ctrl-C.`
+Ctrl-C. What this host offers: $0 doctor.`
 
 const examples = [
   ['$0', 'one line for each process and connection, every second'],

@@ -96,5 +96,10 @@ function maps({ filter, pocket, access: { sockets } }: Context, maxFlows: number
     { name: mapName.stats, type: 'array', keySize: 4, valueSize: Stat.size, maxEntries: 1 },
     { name: mapName.found, type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 },
   ]
-  return filter.cgroup ? [...own, { name: mapName.cgroup, type: 'cgroup_array', keySize: 4, valueSize: 4, maxEntries: 1 }] : own
+  return [
+    ...own,
+    ...filter.cgroup ? [{ name: mapName.cgroup, type: 'cgroup_array', keySize: 4, valueSize: 4, maxEntries: 1 }] as const : [],
+    // Ids of processes are used again, and what is noted last is true.
+    ...filter.pidNamespace ? [{ name: mapName.pids, type: 'lru_hash', keySize: 4, valueSize: 4, maxEntries: maxFlows }] as const : [],
+  ]
 }

@@ -1,6 +1,9 @@
 /** Who moved bytes between which ends: one group of flows in one frame. What a grouping leaves out is absent. */
 export interface Row {
+  /** As it is called where the tool runs; absent of a process that is not in the tool's pid namespace. */
   readonly pid?: number
+  /** As the host calls it, where that is another namespace than the tool's. */
+  readonly hostPid?: number
   readonly comm?: string
   readonly family?: 4 | 6
   readonly laddr?: string
@@ -9,6 +12,8 @@ export interface Row {
   readonly rport?: number
   /** The service's port: local of an accepted connection, remote of an opened one. */
   readonly port?: number
+  /** The path of the process' cgroup v2 below where that is mounted; its id where there is no path any more. */
+  readonly cgroup?: string
   /** Bytes received and sent in this frame. */
   readonly rx: number
   readonly tx: number

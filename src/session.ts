@@ -10,6 +10,8 @@ import { startTracer } from './trace/index.js'
 export interface Session {
   readonly flows: BpfMap
   readonly programs: readonly Program[]
+  /** What a process of the host is called in the plan's pid namespace; undefined when it is not known to be there. */
+  pidInside(pid: number): number | undefined
   /** What the programs say about themselves, cumulative. */
   stats(): Stats
   /** How often the programs ran and how long, cumulative; zero while the kernel keeps no statistics. */
@@ -60,7 +62,11 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
       sweep()
       return flows.batch()
     }
-    return { flows: { ...flows, batch }, programs, stats: () => readStats(map(mapName.stats)), runs: () => runsOf(programs), close }
+    const pidInside = (pid: number) => {
+      const found = map(mapName.pids).lookup(new Uint8Array(Uint32Array.of(pid).buffer))
+      return found && new DataView(found.buffer, found.byteOffset).getUint32(0, true)
+    }
+    return { flows: { ...flows, batch }, programs, pidInside, stats: () => readStats(map(mapName.stats)), runs: () => runsOf(programs), close }
   } catch (error) {
     close()
     throw error

@@ -5,6 +5,9 @@ import type { Row } from '../src/row.js'
 
 const cases: readonly (readonly [Column, Partial<Row>, string])[] = [
   [column.pid, { pid: 4194304 }, '4194304'],
+  [column.pid, { hostPid: 4711 }, '-'],
+  [column.cgroup, { cgroup: '/system.slice/ssh.service' }, 'ssh.service'],
+  [column.cgroup, { cgroup: '/a\x1b[m' }, '/a?[m'],
   [column.comm, { comm: 'exactly12chr' }, 'exactly12chr'],
   [column.comm, { comm: 'more than 12 chr' }, 'more than 12'],
   [column.comm, { comm: '\x1b]0;x\x07' }, '?]0;x?'],

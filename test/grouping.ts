@@ -41,6 +41,7 @@ function rowView(change: Partial<Bytes> = {}): DataView {
   view.setUint16(inRow(Value.service), 443)
   view.setUint16(inRow(Value.family), fields.family, true)
   view.setUint32(inRow(Value.netns), 4026531840, true)
+  view.setUint32(inRow(Value.cgroup), 2 ** 32 - 7, true)
   return view
 }
 
@@ -48,11 +49,12 @@ const counters = { rx: 2 ** 40 + 1, tx: 5 }
 
 for (const [by, row] of [
   ['connection', {
-    pid: 1234, comm: 'sshd', family: 4, laddr: '10.0.0.1', lport: 22, raddr: '10.0.0.2', rport: 50000, ...counters,
+    pid: 1234, comm: 'sshd', family: 4, laddr: '10.0.0.1', lport: 22, raddr: '10.0.0.2', rport: 50000, cgroup: '4294967289', ...counters,
   }],
   ['process', { pid: 1234, comm: 'sshd', ...counters }],
   ['host', { raddr: '10.0.0.2', family: 4, ...counters }],
   ['port', { port: 443, ...counters }],
+  ['cgroup', { cgroup: '4294967289', ...counters }],
 ] as const) {
   test(`a row by ${by} has what it is grouped by and nothing else, in the order of JSON`, () => {
     const decoded = named(by).decode(rowView(), start)
@@ -64,11 +66,12 @@ for (const [by, row] of [
 for (const [by, parts] of [
   ['connection', [
     [Value.pid, 4], [Value.comm, 16], [Value.laddr, 16], [Value.raddr, 16], [Value.lport, 2], [Value.rport, 2],
-    [Value.family, 2], [Value.netns, 4],
+    [Value.family, 2], [Value.netns, 4], [Value.cgroup, 4],
   ]],
   ['process', [[Value.pid, 4], [Value.comm, 16]]],
   ['host', [[Value.raddr, 16], [Value.family, 2]]],
   ['port', [[Value.service, 2]]],
+  ['cgroup', [[Value.cgroup, 4]]],
 ] as const) {
   test(`the mask by ${by} covers its fields to the byte`, () => {
     const covered = (at: number) => parts.some(([offset, size]) => at >= offset && at < offset + size)
@@ -133,15 +136,16 @@ for (const [grouping, sorts] of [
   ['process', { ...common, pid: by(Value.pid, 4), comm: by(Value.comm, 16) }],
   ['host', { ...common, raddr: by(Value.raddr, 16) }],
   ['port', { ...common, port: by(Value.service, 2) }],
+  ['cgroup', { ...common, cgroup: by(Value.cgroup, 4) }],
 ] as const) {
   test(`rows by ${grouping} sort by what they show`, () => {
     assert.equal(Object.fromEntries(named(grouping).sorts), sorts)
   })
 }
 
-test('connections and hosts are apart by family, processes and ports are not', () => {
+test('connections and hosts are apart by family, processes, ports and cgroups are not', () => {
   assert.equal(groupings.map(({ name, byFamily }) => [name, byFamily]), [
-    ['connection', true], ['process', false], ['host', true], ['port', false],
+    ['connection', true], ['process', false], ['host', true], ['port', false], ['cgroup', false],
   ])
 })
 

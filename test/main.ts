@@ -39,6 +39,9 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
     tell: line => told.push(line),
     openCgroup: () => undefined,
+    netNamespace: () => '4026531840',
+    pidNamespace: () => undefined,
+    cgroups: () => [],
     mayBePin: () => true,
     remove: () => { throw new Error('nothing is to be removed') },
     usage: () => ({ cpu: 1.5, rss: 2 ** 20 }),
@@ -481,6 +484,32 @@ test('without BTF, or with --no-btf, the plan is one by name, with the fields th
   assert.ok(expected.length > 0)
   assert.equal(await loaded(['--no-btf'], { readBtf: untouchable.readBtf! }), expected)
   assert.equal(await loaded([], { readBtf: () => undefined }), expected)
+})
+
+for (const [argv, status, said] of [
+  [['doctor'], 0, /^ok .*--backend auto +takes /m],
+  [['doctor', '-f', 'json'], 0, /^{"v":1,"ok":true,"findings":\[/],
+  [['doctor', '--help'], 0, /^Usage: tcptop doctor/],
+] as const) {
+  test(`${argv.join(' ')} prints a page, and leaves nothing open`, async () => {
+    const { world, written, told, kernel } = fakeWorld(possible.find(({ fixture }) => fixture.startsWith('6.18'))!)
+    assert.equal([await main(argv, world), told, kernel.open], [status, [], 0])
+    assert.match(written.join(''), said)
+  })
+}
+
+test('doctor tells by its status that programs are refused, and what there is to do', async () => {
+  const { world, written } = fakeWorld(possible[0]!, ({ name }) => name === 'PROG_LOAD' ? -EPERM : undefined)
+  assert.is(await main(['doctor'], world), 1)
+  assert.match(written.join(''), /^bad +programs +refused\n +-> bpf\(BPF_PROG_LOAD\): EPERM: run it as root/m)
+})
+
+test('doctor refuses other arguments', async () => {
+  for (const more of [['-f'], ['-f', 'csv'], ['now'], ['-f', 'json', '1']]) {
+    const { world, told } = fakeWorld(possible[0]!, () => {}, untouchable)
+    assert.is(await main(['doctor', ...more], world), 2)
+    assert.match(told.join('\n'), /^tcptop: doctor takes /)
+  }
 })
 
 test.run()

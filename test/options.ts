@@ -147,7 +147,7 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['--dump-bpf', '-f', 'csv'], '--format must be table or json with --dump-bpf, got "csv"'],
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
-  [['--by', 'thread'], '--by must be connection, process, host or port, got "thread"'],
+  [['--by', 'thread'], '--by must be connection, process, host, port or cgroup, got "thread"'],
   [['--backend', 'magic'], '--backend must be auto, fentry, kprobe or tracepoint, got "magic"'],
   [['--sort', 'PID', '--by', 'port'],
     '--sort must be all, sent, received, port, rx_kb or tx_kb with --by port, got "PID"'],

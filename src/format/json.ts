@@ -38,5 +38,6 @@ function averages(loadavg: string | null): number[] | null {
 }
 
 function pick(row: Row, fields: readonly Field[]): Record<string, unknown> {
-  return Object.fromEntries(fields.map(({ name }) => [name, row[name]]))
+  const { hostPid } = row
+  return { ...Object.fromEntries(fields.map(({ name }) => [name, row[name]])), ...(hostPid === undefined ? {} : { hostPid }) }
 }

@@ -6,7 +6,8 @@ import { Key, Pid, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
 import { amount, type Context, flow, mapName, stack, task } from './context.js'
 import { insert } from './enter.js'
-import { admit, choosesProcesses } from './filter.js'
+import { cgroupMembers } from './field.js'
+import { admit, choosesProcesses, notePidInside } from './filter.js'
 import { makePocket } from './pocket.js'
 import { count } from './stat.js'
 
@@ -64,14 +65,20 @@ export function chargeCurrent(context: Context, moved: Moved, { pockets = false 
     load(r2, 'u32', flow, Value.pid),
     jne32(r2, nobody, 'share'),
     note('the first to move bytes owns the entry', claim(context)),
-    locked ? ja('own') : [jeq32(r0, nobody, 'own'), jeq(r0, r1, 'own')],
+    locked ? [] : [jeq32(r0, nobody, 'claimed'), jeq(r0, r1, 'own'), ja('share'), label('claimed')],
+    copyCgroup(context, flow, Value.cgroup),
+    notePidInside(context, 'owner_noted'),
+    access.tgid(r1),
+    ja('own'),
     label('share'),
     store('u32', flow, Value.last, r1),
     note('the process’s own entry beside the owner’s', store('u32', r10, stack.key + Key.pid, r1)),
     lookup(mapName.flows, stack.key),
     jne(r0, 0, 'shared'),
+    notePidInside(context, 'share_noted'),
     access.tgid(r1),
     copyShare(),
+    copyCgroup(context, r10, stack.value + Value.cgroup),
     insert('share_known'),
     label('share_known'),
     lookup(mapName.flows, stack.key),
@@ -137,6 +144,15 @@ export function lose(moved: Moved): Code {
 /** `flow`'s comm is that of the leader of `task`'s thread group. Clobbers r0 to r5. */
 export function copyComm({ access }: Context): Code {
   return [access.comm(), store('u64', flow, Value.comm, r4), store('u64', flow, Value.comm + 8, r5)]
+}
+
+/** At `base + offset`, the cgroup of `task` as it is now. Clobbers r0 to r5. */
+export function copyCgroup({ access, field }: Context, base: Register, offset: number): Code {
+  const members = cgroupMembers(field)
+  return members.length === 0 ? [] : [
+    members.map((member, index) => access.read(r1, member, index === 0 ? task : r1)),
+    note('its cgroup', store('u32', base, offset, r1)),
+  ]
 }
 
 function refreshComm({ access }: Context, done: string): Code {

@@ -58,6 +58,8 @@ export const mapName = {
   cgroup: 'cgroup',
   cgroupIds: 'cgroup_ids',
   mntnsIds: 'mntns_ids',
+  /** What processes are called in the tool's pid namespace, by what they are called on the host. */
+  pids: 'pids',
 } as const
 
 /** Where things lie on the program's stack, as offsets from r10. */

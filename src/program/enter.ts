@@ -3,7 +3,7 @@ import {
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
-import { copyComm } from './charge.js'
+import { copyCgroup, copyComm } from './charge.js'
 import { amount, type Context, family, flow, mapName, socket, stack, state, task } from './context.js'
 import { consumed, firstSequence, lessFin, queued } from './counter.js'
 import { choosesProcesses } from './filter.js'
@@ -228,5 +228,5 @@ export function syn({ access, field }: Context, done: string): Code {
 export function expect(context: Context): Code {
   const { access, field, filter } = context
   if (choosesProcesses(filter)) return []
-  return [access.read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(context)]
+  return [access.read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(context), copyCgroup(context, flow, Value.cgroup)]
 }

@@ -1,7 +1,7 @@
 import type { Btf, Member } from '../../bpf-asm/index.js'
 
 /** Where the kernel keeps what the program reads: offsets into `struct tcp_sock` unless the name says otherwise. */
-export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow', Member>>>
+export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow' | keyof typeof cgroupPath, Member>>>
 
 /**
  * What may be absent where fields are found without BTF: addresses where there is no IPv6 and `userData` where there are no sockmaps, for
@@ -53,6 +53,22 @@ const path = {
   mntInum: ['mnt_namespace', 'ns.inum'],
 } as const satisfies Record<string, readonly [struct: string, member: string]>
 
+/**
+ * From a task to the id of its cgroup v2, which is the number of its directory's inode. Without BTF or CONFIG_CGROUPS they are absent, all of
+ * them.
+ */
+const cgroupPath = {
+  cgroups: ['task_struct', 'cgroups'],
+  defaultCgroup: ['css_set', 'dfl_cgrp'],
+  cgroupNode: ['cgroup', 'kn'],
+  cgroupId: ['kernfs_node', 'id'],
+} as const
+
+/** The members on the way from a task to its cgroup's id; none where it is not known. */
+export function cgroupMembers(field: Field): Member[] {
+  return (Object.keys(cgroupPath) as (keyof typeof cgroupPath)[]).flatMap(name => field[name] ?? [])
+}
+
 export type FieldName = keyof typeof path
 
 /** A field that a program with BTF has. Throws where it is absent. */
@@ -66,5 +82,10 @@ export function present(field: Field, name: Absent): Member {
 export function fieldsOf(btf: Btf): Field {
   const fields = Object.entries(path).map(([name, [struct, member]]) => [name, btf.member(struct, member)] as const)
   const subflow = btf.findMember('tcp_sock', 'is_mptcp')
-  return { ...Object.fromEntries(fields) as Record<FieldName, Member>, ...(subflow === undefined ? {} : { subflow }) }
+  const cgroup = Object.entries(cgroupPath).map(([name, [struct, member]]) => [name, btf.findMember(struct, member)] as const)
+  return {
+    ...Object.fromEntries(fields) as Record<FieldName, Member>,
+    ...(subflow === undefined ? {} : { subflow }),
+    ...(cgroup.some(([, member]) => member === undefined) ? {} : Object.fromEntries(cgroup)),
+  }
 }

@@ -1,7 +1,7 @@
 export type { Access } from './access.js'
 export { type Call, callOf, type Context, mapName } from './context.js'
 export { type Field, fieldsOf } from './field.js'
-export { choosesProcesses, type Filter } from './filter.js'
+export { choosesProcesses, type Filter, type PidNamespace } from './filter.js'
 export { destroyed, stateSet } from './life.js'
 export { emptied, pocketSize } from './pocket.js'
 export { probed } from './probed.js'

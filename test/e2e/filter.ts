@@ -170,6 +170,22 @@ test('--cgroup shows a cgroup and those below it', async () => {
   })
 })
 
+test('each row tells the cgroup its process is in, also of one that is older than the tool', async () => {
+  const paths = [group, child].map(folder => folder.slice(cgroups.length))
+  await withPeers([() => inside(group, outside), () => inside(child, outside)], async (a, b) => {
+    await a!.move(10, 'ipv4', b!)
+    await truthOf(a!, b!)
+    const tool = await withTool(['-p', `${a!.pid},${b!.pid}`], () => traffic([a!, b!]))
+    exactly(await truthOf(a!, b!), tool)
+    for (const row of rowsOf(tool)) assert.is(row.cgroup, row.pid === a!.pid ? paths[0] : paths[1])
+
+    const all = await withTool(['--by', 'cgroup'], () => traffic([a!, b!]))
+    const sums = paths.map(path => sum(rowsOf(all).filter(({ cgroup }) => cgroup === path), ({ rx }) => rx))
+    const truths = await Promise.all([a!, b!].map(async peer => sum(await peer.truth(), ({ rx }) => rx)))
+    assert.equal(sums, truths)
+  })
+})
+
 test('a process that changes its cgroup is counted from there on', async () => {
   await withPeers([outside], async peer => {
     await peer!.move(111)

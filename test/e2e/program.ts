@@ -21,6 +21,8 @@ const filters: readonly (readonly [name: string, filter: Filter])[] = [
   ['IPv6', { ...nothing, family: 6 }],
   ['a cgroup', { ...nothing, cgroup: true }],
   ['sets of cgroups and mount namespaces', { ...nothing, cgroupIds: true, mntnsIds: true }],
+  ['a pid namespace', { ...nothing, pidNamespace: { dev: 4n, ino: 0xf0000123n } }],
+  ['a pid in a pid namespace, and a cgroup', { ...nothing, pids: [1], cgroupIds: true, pidNamespace: { dev: 4n, ino: 0xf0000123n } }],
   ['all at once', { pids: [1, 2], family: 4, cgroup: true, cgroupIds: true, mntnsIds: true }],
 ]
 const running = '/sys/kernel/btf/vmlinux'

@@ -43,7 +43,7 @@ test('a name cannot end its record or its cell', () => {
 for (const part of ['events', 'rx', 'tx'] as const) {
   test(`a loss of ${part} alone is a record`, () => {
     const text = csv.frame(frameOf([], { lost: { ...noLoss, [part]: 1 } }), screenOf('connection'))
-    assert.is(text, `2026-01-02T20:27:12.003Z,1.0003,,lost,,,,,,${part === 'rx' ? 1 : 0},${part === 'tx' ? 1 : 0}\n`)
+    assert.is(text, `2026-01-02T20:27:12.003Z,1.0003,,lost,,,,,,,${part === 'rx' ? 1 : 0},${part === 'tx' ? 1 : 0}\n`)
   })
 }
 

@@ -19,9 +19,14 @@ for (const { name } of groupings) {
 }
 
 test('the order of fields is the grouping’s, not the row’s', () => {
-  const row = { tx: 1, rport: 2, comm: 'a', lport: 3, raddr: '::2', family: 6, laddr: '::1', rx: 4, pid: 5 } as const
-  const expected = '[{"pid":5,"comm":"a","family":6,"laddr":"::1","lport":3,"raddr":"::2","rport":2,"rx":4,"tx":1}]'
+  const row = { tx: 1, rport: 2, comm: 'a', lport: 3, raddr: '::2', family: 6, laddr: '::1', rx: 4, cgroup: '/', pid: 5 } as const
+  const expected = '[{"pid":5,"comm":"a","family":6,"laddr":"::1","lport":3,"raddr":"::2","rport":2,"cgroup":"/","rx":4,"tx":1}]'
   assert.ok(json.frame(frameOf([row]), screenOf('connection')).includes(expected))
+})
+
+test('hostPid is there where the pid is one of a pid namespace, and without a pid of what is outside of it', () => {
+  const rows = [{ pid: 1, hostPid: 4711, comm: 'a', rx: 4, tx: 1 }, { hostPid: 7, comm: 'b', rx: 4, tx: 1 }, { pid: 0, comm: 'kernel', rx: 0, tx: 1 }]
+  assert.equal((JSON.parse(json.frame(frameOf(rows), screenOf('process'))) as { rows: unknown }).rows, rows)
 })
 
 test('the screen changes nothing: JSON is for programs', () => {

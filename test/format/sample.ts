@@ -16,11 +16,11 @@ const long = { family: 6, laddr: 'fe80::1111:2222:3333:4444', lport: 8080, rport
 /** Rows of each grouping: parts of a KB, over 4 GiB, names to cut and to clean, addresses that widen, the kernel. */
 export const samples: Readonly<Record<string, readonly Row[]>> = {
   connection: [
-    { pid: 1234, comm: 'sshd', ...one, rx: 1024, tx: 2097152 },
-    { pid: 4194304, comm: 'postgres: writer', ...one, lport: 5432, rx: 2 ** 32 + 1023, tx: 1023 },
-    { pid: 7, comm: 'nginx', ...six, rx: 12288, tx: 3072 },
-    { pid: 99, comm: '\x1b[31m,"red"', ...long, rx: 1, tx: 2047 },
-    { pid: 0, comm: 'kernel', ...one, rport: 1, rx: 0, tx: 60 },
+    { pid: 1234, comm: 'sshd', ...one, cgroup: '/system.slice/ssh.service', rx: 1024, tx: 2097152 },
+    { pid: 4194304, comm: 'postgres: writer', ...one, lport: 5432, cgroup: `/docker/${'0a'.repeat(32)}`, rx: 2 ** 32 + 1023, tx: 1023 },
+    { pid: 7, comm: 'nginx', ...six, cgroup: '4711', rx: 12288, tx: 3072 },
+    { pid: 99, comm: '\x1b[31m,"red"', ...long, cgroup: '/a,b', rx: 1, tx: 2047 },
+    { pid: 0, comm: 'kernel', ...one, rport: 1, cgroup: '-', rx: 0, tx: 60 },
   ],
   process: [
     { pid: 4194304, comm: 'postgres: writer', rx: 2 ** 32 + 1023, tx: 1023 },
@@ -36,6 +36,12 @@ export const samples: Readonly<Record<string, readonly Row[]>> = {
   port: [
     { port: 443, rx: 12288, tx: 3072 },
     { port: 65535, rx: 0, tx: 2047 },
+  ],
+  cgroup: [
+    { cgroup: '/system.slice/ssh.service', rx: 1024, tx: 2097152 },
+    { cgroup: `/kubepods/burstable/pod1/${'0a'.repeat(32)}`, rx: 0, tx: 2047 },
+    { cgroup: '/\x1b[31m, of a name that is chosen', rx: 1, tx: 1 },
+    { cgroup: '-', rx: 0, tx: 60 },
   ],
 }
 
@@ -66,10 +72,10 @@ export function randomRow(random: Random, { fields }: Grouping): Row {
     ? Array.from({ length: 4 }, () => random.below(256)).join('.')
     : Array.from({ length: 1 + random.below(8) }, () => random.below(65536).toString(16)).join(':')
   const bytes = () => random.below(2 ** random.below(53))
-  const all: Required<Row> = {
+  const all: Required<Omit<Row, 'hostPid'>> = {
     pid: random.below(4194305), family, laddr: address(), lport: random.below(65536), raddr: address(),
-    rport: random.below(65536), port: random.below(65536), rx: bytes(), tx: bytes(),
+    rport: random.below(65536), port: random.below(65536), cgroup: `/a.slice/${random.below(99)}`, rx: bytes(), tx: bytes(),
     comm: Array.from({ length: random.below(16) }, () => random.pick(characters)).join(''),
   }
-  return Object.fromEntries(fields.map(({ name }) => [name, all[name]])) as unknown as Row
+  return Object.fromEntries(fields.map(({ name }) => [name, all[name as keyof typeof all]])) as unknown as Row
 }

@@ -39,10 +39,14 @@ function connection({ btf, plan }: (typeof possible)[number], random: Random) {
   const memory = new Memory()
   const maps = plan.maps.map(shape => new MapModel(shape))
   const sock = new Struct(memory, 'struct tcp_sock')
+  const [css, cgroup, node] = ['struct css_set', 'struct cgroup', 'struct kernfs_node'].map(name => new Struct(memory, name)) as [Struct, Struct, Struct]
+  css.set(field.defaultCgroup!, cgroup.address)
+  cgroup.set(field.cgroupNode!, node.address)
   const tasks = [100, 200, 300].map(pid => {
     const task = new Struct(memory, `struct task_struct ${pid}`)
     task.set(field.tgid, pid)
     task.set(field.leader, task.address)
+    task.set(field.cgroups!, css.address)
     return { pid, task }
   })
   let current = tasks[0]!

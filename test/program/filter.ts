@@ -37,6 +37,22 @@ admit:
 ${end}`)
 })
 
+test('in a pid namespace a process is admitted by what it is called there, and never when it is not right in it', () => {
+  assert.is(code({ pids: [7], pidNamespace: { dev: 4n, ino: 0xf0000123n } }), `\
+  r1 = 0x4
+  r2 = 0xf0000123
+  r3 = r10
+  r3 += -24
+  r4 = 8
+  call bpf_get_ns_current_pid_tgid#120
+  if r0 != 0x0 goto <no>
+  r1 = *(u32 *)(r10 -20)
+  if w1 == 0x7 goto <admit>
+  goto <no>
+admit:
+${end}`)
+})
+
 test('the current task is in the cgroup or below it when the helper says 1: 0 and errors are not', () => {
   assert.is(code({ cgroup: true }), `\
   r1 = map[cgroup]
