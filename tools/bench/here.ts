@@ -55,8 +55,8 @@ export async function idleWith(flows: number, seconds = 10): Promise<Idle> {
     await once(child.stdout, 'data')
     child.stdout.resume()
     await connections.run(flows / 2)
-    // The first frames are those of the start.
-    await sleep(3000)
+    // Some seconds later the garbage of the start is collected.
+    await sleep(12_000)
     const before = cpuOf(child.pid!)
     await sleep(1000 * seconds)
     const share = (cpuOf(child.pid!) - before) / 1000 / seconds
