@@ -6,7 +6,7 @@
  *   node dist/tools/bench/overhead.js [CONNECTIONS,…] [BACKEND,…]
  */
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { assemble, exit, mov, parseBtf, r0 } from '../../bpf-asm/index.js'
@@ -41,11 +41,13 @@ const tools = [
   { tool: 'bcc', paths: ['/usr/sbin/tcptop-bpfcc'], args: ['-C', '1000'] },
 ] as const
 
+// Nothing else is kept waiting by it.
+writeFileSync('/proc/sys/kernel/sched_rt_runtime_us', '-1')
 const kernel = openKernel()
 const facts = factsOf(parseBtf(readFileSync('/sys/kernel/btf/vmlinux')), process.arch)
 
 for (const count of connections.split(',').map(Number)) {
-  const pingpong = await openPingpong(count)
+  const pingpong = await openPingpong(count, 'fifo')
   const without = await timeOf(pingpong, count)
   const tell = (overhead: Omit<Overhead, 'connections'>) => console.log(JSON.stringify({ connections: count, ...overhead }))
   tell({ tool: 'none', what: 'an event itself', added: Math.round(without) })
