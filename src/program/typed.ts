@@ -62,9 +62,10 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
       isKnown ? [
         spill(false),
         jeq(r0, 0, `${name}_fresh`),
-        [Value.txSeen, Value.rxSeen, Value.txEnd].map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
         load(r1, 'u32', r0, Value.isn),
-        store('u32', flow, Value.isn, r1),
+        load(r2, 'u32', flow, Value.isn),
+        note('of another connection of this socket', jne(r1, r2, `${name}_fresh`)),
+        [Value.txSeen, Value.rxSeen, Value.txEnd].map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
         label(`${name}_fresh`),
       ] : [],
     ],

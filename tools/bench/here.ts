@@ -47,16 +47,21 @@ export const starts = async (): Promise<Start[]> => [
   await startOf('tcptop -C -p 1 5', [cli, '-C', '-p', '1', '5']),
 ]
 
+/** As many as a process may have open where the limit is 20,000 files. */
+function partsOf(all: number, most: number): number[] {
+  return Array.from({ length: Math.ceil(all / most) }, (_, index) => Math.min(most, all - index * most))
+}
+
 /** The tool beside connections that do nothing. Two ends, and so two flows, are a connection. */
 export async function idleWith(flows: number, seconds = 10): Promise<Idle> {
-  const connections = await openPingpong(flows / 2)
-  const child = spawn(process.execPath, [cli, '-f', 'csv', '--max-flows', `${Math.max(65_536, 2 * flows)}`, '1'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const processes = await Promise.all(partsOf(flows / 2, 9000).map(connections => openPingpong(connections)))
+  const child = spawn(process.execPath, [cli, '-f', 'csv', '-r', '20', '--max-flows', `${Math.max(65_536, 2 * flows)}`, '1'], { stdio: ['ignore', 'pipe', 'inherit'] })
   try {
     await once(child.stdout, 'data')
     child.stdout.resume()
-    await connections.run(flows / 2)
-    // The first frames are those of the start.
-    await sleep(3000)
+    await Promise.all(processes.map(process => process.run(Math.min(flows / 2, 9000))))
+    // Some seconds later the garbage of the start is collected.
+    await sleep(12_000)
     const before = cpuOf(child.pid!)
     await sleep(1000 * seconds)
     const share = (cpuOf(child.pid!) - before) / 1000 / seconds
@@ -64,6 +69,6 @@ export async function idleWith(flows: number, seconds = 10): Promise<Idle> {
     return { flows, share, peak }
   } finally {
     child.kill('SIGINT')
-    connections.close()
+    for (const process of processes) process.close()
   }
 }

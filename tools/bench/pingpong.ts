@@ -24,8 +24,9 @@ export interface Pingpong {
 /** Sends and receives of a round trip. */
 export const eventsPerTrip = 4
 
-export async function openPingpong(connections: number): Promise<Pingpong> {
-  const child = spawn(program, [`${connections}`], { stdio: ['pipe', 'pipe', 'inherit'] })
+/** `fifo`: see pingpong.c. */
+export async function openPingpong(connections: number, ...how: readonly 'fifo'[]): Promise<Pingpong> {
+  const child = spawn(program, [`${connections}`, ...how], { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const next = async () => {
     const { value, done } = await lines.next()

@@ -31,7 +31,7 @@ export function tableOf({ overhead, drain, start, idle }: Result): string {
     ...start.map(({ what, cpu, wall }) => row(`start of ${what}`, `${ms(cpu)} of CPU, ${ms(wall)}`, 'from exec until attached, which the first output tells; median of 15')),
     ...idle.map(({ flows, share, peak }) => row(
       `at 1 s with ${flows.toLocaleString('en')} flows`, `${(100 * share).toFixed(2)} % of a core, ${peak.toFixed(0)} MB at most`,
-      'connections over loopback that do nothing; CPU over 10 s, memory since the start',
+      'connections over loopback that do nothing; CPU over 10 s, 12 s after the start, memory since the start',
     )),
   ].join('')
 }
