@@ -18,6 +18,7 @@ export interface Exception {
 }
 
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
+/** Of kernels with CONFIG_PREEMPT_LAZY, which are Debian’s from 6.18 on. */
 const left = 'where a program is preempted, another on that processor is left out, and what it would have seen may be charged to another process'
 const urgent = 'an urgent byte alone shows only when the socket closes, and then nobody is known to have received it'
 const byCall = 'what a process gives to a sockmap shows in the call’s return value alone'
@@ -31,14 +32,14 @@ export const exceptions: readonly Exception[] = [
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return'], reason: urgent },
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['packet'], reason: urgent },
   {
-    cases: ['four-senders-one-socket', 'four-receivers-one-socket'], kind: 'inexact', since: '7.0',
+    cases: ['four-senders-one-socket', 'four-receivers-one-socket'], kind: 'inexact', since: '6.18',
     reason: left,
   },
   {
-    cases: ['short-lived-processes', 'short-connections', 'many-open-connections'], kind: 'inexact', ways: ['packet', 'release'], since: '7.0',
+    cases: ['short-lived-processes', 'short-connections', 'many-open-connections'], kind: 'inexact', ways: ['packet', 'release'], since: '6.18',
     reason: left,
   },
-  { cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', reason: left },
+  { cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '6.18', reason: left },
   {
     cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', ways: ['release'],
     reason: 'MPTCP is counted by its subflows, and they carry a byte twice where the peer’s window was full',
