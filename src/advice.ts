@@ -48,7 +48,8 @@ export function advice(error: SyscallError, power: Power): string {
   return text === undefined ? '' : `: ${text}`
 }
 
-function adviceOn(error: SyscallError, power: Power): string | undefined {
+/** The same as a clause of its own. */
+export function adviceOn(error: SyscallError, power: Power): string | undefined {
   const locked = lockedOut(error, power)
   if (locked !== undefined) return locked
   switch (error.code) {
@@ -64,38 +65,59 @@ function adviceOn(error: SyscallError, power: Power): string | undefined {
   }
 }
 
+const says = 'the kernel is locked down, /sys/kernel/security/lockdown says [confidentiality]'
+/** What lockdown=confidentiality forbids. */
+export const forbidden = {
+  reading: 'nobody may read by bpf_probe_read, which kprobe does, and before Linux 5.12 every backend',
+  kprobe: 'nobody may set a kprobe',
+} as const
+
 /** Helpers that read any memory are not there for the verifier, and kprobes are refused, whoever asks. */
 function lockedOut(error: SyscallError, { lockdown }: Power): string | undefined {
   if (lockdown !== 'confidentiality') return undefined
-  const says = 'the kernel is locked down, /sys/kernel/security/lockdown says [confidentiality]'
-  if (error instanceof VerifierError) {
-    if (!error.log.includes('call bpf_probe_read')) return undefined
-    return `${says}: nobody may read by bpf_probe_read, which kprobe does, and before Linux 5.12 every backend`
-  }
-  return isOfKprobe(error) && error.code === 'EPERM' ? `${says}: nobody may set a kprobe` : undefined
+  if (error instanceof VerifierError) return error.log.includes('call bpf_probe_read') ? `${says}: ${forbidden.reading}` : undefined
+  return isOfKprobe(error) && error.code === 'EPERM' ? `${says}: ${forbidden.kprobe}` : undefined
 }
 
+/** Where all is there that we know to be needed. */
+export const unexplained = 'not for want of capabilities: the kernel’s configuration, a security module or a seccomp filter forbids it'
+
 /** What this process lacks of what is needed for the call, or for one of those after it. */
-function missing(error: SyscallError, { capabilities, isRoot, isContained, paranoid, memlock }: Power): string | undefined {
-  if (capabilities === undefined) return `run it ${rootOr(needed.join(' and '))}`
-  const has = (name: Capability) => (capabilities >> capability[name] & 1n) === 1n
-  if (isContained) return 'in a user namespace capabilities count for nothing here; run it as root outside of it'
-  const lacking = needed.filter(name => !has(name) && !has('CAP_SYS_ADMIN'))
-  if (lacking.length > 0 && isRoot) return `this root lacks ${lacking.join(' and ')}; ${howToAdd(lacking)}`
-  if (lacking.length > 0) return `this process lacks ${lacking.join(' and ')}; run it ${rootOr(lacking.length > 1 ? 'both' : 'that too')}`
-  // It has all that the verifier asks for, and what it says is about the program.
-  if (error instanceof VerifierError) return undefined
-  if (isOfKprobe(error)) {
-    if (has('CAP_SYS_ADMIN')) return undefined
-    const because = paranoid === undefined || paranoid <= 2 ? '' : ` for kprobes while kernel.perf_event_paranoid is ${paranoid}`
-    return `this process lacks CAP_SYS_ADMIN, which is needed${because}; run it ${rootOr('that too')}`
-  }
+function missing(error: SyscallError, power: Power): string | undefined {
+  const lacking = lack.capabilities(power)
+  // With all that the verifier asks for, what it says is about the program.
+  if (lacking !== undefined || error instanceof VerifierError) return lacking
+  if (isOfKprobe(error)) return lack.kprobes(power)
   if (error.syscall.includes('OBJ_GET')) return 'this user may not open that file; run it as root'
-  if (memlock !== undefined && !has('CAP_SYS_RESOURCE')) {
-    return `this process lacks CAP_SYS_RESOURCE and may lock ${Math.floor(memlock / 1024)} KiB (RLIMIT_MEMLOCK), `
+  return lack.memory(power) ?? unexplained
+}
+
+/** What this process lacks, and where to have it from; undefined where nothing is lacking. */
+export const lack = {
+  /** For all that is done. */
+  capabilities(power: Power): string | undefined {
+    if (power.capabilities === undefined) return `run it ${rootOr(needed.join(' and '))}`
+    if (power.isContained) return 'in a user namespace capabilities count for nothing here; run it as root outside of it'
+    const lacking = needed.filter(name => !has(power, name) && !has(power, 'CAP_SYS_ADMIN'))
+    if (lacking.length === 0) return undefined
+    if (power.isRoot) return `this root lacks ${lacking.join(' and ')}; ${howToAdd(lacking)}`
+    return `this process lacks ${lacking.join(' and ')}; run it ${rootOr(lacking.length > 1 ? 'both' : 'that too')}`
+  },
+  /** For kprobes, where the kernel refuses them. */
+  kprobes(power: Power): string | undefined {
+    if (has(power, 'CAP_SYS_ADMIN')) return undefined
+    const because = power.paranoid === undefined || power.paranoid <= 2 ? '' : ` for kprobes while kernel.perf_event_paranoid is ${power.paranoid}`
+    return `this process lacks CAP_SYS_ADMIN, which is needed${because}; run it ${rootOr('that too')}`
+  },
+  memory(power: Power): string | undefined {
+    if (power.memlock === undefined || has(power, 'CAP_SYS_RESOURCE')) return undefined
+    return `this process lacks CAP_SYS_RESOURCE and may lock ${Math.floor(power.memlock / 1024)} KiB (RLIMIT_MEMLOCK), `
       + `too little before Linux 5.11; run it after \`ulimit -l unlimited\`, ${rootOr('that capability too')}`
-  }
-  return 'not for want of capabilities: the kernel’s configuration, a security module or a seccomp filter forbids it'
+  },
+} as const
+
+function has({ capabilities = 0n }: Power, name: Capability): boolean {
+  return (capabilities >> capability[name] & 1n) === 1n
 }
 
 /** As Docker and Kubernetes call it. */

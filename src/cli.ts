@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKernel } from '../syscall/index.js'
 import type { CgroupDirectory } from './cgroup.js'
@@ -23,6 +23,14 @@ function usage() {
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+function readLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
   } catch {
     return undefined
   }
@@ -54,6 +62,7 @@ const world: World = {
   // Where there is BTF, its code need not be loaded.
   measureFields: async kernel => (await import('./measure/index.js')).measureFields(kernel),
   readText,
+  readLink,
   arch: process.arch,
   clock: {
     ...systemClock,
@@ -73,13 +82,6 @@ const world: World = {
       if (statfsSync(path).type !== cgroup2) return undefined
       const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
       return { fd, close: () => closeSync(fd) }
-    } catch {
-      return undefined
-    }
-  },
-  netNamespace: () => {
-    try {
-      return `${statSync('/proc/self/ns/net').ino}`
     } catch {
       return undefined
     }

@@ -1,10 +1,10 @@
-import { assemble, type Btf, encode, exit, mov, parseBtf, r0 } from '../bpf-asm/index.js'
-import { type Kernel, type Program, type ProgramSpec, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
+import { type Btf, parseBtf } from '../bpf-asm/index.js'
+import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
 import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
 import { type CgroupDirectory, CgroupPaths } from './cgroup.js'
-import { doctorHelp, examine, findingsJson, findingsText, type Host, isWell } from './doctor.js'
+import { lookAt, reportJson, reportOf, reportText } from './doctor/index.js'
 import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Pid, Row as RowBytes } from './layout.js'
@@ -23,9 +23,6 @@ import { UsageError } from './usage-error.js'
 
 export type { Threads }
 
-/** What every process may load that may load ours. */
-const emptyProgram: ProgramSpec = { name: 'tcptop_doctor', type: 'raw_tracepoint', license: 'GPL', insns: encode(assemble([mov(r0, 0), exit()])) }
-
 /** Everything that the program needs from outside. */
 export interface World {
   openKernel(): Kernel
@@ -37,6 +34,8 @@ export interface World {
   measureFields(kernel: Kernel): Promise<Field>
   /** A file of the kernel, such as one of /proc; undefined when it cannot be read. */
   readText(path: string): string | undefined
+  /** Where a link of /proc leads; undefined when that cannot be read. */
+  readLink(path: string): string | undefined
   /** The machine, by Node's name. */
   readonly arch: string
   readonly clock: Clock
@@ -47,8 +46,6 @@ export interface World {
   openCgroup(path: string): { readonly fd: number; close(): void } | undefined
   /** The pid namespace that the tool runs in; undefined in the initial one. */
   pidNamespace(): PidNamespace | undefined
-  /** The inode's number of the network namespace. */
-  netNamespace(): string | undefined
   /** All cgroup v2 directories that can be seen, none where that is not mounted. */
   cgroups(): Iterable<CgroupDirectory>
   /** False when something is at `path` that is no object of BPF; true also where we may not look. */
@@ -71,83 +68,23 @@ export interface Output {
   write(text: string): Promise<void>
 }
 
-/** Runs the program and returns its exit status: 0, 1 when the kernel refuses, 2 for wrong usage. */
+/** Runs the program and returns its exit status: 0, 1 when the kernel refuses, or the doctor says that it would, 2 for wrong usage. */
 export async function main(argv: readonly string[], world: World): Promise<number> {
   let verbose = false
   try {
-    if (argv[0] === 'doctor') return await doctor(argv.slice(1), world)
     const request = await parseOptions(argv)
     if ('text' in request) {
       await world.out.write(request.text)
       return 0
     }
     verbose = request.verbose
+    if (request.doctor) return await examine(request, world)
     await run(request, world)
     return 0
   } catch (error) {
     if (isClosedPipe(error)) return 0
     world.tell(`tcptop: ${explain(error, verbose, world)}`)
     return error instanceof UsageError ? 2 : 1
-  }
-}
-
-/** The page of what this host offers; what cannot be found out is left open. */
-async function doctor(argv: readonly string[], world: World): Promise<number> {
-  const [option, format = '', ...rest] = argv
-  if (argv.length === 1 && (option === '-h' || option === '--help')) {
-    await world.out.write(doctorHelp)
-    return 0
-  }
-  if (argv.length > 0 && (!['-f', '--format'].includes(option!) || !['table', 'json'].includes(format) || rest.length > 0)) {
-    throw new UsageError(`doctor takes -f table or -f json alone, got ${JSON.stringify(argv.join(' '))}`)
-  }
-  const findings = examine(await hostOf(world))
-  await world.out.write(format === 'json' ? findingsJson(findings) : findingsText(findings))
-  return isWell(findings) ? 0 : 1
-}
-
-/** Looks at this host, and tries what this process may try. */
-async function hostOf(world: World): Promise<Host> {
-  const read = (path: string) => world.readText(path)?.trim()
-  const reasonOf = (error: unknown) => explain(error, false, world)
-  let kernel: Kernel | undefined
-  let facts: Facts | undefined
-  let refused: string | undefined
-  let noFacts = ''
-  try {
-    kernel = world.openKernel()
-    kernel.loadProgram(emptyProgram).close()
-  } catch (error) {
-    refused = reasonOf(error)
-  }
-  const hasBtf = world.readBtf() !== undefined
-  try {
-    facts = await factsFor({}, world, () => kernel ?? world.openKernel())
-  } catch (error) {
-    noFacts = reasonOf(error)
-  }
-  const filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
-  const look = (backend: string): Host['backends'][number] => {
-    if (facts === undefined) return { name: backend, limits: [], reason: noFacts }
-    try {
-      const plan = makePlan({ backend, filter, maxFlows: 1 }, facts)
-      const answer = kernel === undefined || refused !== undefined ? undefined : probe(plan, kernel)
-      return { name: backend, limits: plan.variant.limits, ...(answer?.takes === false ? { reason: reasonOf(answer.error) } : {}) }
-    } catch (error) {
-      return { name: backend, limits: [], reason: reasonOf(error) }
-    }
-  }
-  return {
-    power: powerOf(world.readText),
-    release: read('/proc/sys/kernel/osrelease'),
-    arch: world.arch,
-    hasBtf,
-    backends: backends.map(({ name }) => look(name)),
-    refused,
-    unprivileged: read('/proc/sys/kernel/unprivileged_bpf_disabled'),
-    hasCgroups: [...world.cgroups()].length > 0,
-    isInitialPids: world.pidNamespace() === undefined,
-    net: world.netNamespace(),
   }
 }
 
@@ -237,6 +174,17 @@ function rowInside(row: Row, pidInside: (pid: number) => number | undefined): Ro
   return { ...(pid === undefined ? {} : { pid }), hostPid, ...rest }
 }
 
+/** Writes what this host offers; the status is what `auto` would come to here. */
+async function examine(options: Options, world: World): Promise<number> {
+  const report = reportOf(await lookAt({
+    ...world,
+    facts: () => factsFor(options, world, world.openKernel),
+    plans: (backend, facts) => makePlans({ ...requestOf(options, world.pidNamespace()), backend }, facts),
+  }))
+  await world.out.write(options.format.name === 'json' ? reportJson(report) : reportText(report))
+  return report.backend === null ? 1 : 0
+}
+
 function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMap }: Options, pidNamespace?: PidNamespace): Parameters<typeof makePlan>[0] {
   return {
     backend,
@@ -253,7 +201,7 @@ function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMa
 }
 
 /** What is known of this kernel: from its own BTF, from one that the user has, or by measurement where there is none. */
-async function factsFor({ btf }: Pick<Options, 'btf'>, world: World, openKernel: () => Kernel): Promise<Facts> {
+async function factsFor({ btf }: Options, world: World, openKernel: () => Kernel): Promise<Facts> {
   if (typeof btf === 'string') return factsByName(fieldsOf(parseGiven(btf, world)), world.arch)
   const bytes = btf === false ? undefined : world.readBtf()
   if (bytes === undefined) return factsByName(await world.measureFields(openKernel()), world.arch)

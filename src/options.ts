@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Sort } from './aggregate.js'
 import { backends } from './backend/index.js'
 import { choice, either, path, pids, seconds, whole } from './check.js'
-import { parseCommandLine, type Spec } from './command-line.js'
+import { type CommandLine, parseCommandLine, type Spec } from './command-line.js'
 import { type Format, formats } from './format/index.js'
 import { type Grouping, groupings } from './grouping.js'
 import { UsageError } from './usage-error.js'
@@ -38,6 +38,8 @@ export interface Options {
   /** Path of a BTF to take for the kernel's; false: none, what the programs read is found by measurement. */
   readonly btf?: string | false
   readonly dumpBpf: boolean
+  /** Tell what this host offers instead of running. */
+  readonly doctor: boolean
 }
 
 /** Text to print instead of running: the help or the version. */
@@ -48,8 +50,8 @@ export interface Answer {
 const [defaultFormat, defaultGrouping] = [formats[0]!, groupings[0]!]
 /** By what name each can be asked for. */
 const backendChoices = [{ name: 'auto' }, ...backends]
-/** In which programs can be printed. */
-const dumpFormats = formats.filter(({ name }) => name === 'table' || name === 'json')
+/** In which programs can be printed, and what the doctor says. */
+const textFormats = formats.filter(({ name }) => name === 'table' || name === 'json')
 const defaultMaxFlows = 65_536
 /** Of rows and flows alike. So many flows take more than 128 MB of the kernel's memory. */
 const most = 1_000_000
@@ -78,11 +80,15 @@ const specs = {
   version: { flag: true, describe: 'print the version' },
 } as const satisfies Record<string, Spec>
 
+/** What may stand with the word that takes the place of the interval. */
+const doctorOptions: readonly string[] = ['format', 'btf', 'no-btf'] satisfies (keyof typeof specs)[]
+
 const usage = `Usage: $0 [options] [interval] [count]
+or:    $0 doctor [-f table|json] [--btf FILE | --no-btf]
 
 Top for TCP: bytes that processes receive and send, by ${either(groupings)}.
 Prints every interval seconds (default 1, at least 0.1), count times or until
-Ctrl-C. What this host offers: $0 doctor.`
+Ctrl-C. The doctor tells what this host offers, and what to do about the rest.`
 
 const examples = [
   ['$0', 'one line for each process and connection, every second'],
@@ -91,6 +97,7 @@ const examples = [
   ['$0 --by host -s received -r 10', 'the 10 hosts that most came from'],
   ['$0 -f json 10', 'an object every 10 seconds, for other programs'],
   ['$0 --dump-bpf -4', 'the programs for IPv4 only, annotated'],
+  ['$0 doctor', 'whether it would run here; needs no privileges'],
 ] as const
 
 /**
@@ -102,7 +109,9 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   if (line.has('help')) return { text: await line.help() }
   if (line.has('version')) return { text: `tcptop ${version()}\n` }
 
-  const [intervalText = '1', count, ...more] = line.rest
+  const doctor = line.rest[0] === 'doctor'
+  if (doctor) checkDoctor(line)
+  const [intervalText = '1', count, ...more] = doctor ? [] : line.rest
   if (more.length > 0) {
     throw new UsageError(`only interval and count may stand without an option, got ${JSON.stringify(more[0])} as well`)
   }
@@ -114,9 +123,10 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   const btf = line.value('btf')
   const rows = line.value('rows')
   const dumpBpf = line.has('dump-bpf')
-  const format = dumpBpf
-    ? choice('--format', dumpFormats, line.value('format') ?? defaultFormat.name, ' with --dump-bpf')
-    : choice('--format', formats, line.value('format') ?? defaultFormat.name)
+  const formatName = line.value('format') ?? defaultFormat.name
+  const format = doctor || dumpBpf
+    ? choice('--format', textFormats, formatName, doctor ? ' with doctor' : ' with --dump-bpf')
+    : choice('--format', formats, formatName)
   const grouping = choice('--by', groupings, line.value('by') ?? defaultGrouping.name)
 
   return Object.freeze<Options>({
@@ -141,7 +151,16 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
     ...(line.has('no-btf') && { btf: false }),
     ...(btf !== undefined && { btf: path('--btf', 'the path of a BTF file', btf) }),
     dumpBpf,
+    doctor,
   })
+}
+
+/** The doctor looks at the host and not at traffic: what is about that would be ignored. */
+function checkDoctor({ rest: [, more], has, values }: CommandLine<keyof typeof specs>): void {
+  if (more !== undefined) throw new UsageError(`doctor must stand without interval and count, got ${JSON.stringify(more)} as well`)
+  const other = (Object.keys(specs) as (keyof typeof specs)[]).find(name => !doctorOptions.includes(name) && (has(name) || values(name).length > 0))
+  if (other === undefined) return
+  throw new UsageError(`options must be ${either(doctorOptions.map(name => ({ name: `--${name}` })))} with doctor, got --${other}`)
 }
 
 function sortOf({ name, sorts }: Grouping, key: string): Sort {

@@ -1,14 +1,17 @@
 import { assemble, encode, exit, mov, r0 } from '../bpf-asm/index.js'
 import { type Kernel, SyscallError, UnsupportedError } from '../syscall/index.js'
 import type { Plan } from './plan.js'
-import { attach } from './trace/index.js'
+import { attach, type Load, type Point } from './trace/index.js'
 
 /** Whether a kernel takes programs of a kind. */
 export type Answer =
   | { readonly takes: true }
   | { readonly takes: false; readonly error: Error }
   /** It could not be told: only a start in full can tell. */
-  | { readonly takes: undefined }
+  | { readonly takes: undefined; readonly error?: Error }
+
+/** The same of a program that there is. */
+export type Told = Exclude<Answer, { readonly takes: undefined }> | { readonly takes: undefined; readonly error: Error }
 
 /** With these the kernel says that it never will; with others, such as ENOMEM, that it cannot now. */
 const final = ['EPERM', 'EACCES', 'EINVAL', 'ENOENT', 'ENOTSUPP', 'EOPNOTSUPP', 'ENOSYS']
@@ -19,8 +22,11 @@ const final = ['EPERM', 'EACCES', 'EINVAL', 'ENOENT', 'ENOTSUPP', 'EOPNOTSUPP', 
  */
 export function probe({ programs }: Plan, kernel: Kernel): Answer {
   const program = programs.find(({ hook }) => 'entry' in hook || 'exit' in hook || 'kprobe' in hook)
-  if (program === undefined) return { takes: undefined }
-  const { type, attachType, btfId, hook } = program
+  return program === undefined ? { takes: undefined } : probeAt(program.hook, program, kernel)
+}
+
+/** Whether it takes one that does nothing at this point, which it has. */
+export function probeAt(on: Point, { type, attachType, btfId }: Load, kernel: Kernel): Told {
   try {
     const empty = kernel.loadProgram({
       name: 'tcptop_probe', type, license: 'GPL', insns: encode(assemble([mov(r0, 0), exit()])),
@@ -28,14 +34,14 @@ export function probe({ programs }: Plan, kernel: Kernel): Answer {
       ...(btfId === undefined ? {} : { attachBtfId: btfId }),
     })
     try {
-      attach(kernel, empty, hook).close()
+      ('iterator' in on ? kernel.attachIterator(empty) : attach(kernel, empty, on)).close()
     } finally {
       empty.close()
     }
     return { takes: true }
   } catch (error) {
     if (error instanceof UnsupportedError || (error instanceof SyscallError && final.includes(error.code))) return { takes: false, error }
-    if (error instanceof SyscallError) return { takes: undefined }
+    if (error instanceof SyscallError) return { takes: undefined, error }
     throw error
   }
 }

@@ -34,12 +34,12 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     readFile: path => { throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: 'ENOENT' }) },
     measureFields: async () => fieldsOf(parseBtf(bytes)),
     readText: () => undefined,
+    readLink: () => undefined,
     arch,
     clock,
     out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
     tell: line => told.push(line),
     openCgroup: () => undefined,
-    netNamespace: () => '4026531840',
     pidNamespace: () => undefined,
     cgroups: () => [],
     mayBePin: () => true,
@@ -473,6 +473,23 @@ test('what is no refusal of the kernel ends it, whatever else there may be', asy
   assert.is(calls.filter(({ name }) => name === 'PROG_LOAD').length, 1)
 })
 
+for (const [names, taken] of [[[], 'fentry'], [['fentry', 'kprobe'], 'tracepoint'], [['fentry', 'kprobe', 'tracepoint'], null]] as const) {
+  test(`when the kernel refuses ${names.join(' and ') || 'nothing'}, the doctor's status is what a run would come to, and auto takes ${taken}`, async () => {
+    const { status, told, written } = await runOnNewest(['doctor', '-f', 'json'], refusing(...names))
+    const { runs, backend } = JSON.parse(written.join('')) as Readonly<Record<string, unknown>>
+    assert.equal([status, told, runs, backend], [taken === null ? 1 : 0, [], taken !== null, taken])
+    assert.is((await runOnNewest(['1', '1'], refusing(...names))).status, status)
+    const page = await runOnNewest(['doctor'], refusing(...names))
+    assert.match(page.written.join(''), taken === null ? /^tcptop does not run here\.$/m : `tcptop runs here: auto takes ${taken}.`)
+  })
+}
+
+test('a BTF that the user has wrong is wrong usage for the doctor too', async () => {
+  const { status, told } = await runOnNewest(['doctor', '--btf', '/nowhere'], () => {})
+  assert.equal([status, told.length], [2, 1])
+  assert.match(told[0]!, /^tcptop: --btf must be the path of a BTF file/)
+})
+
 test('without BTF, or with --no-btf, the plan is one by name, with the fields that were measured', async () => {
   const loaded = async (argv: readonly string[], changed: Partial<World> = {}) => {
     const { world, told, calls, kernel } = fakeWorld(newest, () => {}, changed)
@@ -484,32 +501,6 @@ test('without BTF, or with --no-btf, the plan is one by name, with the fields th
   assert.ok(expected.length > 0)
   assert.equal(await loaded(['--no-btf'], { readBtf: untouchable.readBtf! }), expected)
   assert.equal(await loaded([], { readBtf: () => undefined }), expected)
-})
-
-for (const [argv, status, said] of [
-  [['doctor'], 0, /^ok .*--backend auto +takes /m],
-  [['doctor', '-f', 'json'], 0, /^{"v":1,"ok":true,"findings":\[/],
-  [['doctor', '--help'], 0, /^Usage: tcptop doctor/],
-] as const) {
-  test(`${argv.join(' ')} prints a page, and leaves nothing open`, async () => {
-    const { world, written, told, kernel } = fakeWorld(possible.find(({ fixture }) => fixture.startsWith('6.18'))!)
-    assert.equal([await main(argv, world), told, kernel.open], [status, [], 0])
-    assert.match(written.join(''), said)
-  })
-}
-
-test('doctor tells by its status that programs are refused, and what there is to do', async () => {
-  const { world, written } = fakeWorld(possible[0]!, ({ name }) => name === 'PROG_LOAD' ? -EPERM : undefined)
-  assert.is(await main(['doctor'], world), 1)
-  assert.match(written.join(''), /^bad +programs +refused\n +-> bpf\(BPF_PROG_LOAD\): EPERM: run it as root/m)
-})
-
-test('doctor refuses other arguments', async () => {
-  for (const more of [['-f'], ['-f', 'csv'], ['now'], ['-f', 'json', '1']]) {
-    const { world, told } = fakeWorld(possible[0]!, () => {}, untouchable)
-    assert.is(await main(['doctor', ...more], world), 2)
-    assert.match(told.join('\n'), /^tcptop: doctor takes /)
-  }
 })
 
 test.run()

@@ -28,7 +28,7 @@ test('nothing given, all is as bcc has it', async () => {
   assert.is(grouping, connection)
   assert.equal(rest, {
     clear: true, summary: true, pids: [], interval: 1, intervalText: '1', verbose: false, backend: 'auto',
-    sort: { offset: 16, size: 8, order: 'descending' }, maxFlows: 65536, dumpBpf: false,
+    sort: { offset: 16, size: 8, order: 'descending' }, maxFlows: 65536, dumpBpf: false, doctor: false,
   })
 })
 
@@ -75,6 +75,8 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [['--backend', 'fentry'], { backend: 'fentry' }],
   [['--backend', 'kprobe'], { backend: 'kprobe' }],
   [['--max-flows', '1'], { maxFlows: 1 }],
+  [['doctor'], { doctor: true }],
+  [['-fjson', 'doctor', '--no-btf'], { doctor: true, format: json, clear: false, btf: false }],
   [['--max-flows=1000000', '--dump-bpf'], { maxFlows: 1000000, dumpBpf: true }],
 ]
 
@@ -145,6 +147,12 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['--max-flows', '1000001'], `${flows} "1000001"`],
   [['-f', 'xml'], '--format must be table, json or csv, got "xml"'],
   [['--dump-bpf', '-f', 'csv'], '--format must be table or json with --dump-bpf, got "csv"'],
+  [['doctor', '-f', 'csv'], '--format must be table or json with doctor, got "csv"'],
+  [['doctor', '5'], 'doctor must stand without interval and count, got "5" as well'],
+  [['doctor', '-p', '1'], 'options must be --format, --btf or --no-btf with doctor, got --pid'],
+  [['-C', 'doctor'], 'options must be --format, --btf or --no-btf with doctor, got --noclear'],
+  [['5', 'doctor'], `${count} "doctor"`],
+  [['doctors'], `${interval} "doctors"`],
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
   [['--by', 'thread'], '--by must be connection, process, host, port or cgroup, got "thread"'],
@@ -198,7 +206,7 @@ for (const [argv, message] of bad) {
 test('common command lines, read without yargs, mean what yargs makes of them', seeded(async random => {
   const words = [
     '-C', '-p', '1', '-p1,2', '--pid=3', '--pid', '-s', 'sent', '-sx', '5', '0.5', '-r', '-r5', '--by', 'host', '-', '-4', '-1', '--rows=', '""', "'x'", '',
-    '--no-btf', '--btf', '--cgroup=a=b', '--max-flows', '7', 'a b', '-Sp', '--noclear', 'true', '"-C"',
+    '--no-btf', '--btf', '--cgroup=a=b', '--max-flows', '7', 'a b', '-Sp', '--noclear', 'true', '"-C"', 'doctor',
   ]
   // With a last --, which means nothing, they are left to yargs.
   const outcome = (argv: readonly string[]) => parseOptions(argv).then(options => JSON.stringify(options), error => String(error))
@@ -226,7 +234,7 @@ test('help comes before everything but unknown options', async () => {
 test('the examples of the help are understood', async () => {
   const [, examples = ''] = (await textOf(['-h'])).split('Examples:\n')
   const lines = [...examples.matchAll(/^  tcptop(.*?)  /gm)].map(([, line = '']) => line.trim())
-  assert.is(lines.length, 6)
+  assert.is(lines.length, 7)
   for (const line of lines) await optionsOf(line.split(' ').filter(Boolean))
 })
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 /** Folders that only their index.ts is the door of. */
-const houses = ['bpf-asm', 'syscall', 'src/program', 'src/backend', 'src/format', 'src/measure', 'src/trace']
+const houses = ['bpf-asm', 'syscall', 'src/program', 'src/backend', 'src/format', 'src/measure', 'src/trace', 'src/doctor']
 
 /**
  * Who may import what: the first entry that is the file or a folder that holds it. What is not named may not be
@@ -30,10 +30,12 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program', 'src/trace']],
   ['src/session', ['bpf-asm', 'syscall', 'src/layout', 'src/plan', 'src/program', 'src/source', 'src/trace']],
   ['src/probe', ['bpf-asm', 'syscall', 'src/plan', 'src/trace']],
+  ['src/doctor/', [
+    'bpf-asm', 'syscall', 'src/advice', 'src/backend', 'src/facts', 'src/plan', 'src/privilege', 'src/probe', 'src/session', 'src/trace',
+  ]],
   ['src/source', ['node:module', 'node:url', 'bpf-asm']],
   ['src/privilege', ['syscall']],
   ['src/advice', ['syscall', 'src/privilege']],
-  ['src/doctor', ['src/advice']],
   ['src/set', ['syscall', 'src/trace', 'src/usage-error']],
   ['src/dump', ['bpf-asm', 'syscall', 'src/plan', 'src/source', 'src/trace']],
   ['src/tracer', ['src/aggregate', 'src/row', 'src/session', 'src/trace']],

@@ -1,0 +1,152 @@
+import { BtfError } from '../../bpf-asm/index.js'
+import { type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
+import { type Power, powerOf } from '../advice.js'
+import { backends, type Variant } from '../backend/index.js'
+import type { Facts } from '../facts.js'
+import { type Plan, PlanError } from '../plan.js'
+import { probeAt, type Told } from '../probe.js'
+import { startSession } from '../session.js'
+import { byName, loadAt, type Places, type Point, pointName, startFirst } from '../trace/index.js'
+
+/** Kinds of hooks that a kernel may take or not, by what a `Point` calls them. */
+export const kinds = ['tracepoint', 'rawTracepoint', 'iterator', 'entry', 'exit', 'kprobe'] as const
+export type Kind = typeof kinds[number]
+
+/** What was read of a host and what its kernel has answered. What could not be told is undefined. */
+export interface Host {
+  /** Of the kernel, as `uname -r` has it. */
+  readonly release: string | undefined
+  readonly arch: string
+  /** Bytes of the kernel's BTF; 0 where there is none, or why it cannot be read. */
+  readonly btf: number | Error
+  readonly power: Power
+  /** `kernel.unprivileged_bpf_disabled` */
+  readonly unprivileged: number | undefined
+  /** Where cgroup v2 is mounted first, and whether v1 is anywhere. */
+  readonly cgroup: { readonly path: string | undefined; readonly old: boolean } | undefined
+  /** Whether these namespaces are the host's own. */
+  readonly isHosts: Readonly<Record<'net' | 'pid', boolean | undefined>>
+  readonly hooks: Readonly<Record<Kind, HookAnswer>>
+  /** One for each backend, in order of preference. */
+  readonly trials: readonly Trial[]
+}
+
+export interface HookAnswer {
+  /** Points of this kind that this kernel has, and those that it lacks, though a variant of some backend cannot do without. */
+  readonly has: readonly string[]
+  readonly lacks: readonly string[]
+  /** What came of a program that does nothing, at the first of them; undefined where there is none. */
+  readonly answer: Told | undefined
+}
+
+/** What came of a whole start: what the backend then is, or why there is none. */
+export interface Trial {
+  readonly backend: string
+  readonly variant?: Variant
+  readonly error?: Error
+}
+
+/** What is looked at. */
+export interface Sight {
+  readonly arch: string
+  /** A file of the kernel; undefined when it cannot be read. */
+  readText(path: string): string | undefined
+  /** Where a link leads; undefined when that cannot be read. */
+  readLink(path: string): string | undefined
+  readBtf(): Uint8Array | undefined
+  openKernel(): Kernel
+  /** What is known of the kernel, as for a run. */
+  facts(): Promise<Facts>
+  /** The plans of a backend, as for a run. */
+  plans(backend: string, facts: Facts): Iterable<Plan>
+}
+
+/** Looks at a host. Needs no privileges: what takes them is then told as refused. Whatever is started is ended at once. */
+export async function lookAt({ arch, readText, readLink, readBtf, openKernel, facts: tell, plans }: Sight): Promise<Host> {
+  // First, for it raises the limit of locked memory.
+  const kernel = await attempt(openKernel)
+  const btf = await attempt(() => readBtf()?.length ?? 0)
+  const facts = await attempt(tell)
+  const release = readText('/proc/sys/kernel/osrelease')?.trim()
+  return {
+    release,
+    arch,
+    btf,
+    power: powerOf(readText),
+    unprivileged: numberIn(readText('/proc/sys/kernel/unprivileged_bpf_disabled')),
+    cgroup: cgroupIn(readText('/proc/self/mounts')),
+    isHosts: { net: isHosts('net', readLink, release), pid: isHosts('pid', readLink, release) },
+    hooks: Object.fromEntries(kinds.map(kind => [kind, ask(kind, facts instanceof Error ? byName : facts, kernel)])) as Record<Kind, HookAnswer>,
+    trials: await Promise.all(backends.map(({ name }) => tryOut(name, async () => {
+      const [able, known] = [valueOf(kernel), valueOf(facts)]
+      return startFirst(plans(name, known), plan => startSession(plan, able).close()).candidate.variant
+    }))),
+  }
+}
+
+async function tryOut(backend: string, run: () => Promise<Variant>): Promise<Trial> {
+  const variant = await attempt(run)
+  return variant instanceof Error ? { backend, error: variant } : { backend, variant }
+}
+
+/** What comes of it, or why nothing does. Throws what is no refusal, but a mistake of the user's or of ours. */
+async function attempt<T>(run: () => T | Promise<T>): Promise<T | Error> {
+  try {
+    return await run()
+  } catch (error) {
+    const refusals = [SyscallError, UnsupportedError, PlanError, BtfError]
+    if (error instanceof Error && ('errno' in error || refusals.some(kind => error instanceof kind))) return error
+    throw error
+  }
+}
+
+function valueOf<T>(result: T | Error): T {
+  if (result instanceof Error) throw result
+  return result
+}
+
+/** Asks for one hook of a kind for all: which of the others there are is known without. */
+function ask(kind: Kind, places: Places, kernel: Kernel | Error): HookAnswer {
+  const hooks = backends.flatMap(({ variants }) => variants.flatMap(({ hooks }) => hooks)).filter(({ on }) => kind in on)
+  const points = new Map<string, { readonly on: Point; optional: boolean }>()
+  for (const { on, optional = false } of hooks) {
+    const name = pointName(on)
+    points.set(name, { on, optional: optional && points.get(name)?.optional !== false })
+  }
+  const has = [...points].flatMap(([name, { on }]) => {
+    const load = loadAt(on, places)
+    return load === undefined ? [] : [{ name, on, load }]
+  })
+  const [first] = has
+  return {
+    has: has.map(({ name }) => name),
+    lacks: [...points].filter(([, { on, optional }]) => !optional && !has.some(one => one.on === on)).map(([name]) => name),
+    answer: first && (kernel instanceof Error ? { takes: undefined, error: kernel } : probeAt(first.on, first.load, kernel)),
+  }
+}
+
+function numberIn(text: string | undefined): number | undefined {
+  return text === undefined || !/^-?\d+\s*$/.test(text) ? undefined : Number(text)
+}
+
+function cgroupIn(mounts: string | undefined): Host['cgroup'] {
+  return mounts === undefined ? undefined : { path: /^\S+ (\S+) cgroup2 /m.exec(mounts)?.[1], old: /^\S+ \S+ cgroup /m.test(mounts) }
+}
+
+/** `PID_NS_INIT_INO` and, since Linux 6.18, `NET_NS_INIT_INO` (include/uapi/linux/nsfs.h): numbers that are given to no others. */
+const first = { net: 'net:[4026531833]', pid: 'pid:[4026531836]' } as const
+
+function isHosts(kind: keyof typeof first, readLink: Sight['readLink'], release: string | undefined): boolean | undefined {
+  const own = readLink(`/proc/self/ns/${kind}`)
+  if (own === undefined || own === first[kind]) return own === undefined ? undefined : true
+  if (kind === 'pid' || (release !== undefined && !isBefore(release, 6, 18))) return false
+  // Before, it is told from the host's first process, where one may see that.
+  const other = isHosts('pid', readLink, release) ? readLink('/proc/1/ns/net') : undefined
+  return other === undefined ? undefined : own === other
+}
+
+/** Whether a kernel is older than this version of Linux; one that does not tell is not. */
+export function isBefore(release: string | undefined, major: number, minor: number): boolean {
+  const [, had = NaN, then = NaN] = /^(\d+)\.(\d+)/.exec(release ?? '')?.map(Number) ?? []
+  return had < major || (had === major && then < minor)
+}

@@ -1,0 +1,2 @@
+export { type Host, lookAt, type Sight } from './host.js'
+export { type Report, reportJson, reportOf, reportText } from './report.js'

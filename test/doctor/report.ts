@@ -1,0 +1,35 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { backends } from '../../src/backend/index.js'
+import { reportJson, reportOf, reportText } from '../../src/doctor/index.js'
+import { matchesGolden } from '../golden.js'
+import { host, unread } from './fixture.js'
+
+test('a host where all is well, and one of which nothing can be read, have their pages', () => {
+  matchesGolden(reportText(reportOf(host)), 'doctor.txt')
+  matchesGolden(reportText(reportOf(unread)), 'doctor-unread.txt')
+})
+
+test('auto takes the first backend that starts, and its limits are told', () => {
+  const [fentry, kprobe, tracepoint] = host.trials
+  const error = new Error('refused')
+  for (const [trials, taken] of [
+    [[fentry!, kprobe!, tracepoint!], 0], [[{ backend: 'fentry', error }, kprobe!, tracepoint!], 1],
+    [[{ backend: 'fentry', error }, { backend: 'kprobe', error }, tracepoint!], 2],
+  ] as const) {
+    const { backend, limits } = reportOf({ ...host, trials })
+    assert.equal([backend, limits], [backends[taken]!.name, backends[taken]!.variants[0]!.limits])
+  }
+})
+
+test('the object says the same as the page', () => {
+  for (const report of [reportOf(host), reportOf(unread)]) {
+    const text = reportJson(report)
+    assert.match(text, /^[^\n]*\n$/)
+    const { v, runs, backend, limits, checks } = JSON.parse(text) as Readonly<Record<string, unknown>>
+    assert.equal([v, runs, backend, limits], [1, report.backend !== null, report.backend, report.limits])
+    assert.equal(checks, report.findings.map(({ name, verdict, found, remedy = null }) => ({ name, verdict, found, remedy })))
+  }
+})
+
+test.run()
