@@ -36,25 +36,24 @@ export class PlanError extends Error {
  * preferred one first, each made when it is asked for. Pure. Throws PlanError in place of the first when there is none.
  */
 export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts: Facts): Generator<Plan, void> {
-  const passedOver: PassedOver[] = []
-  let made = 0
-  for (const backend of backends.filter(({ name }) => wanted === 'auto' || wanted === name)) {
-    const reasons: string[] = []
-    for (const variant of backend.variants) {
-      const missing = missingFor(variant, facts)
-      if (missing.length > 0) {
-        reasons.push(`it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`)
-        continue
-      }
-      const field = facts.field()
-      const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls, pocket: variant.pocket }
-      const programs = variant.hooks.flatMap(hook => program(hook, context, facts))
-      made++
-      yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver: [...passedOver] }
-    }
-    if (reasons.length === backend.variants.length) passedOver.push({ backend: backend.name, reason: reasons.join('; or ') })
+  const candidates = backends.filter(({ name }) => wanted === 'auto' || wanted === name)
+    .map(backend => ({ backend, variants: backend.variants.map(variant => ({ backend, variant, missing: missingFor(variant, facts) })) }))
+  const impossible = candidates.filter(({ variants }) => variants.every(({ missing }) => missing.length > 0)).map(({ backend, variants }) => ({
+    backend: backend.name,
+    rank: Math.min(...variants.map(({ variant }) => variant.rank)),
+    reason: variants.map(({ variant, missing }) => `it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`).join('; or '),
+  }))
+  if (impossible.length === candidates.length) {
+    throw new PlanError(impossible.map(({ backend, reason }) => `backend ${backend}: ${reason}`).join('; '))
   }
-  if (made === 0) throw new PlanError(passedOver.map(({ backend, reason }) => `backend ${backend}: ${reason}`).join('; '))
+  const possible = candidates.flatMap(({ variants }) => variants.filter(({ missing }) => missing.length === 0))
+  for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
+    const field = facts.field()
+    const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls, pocket: variant.pocket }
+    const programs = variant.hooks.flatMap(hook => program(hook, context, facts))
+    const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
+    yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver }
+  }
 }
 
 /** The first of `makePlans`. */

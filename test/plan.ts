@@ -58,9 +58,11 @@ for (const machine of btfFixtures) {
     const plans = plansOf(machine, 'auto')
     const wanted = possible.filter(one => one.fixture === fixture)
     if (plans instanceof Error) return assert.is(wanted.length, 0)
-    assert.equal(plans.map(({ variant }) => variant), wanted.map(({ plan }) => plan.variant))
-    for (const { backend, passedOver } of plans) {
-      const before = backends.slice(0, backends.indexOf(backend)).filter(one => !wanted.some(({ backend }) => backend === one))
+    const variants = plans.map(({ variant }) => variant)
+    assert.equal(new Set(variants), new Set(wanted.map(({ plan }) => plan.variant)))
+    assert.equal(variants, variants.slice().sort((one, other) => one.rank - other.rank))
+    for (const { variant, passedOver } of plans) {
+      const before = backends.filter(one => !wanted.some(({ backend }) => backend === one) && one.variants.some(({ rank }) => rank < variant.rank))
       assert.equal(passedOver.map(({ backend }) => backend), before.map(({ name }) => name))
       for (const { backend, reason } of passedOver) {
         assert.is((planOf(machine, backend) as Error).message, `backend ${backend}: ${reason}`)

@@ -13,6 +13,8 @@ export interface Hook {
 
 /** Hooks that together count every byte. */
 export interface Variant extends Pick<Context, 'locked' | 'calls' | 'pocket'> {
+  /** `auto` takes the lowest that it can have: first comes what tells best who moved a byte, then what costs least (`npm run bench`). */
+  readonly rank: number
   /** What a kernel needs that has all hooks. */
   readonly needs: string
   /** A helper that came with the Linux version from which on programs may do what these do, where hooks alone do not tell. */
@@ -26,6 +28,6 @@ export interface Variant extends Pick<Context, 'locked' | 'calls' | 'pocket'> {
 /** A way of hooking into the kernel, as the user names it. */
 export interface Backend {
   readonly name: string
-  /** What it becomes on kernels of different ages, the preferred variant first. */
+  /** What it becomes on kernels of different ages, the lowest rank first. */
   readonly variants: readonly Variant[]
 }

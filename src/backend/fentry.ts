@@ -11,6 +11,7 @@ import { atRelease } from './release.js'
 export const fentry: Backend = {
   name: 'fentry',
   variants: [{
+    rank: 1,
     needs: 'Linux 5.12 with BTF and ftrace',
     helper: 'check_mtu',
     access: typed,
@@ -32,5 +33,5 @@ export const fentry: Backend = {
       ...seeds,
     ],
     limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],
-  }, atRelease({ entry: 'release_sock' }, 'Linux 5.8 with BTF and ftrace')],
+  }, atRelease({ entry: 'release_sock' }, 'Linux 5.8 with BTF and ftrace', 3)],
 }

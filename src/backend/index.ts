@@ -5,5 +5,5 @@ import { tracepoint } from './tracepoint.js'
 
 export type { Backend, Hook, Variant } from './backend.js'
 
-/** All backends, the preferred one first. */
+/** All backends. */
 export const backends: readonly Backend[] = [fentry, kprobe, tracepoint]

@@ -4,5 +4,5 @@ import { atRelease } from './release.js'
 /** A kprobe at an entry: where ftrace has no fentry, as on arm64 before Linux 6.4. No return probes, for those miss returns. */
 export const kprobe: Backend = {
   name: 'kprobe',
-  variants: [atRelease({ kprobe: 'release_sock' }, 'Linux 5.5 with CONFIG_KPROBE_EVENTS')],
+  variants: [atRelease({ kprobe: 'release_sock' }, 'Linux 5.5 with CONFIG_KPROBE_EVENTS', 4)],
 }

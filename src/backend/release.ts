@@ -5,8 +5,9 @@ import { lifeAt, rawPoint, seedsIfAny } from './life.js'
 import { limit } from './limit.js'
 
 /** Readings at the entry of `release_sock`, the one point that every call on a socket passes, on every kernel. */
-export function atRelease(on: Point, needs: string): Variant {
+export function atRelease(on: Point, needs: string, rank: number): Variant {
   return {
+    rank,
     needs,
     access: probed,
     locked: true,

@@ -10,6 +10,7 @@ import { limit } from './limit.js'
 export const tracepoint: Backend = {
   name: 'tracepoint',
   variants: [{
+    rank: 2,
     needs: 'Linux 6.3 with BTF',
     access: typed,
     locked: false,
@@ -26,6 +27,7 @@ export const tracepoint: Backend = {
       limit.blocked, limit.ktls, limit.framing, limit.mptcpSocket, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected,
     ],
   }, {
+    rank: 5,
     needs: 'Linux 5.12 with BTF',
     helper: 'check_mtu',
     access: typed,
@@ -40,6 +42,7 @@ export const tracepoint: Backend = {
     ],
     limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted, limit.reconnected],
   }, {
+    rank: 6,
     needs: 'Linux 5.5',
     access: probed,
     locked: true,
