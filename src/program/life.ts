@@ -138,14 +138,15 @@ export function destroyed(context: Context): Code {
 }
 
 /**
- * A process that ends a connection which nobody is known to have used is taken for its user: it may have been left out while the tool read
- * its map. Where calls are seen, what nobody did is the kernel's. r9 is lost.
+ * A process that ends a connection which nobody is known to have used is taken for its user: its calls may have been left out. Where calls
+ * are seen, so is what the kernel moves by itself: of what is charged already it is known who did it. r9 is lost.
  */
 function expectCloser(context: Context, done: string): Code {
   const { access, calls, field } = context
-  return calls ? [] : [
+  return [
     load(r1, 'u32', flow, Value.last),
     jne32(r1, nobody, done),
+    calls ? [load(r1, 'u32', flow, Value.pid), jne32(r1, nobody, done)] : [],
     access.read(r1, field.owned, socket),
     note('ended by the kernel', jeq(r1, 0, done)),
     access.current(),
