@@ -17,9 +17,11 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 /** Where the packages are that the page installs, so that nothing is fetched. */
 const packages = {
-  '../tcptop': root, 'typescript@5': join(root, 'node_modules/typescript'), '@types/node@20': join(root, 'node_modules/@types/node'),
+  '../tcptop': root,
+  'typescript@5': join(root, 'node_modules/typescript'),
+  '@types/node@20': join(root, 'node_modules/@types/node'),
 }
-const env = { ...process.env, npm_config_offline: 'true', npm_config_ignore_scripts: 'true', npm_config_audit: 'false', NO_COLOR: '1' }
+const env = { ...process.env, npm_config_offline: 'true', npm_config_ignore_scripts: 'true', npm_config_audit: 'false' }
 const unprivileged = whyUnprivileged()
 const [major = 0, minor = 0] = release().split('.').map(Number)
 /** Before, the verifier says it in other words, and without file and line. */
@@ -27,7 +29,8 @@ const old = major < 6 || (major === 6 && minor < 9) ? 'the page shows what Linux
 
 /** What a command of the page prints, on both streams. */
 function run(command: string): string {
-  const here = Object.entries(packages).reduce((text, [name, place]) => text.replace(name, place), command.replace(/^sudo /, ''))
+  const here = Object.entries(packages)
+    .reduce((text, [name, place]) => text.replace(name, () => `'${place}'`), command.replace(/^sudo /, ''))
   const { status, stdout } = spawnSync('sh', ['-c', `exec 2>&1; ${here}`], { cwd: folder, env, encoding: 'utf8' })
   assert.is(status, 0, `${command}\n${stdout}`)
   return stdout
@@ -35,31 +38,32 @@ function run(command: string): string {
 
 /** Changes a file as a diff says, whose lines stand in it once. */
 function change(file: string, diff: readonly string[]): void {
-  const side = (sign: string) => diff.filter(line => line.startsWith(' ') || line.startsWith(sign)).map(line => `${line.slice(1)}\n`).join('')
+  const side = (sign: string) =>
+    diff.filter(line => line.startsWith(' ') || line.startsWith(sign)).map(line => `${line.slice(1)}\n`).join('')
   const parts = readFileSync(join(folder, file), 'utf8').split(side('-'))
   assert.is(parts.length, 2, `${file} has these lines once:\n${side('-')}`)
   writeFileSync(join(folder, file), parts.join(side('+')))
 }
 
-/** Without what differs between machines and runs: addresses, where a socket has its fields, and what is about so much. */
-const alike = (line: string) => line.replace(/0x[0-9a-f]{16}/, '0x…').replace(/\(r6 \+\d+\)/, '(r6 +…)').replace(/~\d+/g, '~…')
+/** Without what differs between machines and runs: addresses, where a socket has its fields, what is about so much. */
+const alike = (line: string) =>
+  line.replace(/0x[0-9a-f]{16}/, '0x…').replace(/\(r6 \+\d+\)/, '(r6 +…)').replace(/~\d+/g, '~…')
 
 /** The sum of a port that is none of ours: other processes send too. */
 const foreign = /^ *(?!700[78] )\d+ +\d+$/
 
-/** The commands of a block, each with what is shown below it. */
-function commands(text: string): { readonly command: string; readonly shown: string }[] {
-  return text.split(/^\$ /m).slice(1).map(part => ({ command: part.slice(0, part.indexOf('\n')), shown: part.slice(part.indexOf('\n') + 1) }))
-}
+/** What of an output has to be equal. */
+const essential = (output: string) => output.split('\n').filter(line => !foreign.test(line)).map(alike).join('\n')
 
+/** Does what a block says: its first line names the file that it is or changes, or it has commands and their output. */
 async function work(title: string, kind: string, text: string): Promise<void> {
   if (kind !== 'console') {
     const [, file = '', rest = ''] = /^\/\/ (\S+)\n(.*)/s.exec(text) ?? []
     return kind === 'diff' ? change(file, rest.split('\n')) : writeFileSync(join(folder, file), text)
   }
-  for (const { command, shown } of commands(text)) {
-    const lines = (output: string) => output.split('\n').filter(line => !foreign.test(line)).map(alike).join('\n')
-    await unless(command.startsWith('sudo ') ? unprivileged : undefined, `${title}: ${command}`, () => assert.is(lines(run(command)), lines(shown)))()
+  for (const [, command = '', shown = ''] of text.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)) {
+    const reason = command.startsWith('sudo ') ? unprivileged : undefined
+    await unless(reason, `${title}: ${command}`, () => assert.is(essential(run(command)), essential(shown)))()
   }
 }
 
