@@ -43,6 +43,12 @@ test('where the kernel takes all, each kind of hooks is tried once, and each bac
   assert.is(probes.length, 6)
 })
 
+test('an iterator is tried as one', async () => {
+  // Without maps no backend starts.
+  const { calls } = await find({}, ({ name }) => name === 'MAP_CREATE' ? -EPERM : undefined)
+  assert.equal(['LINK_CREATE', 'RAW_TRACEPOINT_OPEN', 'perf_event_open'].map(wanted => calls.filter(({ name }) => name === wanted).length), [1, 4, 1])
+})
+
 test('what the kernel refuses is kept as what it said', async () => {
   const { host } = await find({}, ({ name }) => name === 'PROG_LOAD' || name === 'MAP_CREATE' ? -EPERM : undefined)
   for (const { answer } of Object.values(host.hooks)) assert.is(answer?.takes, false)
