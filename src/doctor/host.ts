@@ -142,7 +142,8 @@ function isHosts(kind: keyof typeof first, readLink: Sight['readLink'], release:
   if (kind === 'pid' || (release !== undefined && !isBefore(release, 6, 18))) return false
   // Before, it is told from the host's first process, where one may see that.
   const other = isHosts('pid', readLink, release) ? readLink('/proc/1/ns/net') : undefined
-  return other === undefined ? undefined : own === other
+  // Linux 5.10 gives an empty name of one that may not be seen.
+  return other === undefined || other === '' ? undefined : own === other
 }
 
 /** Whether a kernel is older than this version of Linux; one that does not tell is not. */

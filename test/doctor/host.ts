@@ -114,6 +114,7 @@ const namespaces: readonly (readonly [
     { 'self/ns/pid': firstPid, 'self/ns/net': 'net:[4026531840]', '1/ns/net': 'net:[4026531840]' }, true, true],
   ['and may be another', '6.1.0', { 'self/ns/pid': firstPid, 'self/ns/net': 'net:[4026532002]', '1/ns/net': 'net:[4026531840]' }, false, true],
   ['if that can be seen', '6.1.0', { 'self/ns/pid': firstPid, 'self/ns/net': 'net:[4026531840]' }, undefined, true],
+  ['which a name that is empty does not tell', '5.10.0', { 'self/ns/pid': firstPid, 'self/ns/net': 'net:[4026531992]', '1/ns/net': '' }, undefined, true],
   ['and pid 1 is the host’s', '6.1.0', { 'self/ns/pid': 'pid:[4026532001]', 'self/ns/net': 'net:[4026532002]', '1/ns/net': 'net:[4026532002]' }, undefined, false],
   ['without /proc nothing is known', '6.1.0', {}, undefined, undefined],
 ]
