@@ -45,7 +45,7 @@ export const enum Value {
   txSeen = 24,
   /** u64: the same of bytes consumed. */
   rxSeen = 32,
-  /** u64: the absolute count of bytes queued when the connection ended; 0 until then. */
+  /** u64: the absolute count of bytes queued when the connection ended; all ones until then. */
   txEnd = 40,
   /** u32: the process whose bytes `tx` and `rx` are; `Pid.kernel` for none, `Pid.nobody` until somebody moves bytes. */
   pid = 48,

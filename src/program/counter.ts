@@ -1,5 +1,5 @@
 import {
-  add, and, arsh, atomicAdd, type Code, cmpxchg, ja, jeq, jeq32, jne, jsle, jle, jset, jsgt32, label, load, lsh, mov, note, r0, r1, r10, r2,
+  add, and, arsh, atomicAdd, type Code, cmpxchg, ja, jeq, jeq32, jne, jne32, jsle, jle, jset, jsgt32, label, load, lsh, mov, note, r0, r1, r10, r2,
   r3, r4, r5, type Register, store, sub, sub32,
 } from '../../bpf-asm/index.js'
 import { Value } from '../layout.js'
@@ -11,6 +11,8 @@ const sockDone = 1 << 1
 const urgRead = 0x0400
 
 const bits = (...states: readonly number[]) => states.reduce((set, one) => set | (1 << one), 0)
+/** `Value.txEnd` while no end was seen, as a signed immediate. */
+export const unknownEnd = -1
 /** States in which a process may send. In SYN_SENT the first sequence number is not known yet. */
 const sending = bits(state.established, state.closeWait, state.synRecv)
 /** States in which the FIN that was sent last counts in `write_seq`. */
@@ -51,6 +53,7 @@ export function lessFin(name: string, even?: 'closed'): Code {
  * from here on. Goes to `none` when there is nothing. Where no lock is held, several processors may do this at once.
  */
 export function takeQueued(context: Context, none: string, { name = 'tx', bounded = true } = {}): Code {
+  const { field, access } = context
   const uncharged = [
     load(r0, 'u64', flow, Value.txSeen),
     mov(r2, r1),
@@ -73,7 +76,17 @@ export function takeQueued(context: Context, none: string, { name = 'tx', bounde
     note('less the FIN', sub(r1, 1)),
     ja(`${name}_open`),
     label(`${name}_ended`),
-    note('not connected: what was queued when it was', load(r1, 'u64', flow, Value.txEnd)),
+    note('not connected: what was queued when it was', load(r3, 'u64', flow, Value.txEnd)),
+    jne(r3, unknownEnd, `${name}_kept`),
+    note('its end was missed: if it is still the same connection', access.read(r3, field.sndUna, socket)),
+    access.read(r4, field.bytesAcked, socket),
+    sub32(r3, r4),
+    load(r4, 'u32', flow, Value.isn),
+    jne32(r3, r4, none),
+    note('less the FIN, which most have sent', sub(r1, 1)),
+    ja(`${name}_open`),
+    label(`${name}_kept`),
+    mov(r1, r3),
     label(`${name}_open`),
     context.locked ? [
       uncharged,

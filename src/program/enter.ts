@@ -5,7 +5,7 @@ import { Flag, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
 import { copyCgroup, copyComm } from './charge.js'
 import { amount, type Context, family, flow, mapName, socket, stack, state, task } from './context.js'
-import { consumed, firstSequence, lessFin, queued } from './counter.js'
+import { consumed, firstSequence, lessFin, queued, unknownEnd } from './counter.js'
 import { choosesProcesses } from './filter.js'
 import { count } from './stat.js'
 
@@ -83,8 +83,12 @@ export function insert(exists: string): Code {
 
 /** Counters zero, nobody’s. */
 function fill(): Code {
-  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.txEnd, Value.comm, Value.comm + 8, Value.netns]
-  return [zero.map(offset => store('u64', flow, offset, 0)), note('nobody’s yet', store('u64', flow, Value.pid, -1))]
+  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns]
+  return [
+    zero.map(offset => store('u64', flow, offset, 0)),
+    store('u64', flow, Value.txEnd, unknownEnd),
+    note('nobody’s yet', store('u64', flow, Value.pid, -1)),
+  ]
 }
 
 /** Addresses, ports, service, family and namespace, from `socket` to `flow`. */
@@ -155,6 +159,12 @@ function baseline(context: Context, origin: Origin): Code {
     consumed(context, `${origin}_seen`, racing),
     store('u64', flow, Value.rxSeen, r1),
   ]
+  const unlessOver = [
+    access.read(r1, field.state, socket),
+    jeq(r1, state.close, `${origin}_over`),
+    store('u64', flow, Value.txEnd, unknownEnd),
+    label(`${origin}_over`),
+  ]
   // Programs may miss an event: where one is preempted, or interrupted, others on that processor are left out (bpf_prog_inc_misses).
   const unlessNew = [
     loadMapValue(r2, mapName.found, 0),
@@ -175,6 +185,7 @@ function baseline(context: Context, origin: Origin): Code {
     load(r1, 'u64', flow, Value.txEnd),
     seen,
     label(done),
+    unlessOver,
   ]
   switch (origin) {
     case 'opened':
@@ -197,9 +208,9 @@ function baseline(context: Context, origin: Origin): Code {
     case 'ending':
       return late
     case 'seeded':
-      return [isn, total, seen, expect(context)]
+      return [isn, total, seen, unlessOver, expect(context)]
     case 'unowned':
-      return [isn, total, seen]
+      return [isn, total, seen, unlessOver]
     case 'mptcp':
       return [
         access.read(r1, field.state, socket),

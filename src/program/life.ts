@@ -4,7 +4,7 @@ import {
 import { Stat, Value } from '../layout.js'
 import { chargeLast, kernelThread, leave, lose, nobody, rx, tx } from './charge.js'
 import { type Context, flow, maskOf, protocol, socket, state, task } from './context.js'
-import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued } from './counter.js'
+import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued, unknownEnd } from './counter.js'
 import { enter, expect, identify, syn, unlessDead } from './enter.js'
 import { choosesProcesses } from './filter.js'
 import { settle } from './pocket.js'
@@ -40,6 +40,7 @@ export function stateSet(context: Context): Code {
     settle(context, 'known'),
     jeq(r9, state.synSent, 'anew'),
     jne(r7, state.synSent, 'connected'),
+    store('u64', flow, Value.txEnd, unknownEnd),
     note('fast open, or the chosen port once more', firstSequence(context, 'again', { racing: false })),
     store('u32', flow, Value.isn, r1),
     store('u64', flow, Value.rxSeen, 0),

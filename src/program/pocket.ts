@@ -4,7 +4,7 @@ import {
 import { Key, Value } from '../layout.js'
 import { leave, type Moved } from './charge.js'
 import { amount, type Context, flow, socket, stack, state } from './context.js'
-import { consumed } from './counter.js'
+import { consumed, unknownEnd } from './counter.js'
 import { admit } from './filter.js'
 
 /**
@@ -97,7 +97,7 @@ export function makePocket(context: Context): Code {
     jne(r1, 0, 'pocketed'),
     access.read(r1, field.state, socket),
     jne(r1, state.established, 'pocketed'),
-    Array.from({ length: pocketSize / 8 }, (_, index) => store('u64', r10, stack.value + 8 * index, 0)),
+    Array.from({ length: pocketSize / 8 }, (_, index) => store('u64', r10, stack.value + 8 * index, 8 * index === Value.txEnd ? unknownEnd : 0)),
     access.spill(true),
     jeq(r0, 0, 'pocketed'),
     kept.map(offset => [load(r1, 'u64', flow, offset), store('u64', r0, offset, r1)]),
