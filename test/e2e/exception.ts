@@ -17,6 +17,11 @@ export interface Exception {
   readonly reason: string
 }
 
+/** Many processes at once, on one socket or on many that do not last. */
+const crowded = [
+  'four-senders-one-socket', 'four-receivers-one-socket', 'short-lived-processes', 'short-connections', 'many-open-connections',
+  'addresses-reused-by-other-process', 'sockmap-message-to-egress', 'sockmap-message-to-ingress',
+]
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
 /** Of kernels with CONFIG_PREEMPT_LAZY, which are Debian’s from 6.18 on. */
 const left = 'where a program is preempted, another on that processor is left out, and what it would have seen may be charged to another process'
@@ -31,15 +36,8 @@ export const exceptions: readonly Exception[] = [
   { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return'], reason: urgent },
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['packet'], reason: urgent },
-  {
-    cases: ['four-senders-one-socket', 'four-receivers-one-socket'], kind: 'inexact', since: '6.18',
-    reason: left,
-  },
-  {
-    cases: ['short-lived-processes', 'short-connections', 'many-open-connections'], kind: 'inexact', ways: ['packet', 'release'], since: '6.18',
-    reason: left,
-  },
-  { cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '6.18', reason: left },
+  { cases: sockmap, kind: 'inexact', ways: ['packet', 'release'], reason: byCall },
+  { cases: crowded, kind: 'inexact', since: '6.18', reason: left },
   {
     cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', ways: ['return', 'tracepoint'], since: '6.18',
     reason: 'MPTCP is counted by what calls return: of a call at which the program is left out, because another is preempted in it, nothing shows',
@@ -48,7 +46,6 @@ export const exceptions: readonly Exception[] = [
     cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', ways: ['release'],
     reason: 'MPTCP is counted by its subflows, and they carry a byte twice where the peer’s window was full',
   },
-  { cases: sockmap, kind: 'inexact', ways: ['packet', 'release'], reason: byCall },
   {
     cases: ['passed-over-unix-socket', 'inherited-over-fork', 'four-senders-one-socket', 'existing-inherited'],
     kind: 'inexact', ways: ['packet'],
