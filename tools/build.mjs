@@ -90,11 +90,11 @@ try {
   }
   if (stale.length > 0) removeOrphans()
   await Promise.all(stale.map(make))
-  // What binding.gyp takes where node-addon-api is not installed, without its comments.
+  // What binding.gyp takes where node-addon-api is not installed, without comments and indentation.
   if (packs) for (const name of ['napi.h', 'napi-inl.h']) {
     mkdirSync(at('syscall/include'), { recursive: true })
     const text = readFileSync(at('node_modules/node-addon-api', name), 'utf8')
-    writeFileSync(at('syscall/include', name), text.replaceAll(/^\s*\/\/.*\n/gm, ''))
+    writeFileSync(at('syscall/include', name), text.replaceAll(/^\s*\/\/.*\n|^\s+/gm, ''))
   }
 } catch (error) {
   console.error(`build: ${error.message}`)
