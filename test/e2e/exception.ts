@@ -17,10 +17,11 @@ export interface Exception {
   readonly reason: string
 }
 
-/** Many processes at once, on one socket or on many that do not last. */
+/** Several processes on one socket, or many on sockets that do not last. */
 const crowded = [
   'four-senders-one-socket', 'four-receivers-one-socket', 'short-lived-processes', 'short-connections', 'many-open-connections',
-  'addresses-reused-by-other-process', 'sockmap-message-to-egress', 'sockmap-message-to-ingress',
+  'addresses-reused-by-other-process', 'sockmap-message-to-egress', 'sockmap-message-to-ingress', 'passed-over-unix-socket',
+  'inherited-over-fork', 'existing-inherited',
 ]
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
 /** Of kernels with CONFIG_PREEMPT_LAZY, which are Debian’s from 6.18 on. */
