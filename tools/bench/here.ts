@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { openPingpong } from './pingpong.js'
 
-const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
+/** What users start, bundled. */
+const cli = fileURLToPath(new URL('../../bin/tcptop.js', import.meta.url))
 
 /** A program until its first output: milliseconds of CPU and of the clock. */
 export interface Start {
