@@ -1,6 +1,6 @@
 import {
-  add, and, call, type Code, ja, jeq, jeq32, jne, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register,
-  rsh, store, sub32,
+  add, and, call, ja, jeq, jeq32, jne, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5,
+  readKernel, rsh, store, sub32,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
@@ -42,11 +42,6 @@ function partsOf(field: Field): Part[] {
   return parts.map(({ from, to }) => ({ from, to, at: (at -= Math.ceil((to - from) / 8) * 8) }))
 }
 
-/** `bpf_probe_read_kernel(r10 + at, size, base + offset)`, since Linux 5.5. */
-function probe(at: number, size: number, base: Register, offset: number): Code {
-  return [mov(r3, base), offset === 0 ? [] : add(r3, offset), mov(r2, size), mov(r1, r10), add(r1, at), call('probe_read_kernel')]
-}
-
 /**
  * Copies what it needs, so that no types are needed: for kprobes and raw tracepoints, and where typed access lacks something. `socket` is
  * the address of a `struct sock`. Sockets are known by their addresses, and as those are used again, by when and where each was met.
@@ -60,9 +55,9 @@ export function probed(field: Field): Access {
   const read: Access['read'] = (dst, member, base) => {
     const copy = base === socket ? copyOf(member) : undefined
     if (copy !== undefined) return load(dst, sizeOf(member), r10, copy)
-    return [probe(stack.passing, member.size, base, member.offset), load(dst, sizeOf(member), r10, stack.passing)]
+    return [readKernel(stack.passing, member.size, base, member.offset), load(dst, sizeOf(member), r10, stack.passing)]
   }
-  const refresh = () => note('what every reading needs', parts.map(({ from, to, at }) => probe(at, to - from, socket, from)))
+  const refresh = () => note('what every reading needs', parts.map(({ from, to, at }) => readKernel(at, to - from, socket, from)))
   const spill = () => [store('u64', r10, stack.passing, socket), lookup(mapName.sockets, stack.passing)]
   const forget = () => [
     store('u64', r10, stack.passing, socket),
@@ -146,7 +141,7 @@ export function probed(field: Field): Access {
     tgid: dst => [call('get_current_pid_tgid'), mov(dst, r0), rsh(dst, 32)],
     comm: () => [
       note('the name is the thread group leader’s', read(r3, field.leader, task)),
-      probe(stack.passing, 16, r3, field.comm.offset),
+      readKernel(stack.passing, 16, r3, field.comm.offset),
       load(r4, 'u64', r10, stack.passing),
       load(r5, 'u64', r10, stack.passing + 8),
     ],

@@ -1,10 +1,5 @@
-import { add, type Btf, call, type Code, jne, jne32, label, load, mov, note, r1, r10, r2, r3, type Register, store } from '../../bpf-asm/index.js'
+import { type Btf, type Code, jne, jne32, label, load, note, r1, r10, readKernel, type Register, store } from '../../bpf-asm/index.js'
 import { addressText } from './text.js'
-
-/** Copies `size` bytes of the kernel's memory, from `base` + `offset`, to `at` of the stack (since Linux 5.5). Clobbers r0 to r5. */
-export function readKernel(at: number, size: number, base: Register, offset: number): Code {
-  return [mov(r3, base), add(r3, offset), mov(r1, r10), add(r1, at), mov(r2, size), call('probe_read_kernel')]
-}
 
 /** Where the parts of the ends are, from their start: addresses of 16 bytes, IPv4 mapped into IPv6, and ports in network order. */
 const part = { laddr: 0, raddr: 16, lport: 32, rport: 34, family: 36 } as const

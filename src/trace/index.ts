@@ -4,7 +4,8 @@
  */
 
 export { kernelBtf, readBtf } from './btf.js'
-export { type Ends, endsOf, endsSize, readEnds, readKernel } from './ends.js'
+export { type Connection, connectionOf, connectionSize, emitConnection } from './connection.js'
+export type { Ends } from './ends.js'
 export { emit, eventMaps, type Events, eventsOf, follow } from './event.js'
 export { type Clock, intervals, type Schedule, type Span, systemClock } from './interval.js'
 export { byName, firstArgument, type Load, loadAt, placesOf, type Places, type Point, pointName } from './point.js'

@@ -6,17 +6,12 @@
  *   -p: only connections of this process   -t: with the time since the first
  */
 import { parseArgs } from 'node:util'
+import { add, type Btf, call, type Code, jeq, jne, jslt, label, load, lsh, mov, note, r0, r1, r10, r6, r7, readKernel } from 'tcptop/bpf-asm'
 import {
-  add, type Btf, call, type Code, exit, jeq, jne, jslt, label, load, lsh, mov, note, r0, r1, r10, r2, r6, r7, rsh, store,
-} from 'tcptop/bpf-asm'
-import {
-  cText, emit, endsOf, endsSize, eventMaps, eventsOf, follow, kernelBtf, placesOf, type Point, programAt, readEnds, readKernel, runTool, startFirst,
+  connectionOf, connectionSize, emitConnection, eventMaps, eventsOf, follow, kernelBtf, placesOf, type Point, programAt, runTool, startFirst,
   startTracer,
 } from 'tcptop/trace'
 
-/** An event: where its parts are, and its bytes, which the program puts together at the end of its stack. */
-const part = { time: 0, pid: 8, comm: 16, ends: 32 } as const
-const size = part.ends + endsSize
 /** `IPPROTO_TCP` (include/uapi/linux/in.h). */
 const tcp = 6
 /** The numbers of accept() and accept4(), and where `struct pt_regs` has that of the call, by Node's name of the machine. */
@@ -57,18 +52,7 @@ const accepted = (btf: Btf, begin: Code, pid: number | undefined): Code => [
   readKernel(-8, 2, r6, btf.member('sock', 'sk_protocol').offset),
   load(r1, 'u16', r10, -8),
   jne(r1, tcp, 'exit'),
-  call('get_current_pid_tgid'),
-  note('r7: the thread group, which users call the process', mov(r7, r0), rsh(r7, 32)),
-  pid === undefined ? [] : jne(r7, pid, 'exit'),
-  store('u64', r10, part.pid - size, r7),
-  call('ktime_get_ns'),
-  store('u64', r10, part.time - size, r0),
-  note('its name', mov(r1, r10), add(r1, part.comm - size), mov(r2, 16), call('get_current_comm')),
-  readEnds(btf, r6, part.ends - size),
-  emit('accepted', -size),
-  label('exit'),
-  mov(r0, 0),
-  exit(),
+  emitConnection('accepted', btf, pid),
 ]
 
 await runTool('tcpaccept', async ({ kernel, scope, stop }) => {
@@ -80,7 +64,7 @@ await runTool('tcpaccept', async ({ kernel, scope, stop }) => {
   const btf = kernelBtf()
   const pid = values.pid === undefined ? undefined : Number(values.pid)
   const { started: tracer } = startFirst(points(btf), ([on, begin]) => scope.own(startTracer(kernel, {
-    maps: eventMaps('accepted', size),
+    maps: eventMaps('accepted', connectionSize),
     programs: [programAt('tcpaccept', on, accepted(btf, begin, pid), placesOf(btf))],
   })))
 
@@ -88,9 +72,8 @@ await runTool('tcpaccept', async ({ kernel, scope, stop }) => {
   const tellLost = (count: number) => console.error(`tcpaccept: ${count} connections are not shown: too many at once`)
   let first: bigint | undefined
   for await (const event of follow(eventsOf(tracer, 'accepted'), stop, tellLost)) {
-    const time = event.getBigUint64(part.time, true)
+    const { time, pid, comm, family, laddr, lport, raddr, rport } = connectionOf(event)
     first ??= time
-    const { family, laddr, lport, raddr, rport } = endsOf(event, part.ends)
-    line((Number(time - first) / 1e9).toFixed(3), event.getBigUint64(part.pid, true), cText(event, part.comm, 16), family, raddr, rport, laddr, lport)
+    line((Number(time - first) / 1e9).toFixed(3), pid, comm, family, raddr, rport, laddr, lport)
   }
 })

@@ -6,15 +6,12 @@
  *   -p: only connections of this process   -t: with the time since the first
  */
 import { parseArgs } from 'node:util'
-import { add, type Btf, call, type Code, exit, jne, label, load, mov, note, r0, r1, r10, r2, r6, r7, rsh, store } from 'tcptop/bpf-asm'
+import { type Btf, type Code, jne, load, note, r1, r10, r2, r6, readKernel } from 'tcptop/bpf-asm'
 import {
-  cText, emit, endsOf, endsSize, eventMaps, eventsOf, firstArgument, follow, kernelBtf, placesOf, type Point, programAt, readEnds, readKernel,
-  runTool, startFirst, startTracer,
+  connectionOf, connectionSize, emitConnection, eventMaps, eventsOf, firstArgument, follow, kernelBtf, placesOf, type Point, programAt, runTool,
+  startFirst, startTracer,
 } from 'tcptop/trace'
 
-/** An event: where its parts are, and its bytes, which the program puts together at the end of its stack. */
-const part = { time: 0, pid: 8, comm: 16, ends: 32 } as const
-const size = part.ends + endsSize
 /** `IPPROTO_TCP`, and `TCP_SYN_SENT` (include/net/tcp_states.h). */
 const [tcp, synSent] = [6, 2]
 
@@ -33,22 +30,6 @@ const points = (btf: Btf, first = firstArgument(process.arch)): readonly (readon
   ]],
 ]
 
-const opened = (btf: Btf, begin: Code, pid: number | undefined): Code => [
-  begin,
-  call('get_current_pid_tgid'),
-  note('r7: the thread group, which users call the process', mov(r7, r0), rsh(r7, 32)),
-  pid === undefined ? [] : jne(r7, pid, 'exit'),
-  store('u64', r10, part.pid - size, r7),
-  call('ktime_get_ns'),
-  store('u64', r10, part.time - size, r0),
-  note('its name', mov(r1, r10), add(r1, part.comm - size), mov(r2, 16), call('get_current_comm')),
-  readEnds(btf, r6, part.ends - size),
-  emit('opened', -size),
-  label('exit'),
-  mov(r0, 0),
-  exit(),
-]
-
 await runTool('tcpconnect', async ({ kernel, scope, stop }) => {
   const { values } = parseArgs({ options: { pid: { type: 'string', short: 'p' }, timestamp: { type: 'boolean', short: 't' } } })
   const widths = [9, 7, 12, 2, 16, 16, 5]
@@ -58,17 +39,16 @@ await runTool('tcpconnect', async ({ kernel, scope, stop }) => {
   const btf = kernelBtf()
   const pid = values.pid === undefined ? undefined : Number(values.pid)
   const { started: tracer } = startFirst(points(btf), ([on, begin]) => scope.own(startTracer(kernel, {
-    maps: eventMaps('opened', size),
-    programs: [programAt('tcpconnect', on, opened(btf, begin, pid), placesOf(btf))],
+    maps: eventMaps('opened', connectionSize),
+    programs: [programAt('tcpconnect', on, [begin, emitConnection('opened', btf, pid)], placesOf(btf))],
   })))
 
   line('TIME(s)', 'PID', 'COMM', 'IP', 'SADDR', 'DADDR', 'DPORT')
   const tellLost = (count: number) => console.error(`tcpconnect: ${count} connections are not shown: too many at once`)
   let first: bigint | undefined
   for await (const event of follow(eventsOf(tracer, 'opened'), stop, tellLost)) {
-    const time = event.getBigUint64(part.time, true)
+    const { time, pid, comm, family, laddr, raddr, rport } = connectionOf(event)
     first ??= time
-    const { family, laddr, raddr, rport } = endsOf(event, part.ends)
-    line((Number(time - first) / 1e9).toFixed(3), event.getBigUint64(part.pid, true), cText(event, part.comm, 16), family, laddr, raddr, rport)
+    line((Number(time - first) / 1e9).toFixed(3), pid, comm, family, laddr, raddr, rport)
   }
 })
