@@ -2,7 +2,7 @@ import {
   add, atomicAdd, type Code, jeq, jeq32, jne, jsle32, label, load, mov, note, or, r0, r1, r2, r4, r5, r6, r9, r10, store, sub32, xchg,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
-import { leave, type Moved } from './charge.js'
+import { leave, type Moved, nobody } from './charge.js'
 import { amount, type Context, flow, socket, stack, state } from './context.js'
 import { consumed, unknownEnd } from './counter.js'
 import { admit } from './filter.js'
@@ -15,8 +15,6 @@ import { admit } from './filter.js'
  */
 export const pocketSize = Value.laddr
 
-/** `Pid.nobody` as a signed immediate */
-const nobody = -1
 /** What a pocket has of its flow: flags and isn, what was seen, pid, the name. */
 const kept = [Value.flags, Value.txSeen, Value.rxSeen, Value.pid, Value.comm, Value.comm + 8]
 /** u32: `copied_seq` less all that was ever consumed, the same as long as no FIN has been received. In the place of `last`. */
