@@ -1,8 +1,12 @@
 import { release } from 'node:os'
 
+/** Versions as `uname -r` says them. */
+export function isBefore(release: string, version: string): boolean {
+  const [one, other] = [release, version].map(text => text.split('.').slice(0, 2).map(part => parseInt(part)))
+  return one![0]! !== other![0]! ? one![0]! < other![0]! : one![1]! < other![1]!
+}
+
 /** Whether this kernel is that Linux or a newer one. */
 export function isAtLeast(version = '0.0'): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  const [ourMajor = 0, ourMinor = 0] = release().split(/[.-]/).map(Number)
-  return ourMajor > major || (ourMajor === major && ourMinor >= minor)
+  return !isBefore(release(), version)
 }

@@ -1,3 +1,5 @@
+import { isBefore } from '../release.js'
+
 /**
  * How bytes are counted: at the return of functions, by tracepoints that tell what a call returned, by those that tell of packets, or at
  * `release_sock`.
@@ -65,10 +67,4 @@ export function exceptionFor(name: string, release: string, way: Way): Exception
   return exceptions.find(({ cases, ways, since, before }) =>
     cases.includes(name) && (ways?.includes(way) ?? true) && (since === undefined || !isBefore(release, since)) &&
     (before === undefined || isBefore(release, before)))
-}
-
-/** Versions as `uname -r` says them. */
-export function isBefore(release: string, version: string): boolean {
-  const [one, other] = [release, version].map(text => text.split('.').slice(0, 2).map(part => parseInt(part)))
-  return one![0]! !== other![0]! ? one![0]! < other![0]! : one![1]! < other![1]!
 }

@@ -3,7 +3,7 @@ import { release } from 'node:os'
 import { test } from 'uvu'
 import { backends } from '../../src/backend/index.js'
 import { unless, whyUnprivileged } from '../privilege.js'
-import { isBefore } from './exception.js'
+import { isBefore } from '../release.js'
 import { complains, tool } from './outcome.js'
 import { countsExactly } from './watch.js'
 
