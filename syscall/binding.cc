@@ -9,6 +9,7 @@
 #include <cstring>
 #include <linux/capability.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -104,6 +105,39 @@ Napi::Value raise_memlock(const Napi::CallbackInfo &info) {
   return result(info, syscall(SYS_prlimit64, 0, RLIMIT_MEMLOCK, &limit, nullptr));
 }
 
+// libc's function has another name where files are large.
+void *map(size_t length, int access, int flags, int fd) {
+  return reinterpret_cast<void *>(syscall(SYS_mmap, nullptr, length, access, MAP_PRIVATE | flags, fd, 0));
+}
+
+// contents(fd, length): a Uint8Array of so many bytes of a file, mapped, or read where that file cannot be. Nobody may write there.
+Napi::Value contents(const Napi::CallbackInfo &info) {
+  if (!info[0].IsNumber() || !info[1].IsNumber()) return refuse(info, EINVAL);
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  size_t length = info[1].As<Napi::Number>().Uint32Value();
+  void *data = map(length, PROT_READ, 0, fd);
+  if (data == MAP_FAILED) {
+    data = map(length, PROT_READ | PROT_WRITE, MAP_ANONYMOUS, -1);
+    if (data == MAP_FAILED) return result(info, -1);
+    for (size_t done = 0; done < length;) {
+      ssize_t count = read(fd, static_cast<char *>(data) + done, length - done);
+      if (count > 0) {
+        done += count;
+        continue;
+      }
+      int error = count < 0 ? errno : ENODATA;
+      munmap(data, length);
+      return refuse(info, error);
+    }
+  }
+  auto unmap = [](Napi::Env, void *mapped, size_t *size) {
+    munmap(mapped, *size);
+    delete size;
+  };
+  auto memory = Napi::ArrayBuffer::New(info.Env(), data, length, unmap, new size_t(length));
+  return Napi::Uint8Array::New(info.Env(), length, memory, 0);
+}
+
 // socketCall(name, arguments, pointers): a call on a socket; the arguments are words of 8 bytes, so that addresses can be written into them
 Napi::Value socket_call(const Napi::CallbackInfo &info) {
   static const struct {
@@ -170,6 +204,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("perfEventIoctl", Napi::Function::New<perf_event_ioctl>(env, "perfEventIoctl"));
   exports.Set("raiseMemlock", Napi::Function::New<raise_memlock>(env, "raiseMemlock"));
   exports.Set("setCapabilities", Napi::Function::New<set_capabilities>(env, "setCapabilities"));
+  exports.Set("contents", Napi::Function::New<contents>(env, "contents"));
   exports.Set("socketCall", Napi::Function::New<socket_call>(env, "socketCall"));
   return exports;
 }

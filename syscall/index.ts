@@ -3,6 +3,7 @@
  * @module tcptop/syscall
  */
 
+export { contentsOf } from './contents.js'
 export { SyscallError, UnsupportedError, VerifierError } from './error.js'
 export type { Descriptor } from './fd.js'
 export { type Kernel, openKernel } from './kernel.js'

@@ -20,6 +20,8 @@ export interface Native {
   setCapabilities(data: Uint8Array, threads: readonly number[]): number
   /** Six words of arguments, in which pointers have their place. */
   socketCall(name: SocketCall, words: Uint8Array, pointers: readonly Pointer[]): number
+  /** So many bytes of a file, or the negative errno. They are not to be written to. */
+  contents(fd: number, length: number): Uint8Array | number
   close(fd: number): void
   /** Throws Node's error. */
   read(fd: number, buffer: Uint8Array): number

@@ -16,8 +16,8 @@ const runPacked = (at: string, ...args: string[]) => run(process.execPath, [pack
 
 /** What glibc and musl both have, of all that the shim wants beside Node-API. */
 const everywhere = [
-  '__errno_location', '__libc_current_sigrtmax', '__stack_chk_fail', 'free', 'getpid', 'ioctl', 'malloc', 'memcpy', 'sigaction', 'strcmp',
-  'strlen', 'syscall', 'usleep',
+  '__errno_location', '__libc_current_sigrtmax', '__stack_chk_fail', 'free', 'getpid', 'ioctl', 'malloc', 'memcpy', 'munmap', 'read', 'sigaction',
+  'strcmp', 'strlen', 'syscall', 'usleep',
 ]
 const machines = { x64: 62, arm64: 183 } as const
 

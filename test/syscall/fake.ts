@@ -51,6 +51,7 @@ export function fakeKernel(answer: Answer = () => {}) {
     raiseMemlock: () => 0,
     setCapabilities: (attr, threads) => ask({ name: 'capset', attr, pointers: [], rest: threads }),
     perfEventIoctl: (...rest) => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [], rest }),
+    contents: () => -constants.errno.ENODEV,
     socketCall: (name, attr, pointers) => ask({ name: `socket_${name}`, attr, pointers }),
     close: fd => {
       if (!made.includes(fd) || closed.includes(fd)) throw new Error(`descriptor ${fd} is not open`)
