@@ -82,7 +82,7 @@ interface Place {
  */
 export function parseBtf(bytes: Uint8Array): Btf {
   const { words, strings } = sections(bytes)
-  const { starts, types, byKind } = index(words)
+  const { starts, types, lastOf, before } = index(words, strings)
   const found = new Map<string, number>()
   const places = new Map<string, Place | undefined>()
   const encoder = new TextEncoder()
@@ -121,10 +121,11 @@ export function parseBtf(bytes: Uint8Array): Btf {
     const known = found.get(key)
     if (known !== undefined) return known
     const wanted = encoder.encode(name)
-    const ids = kinds.map(kind => byKind[kind]?.find(id => isNamed(words[starts[id] ?? 0] ?? 0, wanted))).filter(id => id !== undefined)
-    if (ids.length === 0) return undefined
-    const first = Math.min(...ids)
-    found.set(key, first)
+    let first: number | undefined
+    for (let id = lastOf[beginning(wanted, 0)]!; id !== 0; id = before[id]!) {
+      if (isNamed(words[starts[id]!]!, wanted) && kinds.includes(kindOf(id))) first = id
+    }
+    if (first !== undefined) found.set(key, first)
     return first
   }
 
@@ -311,19 +312,37 @@ function sections(bytes: Uint8Array): { words: Uint32Array; strings: Uint8Array 
   return { words: new Uint32Array(aligned.buffer, aligned.byteOffset, types.length / 4), strings }
 }
 
-/** Where each type starts; the first has the id 1. And which there are of each kind that is looked for by name. */
-function index(words: Uint32Array): { starts: Uint32Array; types: number; byKind: readonly (readonly number[])[] } {
+/** Where each type starts; the first has the id 1. Those whose names begin alike are a chain, from the last of them to the first. */
+interface Index {
+  readonly starts: Uint32Array
+  readonly types: number
+  /** The last type whose name begins like this. */
+  readonly lastOf: Uint32Array
+  /** The type before a type in its chain, or 0. */
+  readonly before: Uint32Array
+}
+
+/** How a name begins: its first two bytes. */
+function beginning(bytes: Uint8Array, at: number): number {
+  return bytes[at]! << 8 | bytes[at + 1]!
+}
+
+/** Of a kernel these are 160,000 types, so nothing is allocated on the way. */
+function index(words: Uint32Array, strings: Uint8Array): Index {
   const starts = new Uint32Array(Math.floor(words.length / 3) + 1)
-  const byKind = Array.from({ length: Kind.enum64 + 1 }, (): number[] => [])
+  const lastOf = new Uint32Array(2 ** 16)
+  const before = new Uint32Array(starts.length)
   let types = 0
   for (let at = 0; at < words.length;) {
-    const info = words[at + 1] ?? 0
+    const info = words[at + 1]!
     const kind = info >>> 24 & 0x1f
     if (kind < Kind.int || kind > Kind.enum64) throw new BtfError(`type ${types + 1} is of kind ${kind}, which is unknown`)
     starts[++types] = at
-    if (words[at] !== 0) byKind[kind]?.push(types)
-    at += 3 + (fixedWords[kind] ?? 0) + (wordsEach[kind] ?? 0) * (info & 0xffff)
+    const bucket = beginning(strings, words[at]!)
+    before[types] = lastOf[bucket]!
+    lastOf[bucket] = types
+    at += 3 + fixedWords[kind]! + wordsEach[kind]! * (info & 0xffff)
     if (at > words.length) throw new BtfError(`type ${types} is cut off`)
   }
-  return { starts, types, byKind }
+  return { starts, types, lastOf, before }
 }
