@@ -1,4 +1,4 @@
-import { AssemblyError, type Code, type Insn, isLabel, isList, type Label, withoutSites } from './code.js'
+import { AssemblyError, type Code, type Insn, isLabel, type Label, withoutSites } from './code.js'
 import { Class, exists, Jump, loadImm64Code, Pseudo } from './opcode.js'
 
 /** A program whose labels are resolved: only descriptors of maps are missing. */
@@ -58,8 +58,7 @@ function errorOf(run: () => unknown): unknown {
 }
 
 function join(code: Code): Assembly {
-  const parts: (Insn | Label)[] = []
-  flatten(code, parts)
+  const parts = [code as unknown].flat(Infinity) as (Insn | Label)[]
   const places = new Map<string, number>()
   let slots = 0
   for (const part of parts) {
@@ -81,11 +80,6 @@ function join(code: Code): Assembly {
   const labels = new Map<number, string[]>()
   for (const [name, place] of places) labels.set(place, [...labels.get(place) ?? [], name])
   return { insns, slots, notes, labels, maps: [...maps] }
-}
-
-function flatten(code: Code, into: (Insn | Label)[]): void {
-  if (!isList(code)) into.push(code)
-  else for (const part of code) flatten(part, into)
 }
 
 function at(site: Error | undefined, message: string): AssemblyError {
