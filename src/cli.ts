@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
 import { openKernel } from '../syscall/index.js'
 import type { CgroupDirectory } from './cgroup.js'
 import { main, type Output, type Threads, type World } from './main.js'
@@ -138,5 +139,9 @@ function output(): Output {
     },
   }
 }
+
+// What a start does it does once: V8's optimizing compiler would take longer for it than it saves.
+setFlagsFromString('--no-turbofan')
+setTimeout(() => setFlagsFromString('--turbofan'), 1000).unref()
 
 process.exitCode = await main(process.argv.slice(2), world)
