@@ -58,13 +58,15 @@ const checkout = [
       ['node', at('node_modules/assemblyscript/bin/asc.js'), '--config', 'asconfig.json', '--target', 'release'],
   },
   {
-    // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json.
+    // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json. What is imported only
+    // when it is needed, such as yargs, is in files of its own: a start need not read them.
     name: 'bundle',
     from: ['package-lock.json', 'tools/build.mjs', 'bpf-asm', 'syscall', 'src'],
     makes: ['dist/bin/tcptop.js'],
+    before: () => rmSync(at('dist/bin'), { recursive: true, force: true }),
     command: () => [
       at('node_modules/.bin/esbuild'), 'src/cli.ts', '--bundle', '--platform=node', '--format=esm', '--target=node20',
-      '--minify', '--sourcemap', '--log-level=error', '--outfile=dist/bin/tcptop.js',
+      '--splitting', '--minify', '--sourcemap', '--log-level=error', '--outdir=dist/bin', '--entry-names=tcptop',
     ],
     after: () => chmodSync(at('dist/bin/tcptop.js'), 0o755),
   },
