@@ -60,7 +60,8 @@ const extra: Readonly<Record<number, readonly [fixed: number, each: number]>> = 
   [Kind.func]: [0, 0], [Kind.funcProto]: [0, 2], [Kind.var]: [1, 0], [Kind.datasec]: [0, 3], [Kind.float]: [0, 0],
   [Kind.declTag]: [1, 0], [Kind.typeTag]: [0, 0], [Kind.enum64]: [0, 3],
 }
-const fixedWords = Uint32Array.from({ length: 32 }, (_, kind) => extra[kind]?.[0] ?? 0)
+/** The same by kind: all words without members, 0 for what is no kind, and those of a member. */
+const fixedWords = Uint32Array.from({ length: 32 }, (_, kind) => 3 + (extra[kind]?.[0] ?? -3))
 const wordsEach = Uint32Array.from({ length: 32 }, (_, kind) => extra[kind]?.[1] ?? 0)
 
 /** More than any chain of typedefs, dimensions or nameless structures in a compiler's output: a longer one goes in circles. */
@@ -333,16 +334,18 @@ function index(words: Uint32Array, strings: Uint8Array): Index {
   const lastOf = new Uint32Array(2 ** 16)
   const before = new Uint32Array(starts.length)
   let types = 0
-  for (let at = 0; at < words.length;) {
+  let at = 0
+  while (at < words.length) {
     const info = words[at + 1]!
     const kind = info >>> 24 & 0x1f
-    if (kind < Kind.int || kind > Kind.enum64) throw new BtfError(`type ${types + 1} is of kind ${kind}, which is unknown`)
+    const fixed = fixedWords[kind]!
+    if (fixed === 0) throw new BtfError(`type ${types + 1} is of kind ${kind}, which is unknown`)
     starts[++types] = at
     const bucket = beginning(strings, words[at]!)
     before[types] = lastOf[bucket]!
     lastOf[bucket] = types
-    at += 3 + fixedWords[kind]! + wordsEach[kind]! * (info & 0xffff)
-    if (at > words.length) throw new BtfError(`type ${types} is cut off`)
+    at += fixed + wordsEach[kind]! * (info & 0xffff)
   }
+  if (at > words.length) throw new BtfError(`type ${types} is cut off`)
   return { starts, types, lastOf, before }
 }
