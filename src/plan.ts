@@ -2,7 +2,7 @@ import type { MapSpec } from '../syscall/index.js'
 import { type Backend, backends, type Hook, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, type Filter, mapName, pocketSize } from './program/index.js'
+import { type Call, callOf, type Context, type Filter, mapName, namesSize, pocketSize } from './program/index.js'
 import { loadAt, type Point, pointName, programAt, type ProgramPlan, type TracerPlan } from './trace/index.js'
 
 /** What is asked of a plan. */
@@ -49,12 +49,16 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
   const possible = candidates.flatMap(({ variants }) => variants.filter(({ missing }) => missing.length === 0))
   for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
     const field = facts.field()
-    const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls, pocket: variant.pocket }
-    const programs = variant.hooks.flatMap(hook => program(hook, context, facts))
+    const pocket = hasPockets(variant, facts)
+    const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls, pocket }
+    const programs = variant.hooks.filter(({ forPockets }) => pocket || !forPockets).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
     yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver }
   }
 }
+
+/** A helper that came with the Linux version from which on programs may take out of a pocket what is in it: BPF_XCHG, 5.12. */
+const fetching = 'check_mtu'
 
 /** The first of `makePlans`. */
 export function makePlan(request: Request, facts: Facts): Plan {
@@ -66,9 +70,15 @@ export function makePlan(request: Request, facts: Facts): Plan {
 /** What a kernel lacks, in words. */
 function missingFor({ hooks, helper }: Variant, facts: Facts): string[] {
   return [
-    ...hooks.filter(({ on, optional }) => !optional && callAt(on, facts) === undefined).map(({ on }) => pointName(on)),
+    ...hooks.filter(({ on, optional, forPockets }) => !optional && !forPockets && callAt(on, facts) === undefined).map(({ on }) => pointName(on)),
     ...helper === undefined || facts.helper(helper) ? [] : [`helper bpf_${helper}`],
   ]
+}
+
+/** Whether a variant of which this kernel has the rest may have pockets. */
+function hasPockets({ hooks }: Variant, facts: Facts): boolean {
+  const needed = hooks.filter(({ forPockets }) => forPockets)
+  return needed.length > 0 && facts.helper(fetching) && needed.every(({ on }) => callAt(on, facts) !== undefined)
 }
 
 /** How a program at some point sees what it is called with; undefined when the kernel has no such point. */
@@ -97,6 +107,7 @@ function maps({ filter, pocket, access: { sockets } }: Context, maxFlows: number
   ]
   return [
     ...own,
+    ...pocket ? [{ name: mapName.names, type: 'array', keySize: 4, valueSize: namesSize, maxEntries: 1 }] as const : [],
     ...filter.cgroup ? [{ name: mapName.cgroup, type: 'cgroup_array', keySize: 4, valueSize: 4, maxEntries: 1 }] as const : [],
     // Ids of processes are used again, and what is noted last is true.
     ...filter.pidNamespace ? [{ name: mapName.pids, type: 'lru_hash', keySize: 4, valueSize: 4, maxEntries: maxFlows }] as const : [],

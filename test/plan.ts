@@ -173,16 +173,18 @@ for (const machine of distinct) {
       if (plans instanceof Error) assert.match(plans.message, `it needs ${needs}; this kernel has no ${reason}`)
       else assert.not.ok(plans.some(plan => plan.variant === variant), reason)
     }
-    for (const { on, program, optional } of hooks) {
+    const left = (plans: ReturnType<typeof plansOf>) => (plans as readonly Plan[]).find(plan => plan.variant === variant)!
+    const pockets = hooks.filter(({ forPockets }) => forPockets).map(({ program }) => program)
+    const besides = (programs: readonly string[]) => plan.programs.map(({ name }) => name).filter(name => !programs.includes(name))
+    for (const { on, program, optional, forPockets } of hooks) {
       const [name] = Object.values(on) as string[]
       const plans = lacking(name!)
-      if (!optional) {
-        refused(plans, pointName(on))
-        continue
-      }
-      const left = (plans as readonly Plan[]).find(plan => plan.variant === variant)!.programs.map(({ name }) => name)
-      assert.equal(left, plan.programs.map(({ name }) => name).filter(name => name !== program))
+      if (optional || forPockets) assert.equal(left(plans).programs.map(({ name }) => name), besides(forPockets ? pockets : [program]))
+      else refused(plans, pointName(on))
+      if (forPockets) assert.not.ok(left(plans).maps.some(({ name }) => name === mapName.names))
     }
+    // What programs cannot do without is no such thing in itself.
+    if (helper === undefined) assert.equal(left(lacking('check_mtu')).programs.map(({ name }) => name), besides(pockets))
     if (helper !== undefined) refused(lacking(helper), `helper bpf_${helper}`)
   })
 

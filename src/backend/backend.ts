@@ -8,11 +8,13 @@ export interface Hook {
   readonly on: Point
   /** Whether a kernel may lack the point: it then has nothing that would pass there, or a limit tells of it. */
   readonly optional?: true
+  /** Whether it is for pockets alone: where one such point is missing, there are none. */
+  readonly forPockets?: true
   readonly code: (context: Context, call: Call) => Code
 }
 
 /** Hooks that together count every byte. */
-export interface Variant extends Pick<Context, 'locked' | 'calls' | 'pocket'> {
+export interface Variant extends Pick<Context, 'locked' | 'calls'> {
   /** `auto` takes the lowest that it can have: first comes what tells best who moved a byte, then what costs least (`npm run bench`). */
   readonly rank: number
   /** What a kernel needs that has all hooks. */

@@ -1,6 +1,6 @@
-import { consumedBy, emptied, mapName, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
+import { consumedBy, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
 import type { Backend } from './backend.js'
-import { lifeAt, seeds, typedPoint } from './life.js'
+import { lifeAt, pocketsIn, renames, seeds, typedPoint } from './life.js'
 import { limit } from './limit.js'
 import { atRelease } from './release.js'
 
@@ -17,8 +17,8 @@ export const fentry: Backend = {
     access: typed,
     locked: true,
     calls: true,
-    pocket: true,
     hooks: [
+      renames(typedPoint),
       { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
       // Until Linux 6.4 sendfile and splice go another way.
       { program: 'tcptop_tx_page', on: { exit: 'do_tcp_sendpages' }, optional: true, code: sentLocked },
@@ -29,7 +29,7 @@ export const fentry: Backend = {
       { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
       ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
-      { program: 'tcptop_pockets', on: { sweep: 'bpf_sk_storage_map', map: mapName.sockets }, code: emptied },
+      pocketsIn('bpf_sk_storage_map'),
       ...seeds,
     ],
     limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],

@@ -1,4 +1,4 @@
-import { destroyed, seedFile, seedSocket, stateSet } from '../program/index.js'
+import { destroyed, emptied, mapName, renamed, seedFile, seedSocket, stateSet } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 import type { Hook } from './backend.js'
 
@@ -8,6 +8,14 @@ export const lifeAt = (at: (tracepoint: string) => Point): readonly Hook[] => [
   { program: 'tcptop_destroy', on: at('tcp_destroy_sock'), code: destroyed },
   { program: 'tcptop_destroy2', on: at('tcp_destroy_sock'), code: destroyed },
 ]
+
+/** Which process has another name. Stands before hooks at which pockets are made. */
+export const renames = (at: (tracepoint: string) => Point): Hook =>
+  ({ program: 'tcptop_rename', on: at('task_rename'), forPockets: true, code: renamed })
+
+/** Empties all pockets: `iterator` walks over what is kept of sockets. */
+export const pocketsIn = (iterator: string): Hook =>
+  ({ program: 'tcptop_pockets', on: { sweep: iterator, map: mapName.sockets }, forPockets: true, code: emptied })
 
 /** Connections that are older than the tool. In this order, for the first knows the owners. */
 export const seeds: readonly Hook[] = [

@@ -1,7 +1,7 @@
 import { probed, released } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 import type { Variant } from './backend.js'
-import { lifeAt, rawPoint, seedsIfAny } from './life.js'
+import { lifeAt, pocketsIn, rawPoint, renames, seedsIfAny } from './life.js'
 import { limit } from './limit.js'
 
 /** Readings at the entry of `release_sock`, the one point that every call on a socket passes, on every kernel. */
@@ -12,10 +12,11 @@ export function atRelease(on: Point, needs: string, rank: number): Variant {
     access: probed,
     locked: true,
     calls: false,
-    pocket: false,
     hooks: [
+      renames(rawPoint),
       ...lifeAt(rawPoint),
       { program: 'tcptop_release', on, code: released },
+      pocketsIn('bpf_map_elem'),
       ...seedsIfAny,
     ],
     limits: [limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],

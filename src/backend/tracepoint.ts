@@ -15,7 +15,6 @@ export const tracepoint: Backend = {
     access: typed,
     locked: false,
     calls: true,
-    pocket: false,
     hooks: [
       ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
@@ -33,7 +32,6 @@ export const tracepoint: Backend = {
     access: typed,
     locked: false,
     calls: false,
-    pocket: false,
     hooks: [
       ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
@@ -47,7 +45,6 @@ export const tracepoint: Backend = {
     access: probed,
     locked: true,
     calls: false,
-    pocket: false,
     hooks: [
       ...lifeAt(rawPoint),
       { program: 'tcptop_rx', on: { rawTracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },

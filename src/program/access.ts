@@ -17,8 +17,8 @@ export interface Access {
   read(dst: Register, member: Member, base: Register): Code
   /** `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6, as is `sure` where only those come. */
   asTcp(source: Register, otherwise: string, is?: { readonly sure: boolean }): Code
-  /** Makes reads of `socket`, which is known to be TCP, tell of now. */
-  refresh(): Code
+  /** Makes reads of these members of `socket`, which is known to be TCP, tell of now; without any, of all. Clobbers r0 to r5. */
+  refresh(members?: readonly Member[]): Code
   /**
    * Looks up the entry of `socket`: `flow` and r0 point to it, or r0 is 0. Its key stays on the stack. Probed, once in a program, for it
    * has a label.
@@ -36,6 +36,10 @@ export interface Access {
    * before and whose end was missed.
    */
   unlessStale(otherwise: string): Code
+  /** A member of `socket` that is another when it has become another connection, or has another state; absent where it cannot become one. */
+  readonly connection?: Member
+  /** In a program that runs over `mapName.sockets`: `socket` and `task =` what is kept of it; leaves for `otherwise` when there is nothing. */
+  eachKept(otherwise: string): Code
   /** Whether a socket that connects once more from the same port goes on with its entry. */
   readonly keepsPort: boolean
   /** `socket` is gone, or will be another connection. */

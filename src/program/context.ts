@@ -16,7 +16,7 @@ export interface Context {
    * MPTCP the subflows, of a sockmap what its sockets received.
    */
   readonly calls: boolean
-  /** Whether a process that has a socket to itself counts in its pocket. Only with typed access under the lock. */
+  /** Whether a process that has a socket to itself counts in its pocket. Only under the lock. */
   readonly pocket: boolean
 }
 
@@ -60,6 +60,8 @@ export const mapName = {
   mntnsIds: 'mntns_ids',
   /** What processes are called in the tool's pid namespace, by what they are called on the host. */
   pids: 'pids',
+  /** When processes got another name. */
+  names: 'names',
 } as const
 
 /** Where things lie on the program's stack, as offsets from r10. */

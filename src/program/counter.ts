@@ -8,7 +8,7 @@ import { amount, type Context, flow, socket, stack, state } from './context.js'
 /** `SOCK_DONE` of `enum sock_flags` (include/net/sock.h): the peer's FIN has arrived. */
 const sockDone = 1 << 1
 /** `TCP_URG_READ` (include/net/tcp.h): the urgent byte was delivered by recv(MSG_OOB). */
-const urgRead = 0x0400
+export const urgentRead = 0x0400
 
 const bits = (...states: readonly number[]) => states.reduce((set, one) => set | (1 << one), 0)
 /** `Value.txEnd` while no end was seen, as a signed immediate. */
@@ -140,7 +140,7 @@ export function consumed({ field, access }: Context, name = 'rx', { racing = fal
 export function consumedUrgent({ field, access }: Context, name: string): Code {
   return [
     access.read(r3, field.urgData, socket),
-    jne(r3, urgRead, name),
+    jne(r3, urgentRead, name),
     access.read(r3, field.urgSeq, socket),
     sub32(r2, r3),
     jsgt32(r2, 0, name),

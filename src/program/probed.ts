@@ -22,24 +22,37 @@ const fileType = { mask: 0xf000, socket: 0xc000 } as const
 /** Where a value of `mapName.sockets`, laid out as the counters of a `Value`, has the key of its flow. */
 const known = { cookie: Value.tx, port: Value.rx } as const
 
-/** A part of a socket, and where its copy lies on the stack. */
-interface Part {
+/** A part of a socket. */
+interface Extent {
   readonly from: number
   readonly to: number
-  readonly at: number
 }
 
-/** The parts that hold all `fresh` members; copies are aligned as what they are copies of. */
-function partsOf(field: Field): Part[] {
-  const members = fresh.map(name => field[name]).sort((one, other) => one.offset - other.offset)
-  const parts: { from: number; to: number }[] = []
-  for (const { offset, size } of members) {
-    const last = parts.at(-1)
+/** Few extents that together hold these members. */
+function extentsOf(members: readonly Member[]): Extent[] {
+  const extents: { from: number; to: number }[] = []
+  for (const { offset, size } of members.toSorted((one, other) => one.offset - other.offset)) {
+    const last = extents.at(-1)
     if (last !== undefined && offset - last.to <= gap) last.to = Math.max(last.to, offset + size)
-    else parts.push({ from: offset - offset % 8, to: offset + size })
+    else extents.push({ from: offset, to: offset + size })
   }
+  return extents
+}
+
+/** The extents of all `fresh` members, and where on the stack their copies lie, aligned as what they are copies of. */
+function partsOf(field: Field): (Extent & { readonly at: number })[] {
   let at: number = stack.value
-  return parts.map(({ from, to }) => ({ from, to, at: (at -= Math.ceil((to - from) / 8) * 8) }))
+  return extentsOf(fresh.map(name => field[name])).map(extent => {
+    const from = extent.from - extent.from % 8
+    return { from, to: extent.to, at: (at -= Math.ceil((extent.to - from) / 8) * 8) }
+  })
+}
+
+/** In one word the ports, the family and the state of a socket, which follow each other in `struct sock_common` (include/net/sock.h). */
+function connectionOf({ dport, state }: Field): Member {
+  const word = { offset: dport.offset, size: 8 }
+  if (state.offset < word.offset || state.offset >= word.offset + word.size) throw new RangeError('skc_state does not follow skc_dport')
+  return word
 }
 
 /**
@@ -57,7 +70,13 @@ export function probed(field: Field): Access {
     if (copy !== undefined) return load(dst, sizeOf(member), r10, copy)
     return [readKernel(stack.passing, member.size, base, member.offset), load(dst, sizeOf(member), r10, stack.passing)]
   }
-  const refresh = () => note('what every reading needs', parts.map(({ from, to, at }) => readKernel(at, to - from, socket, from)))
+  const copy = ({ from, to }: Extent) => {
+    const part = parts.find(whole => from >= whole.from && to <= whole.to)
+    if (part === undefined) throw new RangeError('no member that is copied')
+    return readKernel(part.at + from - part.from, to - from, socket, from)
+  }
+  const refresh: Access['refresh'] = members =>
+    note(members === undefined ? 'what every reading needs' : 'what this needs', (members === undefined ? parts : extentsOf(members)).map(copy))
   const spill = () => [store('u64', r10, stack.passing, socket), lookup(mapName.sockets, stack.passing)]
   const forget = () => [
     store('u64', r10, stack.passing, socket),
@@ -134,6 +153,15 @@ export function probed(field: Field): Access {
       forget(),
       ja(otherwise),
       label(`${otherwise}_unless_stale`),
+    ],
+    connection: connectionOf(field),
+    /** `struct bpf_iter__bpf_map_elem` (kernel/bpf/map_iter.c, since 5.8) */
+    eachKept: otherwise => [
+      load(r2, 'u64', r1, 16),
+      jeq(r2, 0, otherwise),
+      load(socket, 'u64', r2, 0),
+      load(task, 'u64', r1, 24),
+      jeq(task, 0, otherwise),
     ],
     keepsPort: false,
     forget,

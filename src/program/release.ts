@@ -3,6 +3,7 @@ import { both, chargeCurrent, leave } from './charge.js'
 import { amount, type Call, type Context, socket, stack } from './context.js'
 import { consumed, consumedUrgent, takeConsumed, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
+import { countInPocket, movedFromPocket, settle } from './pocket.js'
 import { loseCurrent } from './result.js'
 
 /**
@@ -13,13 +14,15 @@ export function released(context: Context, call: Call): Code {
   const { access, field } = context
   return [
     load(socket, 'u64', r1, call.first),
+    countInPocket(context, movedFromPocket(context, 'exit'), both),
     access.find(),
     jeq(r0, 0, 'unknown'),
+    settle(context, 'known'),
     access.refresh(),
     access.unlessStale('unknown'),
     label('found'),
     moved(context, 'exit', 'moved'),
-    chargeCurrent(context, both),
+    chargeCurrent(context, both, { pockets: context.pocket }),
     label('exit'),
     leave(),
     label('unknown'),

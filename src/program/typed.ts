@@ -1,4 +1,4 @@
-import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, store } from '../../bpf-asm/index.js'
+import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, r6, store } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
 import { family, flow, mapName, socket, stack, task } from './context.js'
@@ -25,26 +25,27 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
     mov(r4, make ? create : 0),
     call('sk_storage_get'),
   ]
+  /**
+   * `bpf_skc_to_tcp_sock`, a helper since 5.9. The family is looked at first because before 6.0 it asks for protocol 6 alone, which
+   * a netlink socket can have too.
+   */
+  const asTcp: Access['asTcp'] = (source, otherwise, is) => [
+    is?.sure ? [] : [
+      read(r1, field.family, source),
+      jeq(r1, family.inet, 'inet'),
+      jne(r1, family.inet6, otherwise),
+      label('inet'),
+    ],
+    mov(r1, source),
+    call('skc_to_tcp_sock'),
+    jeq(r0, 0, otherwise),
+    mov(socket, r0),
+  ]
   return {
     // Socket storage is not preallocated (`BPF_F_NO_PREALLOC` is obligatory), and has no limit.
     sockets: { type: 'sk_storage', keySize: 4, flags: 1, room: () => 0 },
     read,
-    /**
-     * `bpf_skc_to_tcp_sock`, a helper since 5.9. The family is looked at first because before 6.0 it asks for protocol 6 alone, which
-     * a netlink socket can have too.
-     */
-    asTcp: (source, otherwise, is) => [
-      is?.sure ? [] : [
-        read(r1, field.family, source),
-        jeq(r1, family.inet, 'inet'),
-        jne(r1, family.inet6, otherwise),
-        label('inet'),
-      ],
-      mov(r1, source),
-      call('skc_to_tcp_sock'),
-      jeq(r0, 0, otherwise),
-      mov(socket, r0),
-    ],
+    asTcp,
     refresh: () => [],
     find: () => [
       key,
@@ -70,6 +71,15 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
       ] : [],
     ],
     spill,
+    /** `struct bpf_iter__bpf_sk_storage_map` (net/core/bpf_sk_storage.c, since 5.9) */
+    eachKept: otherwise => [
+      load(r6, 'u64', r1, 16),
+      jeq(r6, 0, otherwise),
+      asTcp(r6, otherwise),
+      spill(false),
+      jeq(r0, 0, otherwise),
+      mov(task, r0),
+    ],
     // Cookies are not used again.
     unlessStale: () => [],
     keepsPort: true,
