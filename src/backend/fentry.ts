@@ -18,6 +18,7 @@ export const fentry: Backend = {
     locked: true,
     calls: true,
     hooks: [
+      ...lifeAt(typedPoint),
       renames(typedPoint),
       { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
       // Until Linux 6.4 sendfile and splice go another way.
@@ -27,7 +28,6 @@ export const fentry: Backend = {
       { program: 'tcptop_map_tx', on: { exit: 'tcp_bpf_sendmsg' }, optional: true, code: sentToMap },
       { program: 'tcptop_map_rx', on: { exit: 'tcp_bpf_recvmsg' }, optional: true, code: receivedFromMap },
       { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
-      ...lifeAt(typedPoint),
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       pocketsIn('bpf_sk_storage_map'),
       ...seeds,

@@ -13,8 +13,8 @@ export function atRelease(on: Point, needs: string, rank: number): Variant {
     locked: true,
     calls: false,
     hooks: [
-      renames(rawPoint),
       ...lifeAt(rawPoint),
+      renames(rawPoint),
       { program: 'tcptop_release', on, code: released },
       pocketsIn('bpf_map_elem'),
       ...seedsIfAny,
