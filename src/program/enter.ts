@@ -148,28 +148,21 @@ function baseline(context: Context, origin: Origin): Code {
   // Iterators, and calls that have returned, see a socket without its lock.
   const racing = { racing: origin === 'seeded' || origin === 'unowned' || !context.locked }
   const isn = [firstSequence(context, origin, racing), note('isn', store('u32', flow, Value.isn, r1))]
-  const total = [
+  const sent = [
     queued(context),
     lessFin(`${origin}_fin`, 'closed'),
-    note('should it have ended already', store('u64', flow, Value.txEnd, r1)),
-  ]
-  const seen = [
-    origin === 'sending' ? [sub(r1, amount)] : [],
     store('u64', flow, Value.txSeen, r1),
-    consumed(context, `${origin}_seen`, racing),
-    store('u64', flow, Value.rxSeen, r1),
+    jne(r3, state.close, `${origin}_open`),
+    note('it has ended already', store('u64', flow, Value.txEnd, r1)),
+    label(`${origin}_open`),
   ]
-  const unlessOver = [
-    access.read(r1, field.state, socket),
-    jeq(r1, state.close, `${origin}_over`),
-    store('u64', flow, Value.txEnd, unknownEnd),
-    label(`${origin}_over`),
-  ]
+  const received = [consumed(context, `${origin}_seen`, racing), store('u64', flow, Value.rxSeen, r1)]
   // Programs may miss an event: where one is preempted, or interrupted, others on that processor are left out (bpf_prog_inc_misses).
   const unlessNew = [
     loadMapValue(r2, mapName.found, 0),
     load(r2, 'u64', r2, 0),
     note('all that was there before us is known: its beginning was missed, and all of it counts', jeq(r2, 0, `${origin}_old`)),
+    store('u64', flow, Value.txSeen, 0),
     access.read(r1, field.backlog, socket),
     note('accepted', jne(r1, 0, done)),
     note('the SYN', store('u64', flow, Value.txSeen, 1)),
@@ -180,12 +173,11 @@ function baseline(context: Context, origin: Origin): Code {
     isn,
     access.read(r1, field.state, socket),
     note('fast open: all of it is new', jeq(r1, state.synRecv, done)),
-    total,
+    sent,
     unlessNew,
-    load(r1, 'u64', flow, Value.txEnd),
-    seen,
+    origin === 'sending' ? [load(r1, 'u64', flow, Value.txSeen), sub(r1, amount), store('u64', flow, Value.txSeen, r1)] : [],
+    received,
     label(done),
-    unlessOver,
   ]
   switch (origin) {
     case 'opened':
@@ -208,9 +200,9 @@ function baseline(context: Context, origin: Origin): Code {
     case 'ending':
       return late
     case 'seeded':
-      return [isn, total, seen, unlessOver, expect(context)]
+      return [isn, sent, received, expect(context)]
     case 'unowned':
-      return [isn, total, seen, unlessOver]
+      return [isn, sent, received]
     case 'mptcp':
       return [
         access.read(r1, field.state, socket),
