@@ -1,5 +1,5 @@
 import type { Btf } from '../bpf-asm/index.js'
-import { type Field, fieldsOf } from './program/index.js'
+import { type Cast, type Field, fieldsOf } from './program/index.js'
 import { byName, firstArgument, type Places, placesOf } from './trace/index.js'
 
 /** What this kernel has, as far as it can be told without privileges. */
@@ -8,6 +8,8 @@ export interface Facts extends Places {
   field(): Field
   /** Where a kprobe at the entry of a function finds its first argument: offset into `struct pt_regs`; undefined on unknown machines. */
   readonly firstArgument: number | undefined
+  /** Absent on kernels that have none, or whose BTF is not known. */
+  readonly cast?: Cast | undefined
   /** Whether there is a helper of this name, for programs of some type. */
   helper(name: string): boolean
 }
@@ -18,8 +20,14 @@ export function factsOf(btf: Btf, arch: string): Facts {
     ...placesOf(btf),
     field: () => fieldsOf(btf),
     firstArgument: firstArgument(arch),
+    cast: castOf(btf),
     helper: name => btf.enumValue('bpf_func_id', `BPF_FUNC_${name}`) !== undefined,
   }
+}
+
+function castOf(btf: Btf): Cast | undefined {
+  const [kfunc, tcpSock] = [btf.func('bpf_rdonly_cast'), btf.findStruct('tcp_sock')]
+  return kfunc === undefined || tcpSock === undefined ? undefined : { kfunc: { name: 'bpf_rdonly_cast', id: kfunc.id }, tcpSock }
 }
 
 /** The facts of a kernel whose own BTF is not known, only the fields: nothing is found by its id there, but some things by their names. */

@@ -50,7 +50,7 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
   for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
     const field = facts.field()
     const pocket = hasPockets(variant, facts)
-    const context: Context = { field, filter, access: variant.access(field), locked: variant.locked, calls: variant.calls, pocket }
+    const context: Context = { field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket }
     const programs = variant.hooks.filter(({ forPockets }) => pocket || !forPockets).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
     yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver }
@@ -68,10 +68,11 @@ export function makePlan(request: Request, facts: Facts): Plan {
 }
 
 /** What a kernel lacks, in words. */
-function missingFor({ hooks, helper }: Variant, facts: Facts): string[] {
+function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
   return [
     ...hooks.filter(({ on, optional, forPockets }) => !optional && !forPockets && callAt(on, facts) === undefined).map(({ on }) => pointName(on)),
     ...helper === undefined || facts.helper(helper) ? [] : [`helper bpf_${helper}`],
+    ...casts && facts.cast === undefined ? ['function bpf_rdonly_cast'] : [],
   ]
 }
 

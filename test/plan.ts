@@ -166,7 +166,7 @@ for (const machine of distinct) {
   })
 
   check('a hook or a helper that is missing is the reason why it is refused, or is left out where it may be', () => {
-    const { needs, helper, hooks } = variant
+    const { needs, helper, casts, hooks } = variant
     const lacking = (name: string) => plansOf(without(machine, name), backend.name)
     /** The backend is refused for this reason among others, unless another of its variants is possible. */
     const refused = (plans: ReturnType<typeof plansOf>, reason: string) => {
@@ -186,6 +186,7 @@ for (const machine of distinct) {
     // What programs cannot do without is no such thing in itself.
     if (helper === undefined) assert.equal(left(lacking('check_mtu')).programs.map(({ name }) => name), besides(pockets))
     if (helper !== undefined) refused(lacking(helper), `helper bpf_${helper}`)
+    if (casts) refused(lacking('bpf_rdonly_cast'), 'function bpf_rdonly_cast')
   })
 
   check('a field that is missing is an error of its own, and says which', () => {

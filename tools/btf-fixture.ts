@@ -40,7 +40,8 @@ export function questionsOf(btf: Btf): Questions {
     func: name => funcs.add(name) && btf.func(name),
     typedef: name => typedefs.add(name) && btf.typedef(name),
     enumValue: (of, name) => note(enumerators, of, name) && btf.enumValue(of, name),
-    struct: refuse, findStruct: refuse, sizeOf: refuse, nameOf: refuse, variable: refuse,
+    findStruct: name => btf.findStruct(name),
+    struct: refuse, sizeOf: refuse, nameOf: refuse, variable: refuse,
   }
   fieldsOf(listening)
   const filter = { pids: [1], cgroup: true, cgroupIds: true, mntnsIds: true }

@@ -1,5 +1,5 @@
 import type { Code } from '../../bpf-asm/index.js'
-import type { Access, Call, Context, Field } from '../program/index.js'
+import type { Access, Call, Cast, Context, Field } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 
 export interface Hook {
@@ -21,7 +21,9 @@ export interface Variant extends Pick<Context, 'locked' | 'calls'> {
   readonly needs: string
   /** A helper that came with the Linux version from which on programs may do what these do, where hooks alone do not tell. */
   readonly helper?: string
-  readonly access: (field: Field) => Access
+  /** Whether programs make typed pointers of addresses. */
+  readonly casts?: true
+  readonly access: (field: Field, cast: Cast | undefined) => Access
   readonly hooks: readonly Hook[]
   /** What it cannot see or sees in another way than one would think, for `-v` and the README. */
   readonly limits: readonly string[]

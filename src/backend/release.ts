@@ -1,7 +1,7 @@
-import { probed, released } from '../program/index.js'
+import { cast, probed, released } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 import type { Variant } from './backend.js'
-import { lifeAt, pocketsIn, rawPoint, renames, seedsIfAny } from './life.js'
+import { lifeAt, pocketsIn, rawPoint, renames, seedsIfAny, typedPoint } from './life.js'
 import { limit } from './limit.js'
 
 /** Readings at the entry of `release_sock`, the one point that every call on a socket passes, on every kernel. */
@@ -14,11 +14,16 @@ export function atRelease(on: Point, needs: string, rank: number): Variant {
     calls: false,
     hooks: [
       ...lifeAt(rawPoint),
-      renames(rawPoint),
+      renames(typedPoint),
       { program: 'tcptop_release', on, code: released },
       pocketsIn('bpf_map_elem'),
       ...seedsIfAny,
     ],
     limits: [limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],
   }
+}
+
+/** The same without copying what is read. */
+export function castAtRelease(on: Point, needs: string, rank: number): Variant {
+  return { ...atRelease(on, needs, rank), access: cast, casts: true }
 }

@@ -26,7 +26,7 @@ export const tracepoint: Backend = {
       limit.blocked, limit.ktls, limit.framing, limit.mptcpSocket, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected,
     ],
   }, {
-    rank: 5,
+    rank: 6,
     needs: 'Linux 5.12 with BTF',
     helper: 'check_mtu',
     access: typed,
@@ -40,7 +40,7 @@ export const tracepoint: Backend = {
     ],
     limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted, limit.reconnected],
   }, {
-    rank: 6,
+    rank: 7,
     needs: 'Linux 5.5',
     access: probed,
     locked: true,

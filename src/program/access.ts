@@ -1,4 +1,4 @@
-import { add, type Code, loadMap, call, type Member, mov, r1, r10, r2, type Register, type Size } from '../../bpf-asm/index.js'
+import { add, type Code, type Kfunc, loadMap, call, type Member, mov, r1, r10, r2, type Register, type Size } from '../../bpf-asm/index.js'
 
 /** How a program gets at the kernel's structures, and what it knows a socket by. */
 export interface Access {
@@ -36,8 +36,10 @@ export interface Access {
    * before and whose end was missed.
    */
   unlessStale(otherwise: string): Code
-  /** A member of `socket` that is another when it has become another connection, or has another state; absent where it cannot become one. */
-  readonly connection?: Member
+  /** At `base + offset`, a u64: what tells `unlessSame` of the connection of `socket`, which is established. */
+  keepConnection(base: Register, offset: number): Code
+  /** Goes to `otherwise` unless `socket` is established, and the connection that it was. `flow` has its `isn`. Clobbers r0 to r5. */
+  unlessSame(base: Register, offset: number, otherwise: string): Code
   /** In a program that runs over `mapName.sockets`: `socket` and `task =` what is kept of it; leaves for `otherwise` when there is nothing. */
   eachKept(otherwise: string): Code
   /** Whether a socket that connects once more from the same port goes on with its entry. */
@@ -52,6 +54,14 @@ export interface Access {
   comm(): Code
   /** `r0 =` the `struct sock` of the open file at `source`; leaves for `otherwise` when it is none of a socket. */
   socketOf(file: Register, otherwise: string): Code
+}
+
+/** What makes typed pointers of addresses. */
+export interface Cast {
+  /** `bpf_rdonly_cast`, for all kinds of programs since Linux 6.2 (commit a35b9af4ec2c) */
+  readonly kfunc: Kfunc
+  /** The BTF id of `struct tcp_sock`. */
+  readonly tcpSock: number
 }
 
 const sizes: Readonly<Record<number, Size>> = { 1: 'u8', 2: 'u16', 4: 'u32', 8: 'u64' }

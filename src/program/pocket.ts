@@ -22,7 +22,7 @@ const Pocket = {
   rx: Value.comm + 8,
   /** u64: whoever was renamed since this time, in nanoseconds, may have another name in the flow. */
   named: Value.laddr,
-  /** u64: what `Access.connection` was. */
+  /** u64 of `keepConnection` */
   connection: Value.laddr + 8,
   size: Value.laddr + 16,
 } as const
@@ -98,7 +98,7 @@ export function receivedFromPocket(context: Context, none: string): Code {
   return [
     access.read(r1, field.owned, socket),
     note('without an owner the lock is the kernel’s', jeq(r1, 0, 'unpocketed')),
-    sameConnection(context),
+    access.unlessSame(flow, Pocket.connection, 'unpocketed'),
     consumedSince(context, amount, r2),
     jsle32(amount, 0, none),
     add(r2, amount),
@@ -124,7 +124,7 @@ export function movedFromPocket(context: Context, none: string): Code {
     jslt32(r1, 0, 'unpocketed'),
     jslt32(amount, 0, 'unpocketed'),
     store('u64', r10, stack.received, r1),
-    sameConnection(context),
+    access.unlessSame(flow, Pocket.connection, 'unpocketed'),
     load(r1, 'u64', r10, stack.received),
     ([[Value.txSeen, amount], [Value.rxSeen, r1]] as const).map(([offset, more]) => [
       load(r2, 'u64', flow, offset),
@@ -132,14 +132,6 @@ export function movedFromPocket(context: Context, none: string): Code {
       store('u64', flow, offset, r2),
     ]),
   ]
-}
-
-/** Goes to `unpocketed` unless `socket` is established, as it was when it got its pocket. Clobbers r0 to r5. */
-function sameConnection({ access, field }: Context): Code {
-  const { connection } = access
-  return connection === undefined
-    ? [access.read(r1, field.state, socket), jne(r1, state.established, 'unpocketed')]
-    : [access.read(r1, connection, socket), load(r2, 'u64', flow, Pocket.connection), jne(r1, r2, 'unpocketed')]
 }
 
 /** `dst =` the lower half of what was queued since, `seen = txSeen`. */
@@ -180,7 +172,7 @@ export function makePocket(context: Context): Code {
     consumed(context, 'pocket'),
     sub32(r2, r1),
     store('u32', r9, Pocket.firstReceived, r2),
-    access.connection === undefined ? [] : [access.read(r1, access.connection, socket), store('u64', r9, Pocket.connection, r1)],
+    access.keepConnection(r9, Pocket.connection),
     call('ktime_get_ns'),
     note('it may be about to have a name that was told of already', sub(r0, renaming)),
     store('u64', r9, Pocket.named, r0),

@@ -1,12 +1,13 @@
 import {
-  add, and, call, ja, jeq, jeq32, jne, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5,
+  add, and, call, callKfunc, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5,
   readKernel, rsh, store, sub32,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
-import { type Access, lookup, sizeOf } from './access.js'
+import { type Access, type Cast, lookup, sizeOf } from './access.js'
 import { family, flow, mapName, protocol, socket, stack, state, task } from './context.js'
 import { type Field, type FieldName, present } from './field.js'
 import { markGone } from './stat.js'
+import { typed } from './typed.js'
 
 /** What every reading of a socket needs: copied at once. */
 const fresh = [
@@ -55,12 +56,42 @@ function connectionOf({ dport, state }: Field): Member {
   return word
 }
 
+/** How members are read, and tasks looked at. */
+type Reading = Pick<Access, 'read' | 'refresh' | 'keepConnection' | 'unlessSame' | 'current' | 'tgid' | 'comm' | 'socketOf'>
+
 /**
  * Copies what it needs, so that no types are needed: for kprobes and raw tracepoints, and where typed access lacks something. `socket` is
- * the address of a `struct sock`. Sockets are known by their addresses, and as those are used again, by when and where each was met.
+ * the address of a `struct sock`.
  */
 export function probed(field: Field): Access {
+  return byAddress(field, copying(field))
+}
+
+/** Makes typed pointers of the addresses that kprobes and raw tracepoints are given, and loads through them. */
+export function cast(field: Field, by: Cast | undefined): Access {
+  if (by === undefined) throw new Error('a cast is known by BTF alone')
+  const { kfunc, tcpSock } = by
+  const { read, current, tgid, comm, socketOf } = typed(field)
+  return byAddress(field, {
+    read, current, tgid, comm, socketOf,
+    refresh: () => note('as what it is', mov(r1, socket), mov(r2, tcpSock), callKfunc(kfunc), mov(socket, r0)),
+    keepConnection: () => [],
+    /** See `unlessStale`. */
+    unlessSame: (_base, _offset, otherwise) => [
+      read(r1, field.state, socket),
+      jne(r1, state.established, otherwise),
+      read(r1, field.sndUna, socket),
+      read(r2, field.bytesAcked, socket),
+      sub32(r1, r2),
+      load(r2, 'u32', flow, Value.isn),
+      jne32(r1, r2, otherwise),
+    ],
+  })
+}
+
+function copying(field: Field): Reading {
   const parts = partsOf(field)
+  const word = connectionOf(field)
   const copyOf = ({ offset, size }: Member) => {
     const part = parts.find(({ from, to }) => offset >= from && offset + size <= to)
     return part === undefined ? undefined : part.at + offset - part.from
@@ -75,8 +106,35 @@ export function probed(field: Field): Access {
     if (part === undefined) throw new RangeError('no member that is copied')
     return readKernel(part.at + from - part.from, to - from, socket, from)
   }
-  const refresh: Access['refresh'] = members =>
-    note(members === undefined ? 'what every reading needs' : 'what this needs', (members === undefined ? parts : extentsOf(members)).map(copy))
+  return {
+    read,
+    refresh: members =>
+      note(members === undefined ? 'what every reading needs' : 'what this needs', (members === undefined ? parts : extentsOf(members)).map(copy)),
+    keepConnection: (base, offset) => [read(r1, word, socket), store('u64', base, offset, r1)],
+    unlessSame: (base, offset, otherwise) => [read(r1, word, socket), load(r2, 'u64', base, offset), jne(r1, r2, otherwise)],
+    current: () => [call('get_current_task'), mov(task, r0)],
+    tgid: dst => [call('get_current_pid_tgid'), mov(dst, r0), rsh(dst, 32)],
+    comm: () => [
+      note('the name is the thread group leader’s', read(r3, field.leader, task)),
+      readKernel(stack.passing, 16, r3, field.comm.offset),
+      load(r4, 'u64', r10, stack.passing),
+      load(r5, 'u64', r10, stack.passing + 8),
+    ],
+    socketOf: (file, otherwise) => [
+      read(r1, present(field, 'fileInode'), file),
+      read(r1, present(field, 'inodeMode'), r1),
+      and(r1, fileType.mask),
+      jne(r1, fileType.socket, otherwise),
+      read(r1, present(field, 'filePrivate'), file),
+      read(r0, present(field, 'socketSk'), r1),
+      jeq(r0, 0, otherwise),
+    ],
+  }
+}
+
+/** Sockets are known by their addresses, and as those are used again, by when and where each was met. */
+function byAddress(field: Field, reading: Reading): Access {
+  const { read, refresh } = reading
   const spill = () => [store('u64', r10, stack.passing, socket), lookup(mapName.sockets, stack.passing)]
   const forget = () => [
     store('u64', r10, stack.passing, socket),
@@ -93,8 +151,8 @@ export function probed(field: Field): Access {
     store('u16', r10, stack.key + Key.port, r1),
   ]
   return {
+    ...reading,
     sockets: { type: 'hash', keySize: 8, flags: 0, room: flows => Math.max(4 * flows, 65_536) },
-    read,
     asTcp: (source, otherwise, is) => is?.sure ? [mov(socket, source), refresh()] : [
       mov(socket, source),
       refresh(),
@@ -109,7 +167,6 @@ export function probed(field: Field): Access {
       lsh(r2, r1),
       jset(r2, 1 << state.timeWait | 1 << state.newSynRecv, otherwise),
     ],
-    refresh,
     find: () => [
       spill(),
       mov(flow, r0),
@@ -154,7 +211,6 @@ export function probed(field: Field): Access {
       ja(otherwise),
       label(`${otherwise}_unless_stale`),
     ],
-    connection: connectionOf(field),
     /** `struct bpf_iter__bpf_map_elem` (kernel/bpf/map_iter.c, since 5.8) */
     eachKept: otherwise => [
       load(r2, 'u64', r1, 16),
@@ -165,22 +221,5 @@ export function probed(field: Field): Access {
     ],
     keepsPort: false,
     forget,
-    current: () => [call('get_current_task'), mov(task, r0)],
-    tgid: dst => [call('get_current_pid_tgid'), mov(dst, r0), rsh(dst, 32)],
-    comm: () => [
-      note('the name is the thread group leader’s', read(r3, field.leader, task)),
-      readKernel(stack.passing, 16, r3, field.comm.offset),
-      load(r4, 'u64', r10, stack.passing),
-      load(r5, 'u64', r10, stack.passing + 8),
-    ],
-    socketOf: (file, otherwise) => [
-      read(r1, present(field, 'fileInode'), file),
-      read(r1, present(field, 'inodeMode'), r1),
-      and(r1, fileType.mask),
-      jne(r1, fileType.socket, otherwise),
-      read(r1, present(field, 'filePrivate'), file),
-      read(r0, present(field, 'socketSk'), r1),
-      jeq(r0, 0, otherwise),
-    ],
   }
 }

@@ -1,7 +1,7 @@
 import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, r6, store } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
-import { family, flow, mapName, socket, stack, task } from './context.js'
+import { family, flow, mapName, socket, stack, state, task } from './context.js'
 import { type Field, present } from './field.js'
 
 /** `BPF_SK_STORAGE_GET_F_CREATE` (include/uapi/linux/bpf.h) */
@@ -82,6 +82,8 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
     ],
     // Cookies are not used again.
     unlessStale: () => [],
+    keepConnection: () => [],
+    unlessSame: (_base, _offset, otherwise) => [read(r1, field.state, socket), jne(r1, state.established, otherwise)],
     keepsPort: true,
     forget: () => [],
     current: () => [call('get_current_task_btf'), mov(task, r0)],
