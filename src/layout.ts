@@ -100,7 +100,9 @@ export const enum Row {
   /** rx + tx */
   total = 16,
   identity = 24,
-  size = 96,
+  /** u32: the frame that the counters are of; WASM's own. */
+  frame = 96,
+  size = 104,
 }
 
 /** The counters that the program keeps about itself: one value of an array map, u64 each. */

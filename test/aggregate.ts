@@ -63,6 +63,19 @@ class FakeMap implements Source {
     for (const { entry } of places.sort((one, other) => one.place - other.place)) this.flows.set(...entry)
   }
 
+  /** Takes these flows out and puts each back at another place, as the kernel makes entries between others. */
+  scatter(random: Random, names: readonly string[]) {
+    const moved = names.map((name): [string, Flow] => [name, this.flows.get(name)!])
+    for (const name of names) this.flows.delete(name)
+    const order = [...this.flows].map(entry => [entry])
+    for (const entry of moved) {
+      if (order.length === 0) order.push([])
+      random.pick(order).push(entry)
+    }
+    this.flows.clear()
+    for (const entry of order.flat()) this.flows.set(...entry)
+  }
+
   add(flow: Partial<Flow> & Pick<Flow, 'cookie'>): Flow {
     const whole: Flow = { share: 0, gone: false, tx: 0, rx: 0, pid: 7, comm: 'x', raddr: 1, rport: 1, family: 4, ...flow }
     this.flows.set(nameOf(whole), whole)
@@ -333,6 +346,51 @@ for (const { name, mask, key } of groupings) {
     assert.is(aggregate.flows, 0)
   }))
 }
+
+for (const { name, mask, key } of groupings) {
+  test(`grouped by ${name}, flows between others, at other places and of other processes, busy and idle, add up`, seeded(async random => {
+    const map = new FakeMap()
+    const aggregate = await loadAggregate(mask)
+    const before = new Map<string, { tx: number; rx: number }>()
+    let cookie = 0n
+    for (let frame = 0; frame < 60; frame++) {
+      const fresh = Array.from({ length: random.pick([0, 1, 30, 1500]) }, () => {
+        const share = random.pick([0, 0, 0, 1 + random.below(3)])
+        const own = { cookie: ++cookie, pid: random.below(2000), raddr: random.below(1000), rport: random.below(1000), comm: random.pick(['a', 'bc']) }
+        return [map.add(own), ...share > 0 ? [map.add({ ...own, share, pid: share })] : []].map(nameOf)
+      }).flat()
+      map.scatter(random, fresh)
+      const [busy, moved, ending] = [random.pick([0, 0.02, 0.5, 1]), random.pick([0, 0, 0.01, 0.3]), random.pick([0, 0.02, 0.3])]
+      for (const flow of map.flows.values()) {
+        if (random.chance(0.02)) flow.pid = random.below(2000)
+        if (!flow.gone && random.chance(busy)) [flow.tx, flow.rx] = [flow.tx + random.below(1000), flow.rx + random.below(1000)]
+        if (flow.share === 0 && random.chance(ending)) flow.gone = true
+      }
+      if (random.chance(0.1)) map.shuffle(random)
+      else map.scatter(random, [...map.flows.keys()].filter(() => random.chance(moved)))
+      const sums = new Map<string, { rx: number; tx: number }>()
+      model(map, before, sums, key)
+      aggregate.drain(map)
+      const shown = take(aggregate, Infinity).map(row => `${key(row)}: ${row.rx} ${row.tx}`)
+      assert.is(shown.sort().join('\n'), [...sums].map(([group, { rx, tx }]) => `${group}: ${rx} ${tx}`).sort().join('\n'), `frame ${frame}`)
+      assert.is(aggregate.flows, map.flows.size)
+    }
+  }))
+}
+
+test('idle rows do not stay for good, and those that come again count from nothing', async () => {
+  const map = new FakeMap()
+  const aggregate = await loadAggregate(everything)
+  const flows = Array.from({ length: 1000 }, (_, index) => map.add({ cookie: BigInt(index + 1), pid: index, tx: 1 }))
+  for (let frame = 0; frame < 60; frame++) {
+    flows[0]!.tx += 5
+    if (frame % 29 === 0) for (const flow of flows) flow.tx += 2
+    aggregate.drain(map)
+    const rows = take(aggregate, Infinity)
+    assert.is(rows.length, frame % 29 === 0 ? 1000 : 1)
+    assert.equal(rows.slice(0, 2).map(({ tx }) => tx), frame === 0 ? [8, 3] : frame % 29 === 0 ? [7, 2] : [5])
+  }
+})
 
 test('a hundred thousand flows, and then none', async () => {
   const map = new FakeMap()

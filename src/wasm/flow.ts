@@ -1,13 +1,10 @@
 import { Flag, Key, Value } from '../layout'
 import { Group } from './group'
-import { copy16, resize } from './room'
+import { copy16, renew, resize } from './room'
 
 /**
  * What is known of a flow of the kernel's map: its key, what its counters were when it was last read, and whether it waits
- * for its end.
- *
- * An open-addressing table with linear probing; deletion moves what follows back, so that it never fills with tombstones however
- * many flows come and go. A cookie is never 0, which marks a free slot.
+ * for its end. A cookie is never 0, which marks one that is over.
  */
 const enum Slot {
   cookie = 0,
@@ -17,14 +14,32 @@ const enum Slot {
   over = 14,
   tx = 16,
   rx = 24,
-  size = 32,
+  /** u32: the slot of the flow that came next in the last walk. */
+  next = 32,
+  /** u32: the number of the row that its bytes went to last. */
+  row = 36,
+  size = 40,
 }
 
 const smallest: u32 = 1024
 
+/**
+ * The kernel hands its entries out in an order that hardly changes from walk to walk, and memory is fast where it is read in order.
+ * So the slots lie in the order of a walk, those of flows that came since at the end, and each says which one to guess next; a
+ * guess is compared as a whole, and where it is wrong the index has the answer. What is over leaves its slot and its place in the
+ * index unused, until there is no room and the slots are laid out anew.
+ */
 export namespace Flow {
-  let table: usize = 0
-  let capacity: u32 = 0
+  /** Slot number 0 is no flow: it has the guess at the first. */
+  let slots: usize = 0
+  /** Slots that there are, and of these the first that are not free. */
+  let room: u32 = 0
+  let used: u32 = 0
+  /** An open-addressing table with linear probing, of numbers of slots, and its last place; 0 is a free place. */
+  let index: usize = 0
+  let last: u32 = 0
+  /** The slot of the flow that was met last. */
+  let here: usize = 0
 
   /** Flows that are known. */
   export let count: u32 = 0
@@ -36,15 +51,14 @@ export namespace Flow {
 
   /** A new walk over the kernel's map starts. */
   export function begin(): void {
+    here = slots
     removedCount = 0
     endedCount = 0
   }
 
-  /** Room for `more` flows that are new. At most three quarters are used, so that a search is short. */
+  /** Room for `more` flows that are new. */
   export function reserve(more: u32): void {
-    let wanted = max(capacity, smallest)
-    while (wanted / 4 * 3 < count + more) wanted <<= 1
-    if (wanted != capacity) rehash(wanted)
+    if (room - used < more) layOut(more)
     if (removedRoom < removedCount + more) {
       removedRoom = max(removedRoom * 2, removedCount + more)
       removed = resize(removed, <usize>removedRoom * Key.size)
@@ -55,11 +69,7 @@ export namespace Flow {
   export function ingest(key: usize, value: usize): void {
     const cookie = load<u64>(key, Key.cookie)
     const who = load<u64>(key, Key.pid)
-    const slot = find(cookie, who)
-    if (load<u64>(slot, Slot.cookie) == 0) {
-      copy16(slot, key)
-      count++
-    }
+    const slot = meet(cookie, who)
     const tx = load<u64>(value, Value.tx)
     const rx = load<u64>(value, Value.rx)
     const moreTx = tx - load<u64>(slot, Slot.tx)
@@ -67,10 +77,10 @@ export namespace Flow {
     if ((moreTx | moreRx) != 0) {
       store<u64>(slot, tx, Slot.tx)
       store<u64>(slot, rx, Slot.rx)
-      Group.add(value, moreRx, moreTx)
+      store<u32>(slot, Group.add(value, moreRx, moreTx, load<u32>(slot, Slot.row)), Slot.row)
     }
     if (!isOver(cookie, who, value)) {
-      store<u16>(slot, 0, Slot.over)
+      if (load<u16>(slot, Slot.over) != 0) store<u16>(slot, 0, Slot.over)
     } else if (load<u16>(slot, Slot.over) == 0) {
       // It may have been read before its last bytes; the next walk reads them.
       store<u16>(slot, 1, Slot.over)
@@ -78,7 +88,8 @@ export namespace Flow {
       copy16(removed + <usize>removedCount * Key.size, key)
       removedCount++
       if (who == ownOf(who)) endedCount++
-      free(slot)
+      store<u64>(slot, 0, Slot.cookie)
+      count--
     }
   }
 
@@ -86,7 +97,7 @@ export namespace Flow {
   function isOver(cookie: u64, who: u64, value: usize): bool {
     const own = ownOf(who)
     if (who == own) return (load<u32>(value, Value.flags) & Flag.gone) != 0
-    return load<u64>(find(cookie, own), Slot.cookie) == 0
+    return load<u32>(find(cookie, own)) == 0
   }
 
   /** Port and no process: the socket's own entry. */
@@ -95,59 +106,91 @@ export namespace Flow {
     return who & 0xffffffff00000000
   }
 
+  @inline
+  function at(number: u32): usize {
+    return slots + <usize>number * Slot.size
+  }
+
   /** Process and port of a slot, without what is ours. */
   @inline
   function whoOf(slot: usize): u64 {
     return load<u64>(slot, Slot.pid) & 0x0000ffffffffffff
   }
 
-  /** Cookies are numbers in sequence: multiplying by the golden ratio spreads them. */
   @inline
-  function home(cookie: u64, who: u64): u32 {
-    const mixed = (cookie ^ rotl(who, 32)) * 0x9e3779b97f4a7c15
-    return <u32>(mixed >> 32) & (capacity - 1)
+  function holds(slot: usize, cookie: u64, who: u64): bool {
+    return load<u64>(slot, Slot.cookie) == cookie && whoOf(slot) == who
   }
 
-  /** The slot of a flow, or the free one where it belongs. */
+  /** The slot of the flow that the walk has come to, which may be new. */
+  @inline
+  function meet(cookie: u64, who: u64): usize {
+    const guess = at(load<u32>(here, Slot.next))
+    here = holds(guess, cookie, who) ? guess : search(cookie, who)
+    return here
+  }
+
+  /** The same where the guess was wrong. */
+  function search(cookie: u64, who: u64): usize {
+    const place = find(cookie, who)
+    let number = load<u32>(place)
+    if (number == 0) {
+      number = used++
+      count++
+      store<u32>(place, number)
+      store<u64>(at(number), cookie, Slot.cookie)
+      store<u64>(at(number), who, Slot.pid)
+      // What is new has come between two that are not.
+      store<u32>(at(number), load<u32>(here, Slot.next), Slot.next)
+    }
+    store<u32>(here, number, Slot.next)
+    return at(number)
+  }
+
+  /** The place in the index of a flow, or the free one where it belongs. Cookies are numbers in sequence: the golden ratio spreads them. */
   function find(cookie: u64, who: u64): usize {
-    let index = home(cookie, who)
+    let hash = <u32>((cookie ^ rotl(who, 32)) * 0x9e3779b97f4a7c15 >> 32)
     while (true) {
-      const slot = table + <usize>index * Slot.size
-      const held = load<u64>(slot, Slot.cookie)
-      if (held == 0 || (held == cookie && whoOf(slot) == who)) return slot
-      index = (index + 1) & (capacity - 1)
+      const place = index + <usize>(hash & last) * sizeof<u32>()
+      const number = load<u32>(place)
+      if (number == 0 || holds(at(number), cookie, who)) return place
+      hash++
     }
   }
 
-  /** Empties a slot, and moves those after it back that would otherwise not be found any more. */
-  function free(slot: usize): void {
-    const last = capacity - 1
-    let hole = <u32>((slot - table) / Slot.size)
-    for (let index = (hole + 1) & last; ; index = (index + 1) & last) {
-      const next = table + <usize>index * Slot.size
-      const cookie = load<u64>(next, Slot.cookie)
-      if (cookie == 0) break
-      const distance = (index - home(cookie, whoOf(next))) & last
-      if (distance >= ((index - hole) & last)) {
-        memory.copy(table + <usize>hole * Slot.size, next, Slot.size)
-        hole = index
-      }
-    }
-    memory.fill(table + <usize>hole * Slot.size, 0, Slot.size)
-    count--
-  }
-
-  function rehash(wanted: u32): void {
-    const old = table
-    const oldEnd = table + <usize>capacity * Slot.size
-    const size = <usize>wanted * Slot.size
-    table = heap.alloc(size)
-    memory.fill(table, 0, size)
-    capacity = wanted
-    for (let slot = old; slot < oldEnd; slot += Slot.size) {
-      const cookie = load<u64>(slot, Slot.cookie)
-      if (cookie != 0) memory.copy(find(cookie, whoOf(slot)), slot, Slot.size)
-    }
+  /** Lays the flows out anew, in the order in which they were met, with room for `more` and half as many again. */
+  function layOut(more: u32): void {
+    const old = slots
+    const oldHere = here
+    const oldUsed = used
+    room = max(smallest, (count + more + 1) / 2 * 3)
+    slots = renew(0, <usize>room * Slot.size)
+    used = 1
+    here = slots
+    // At most three quarters of the index are used, so that a search is short.
+    let places = smallest
+    while (places / 4 * 3 < room) places <<= 1
+    last = places - 1
+    index = renew(index, <usize>places * sizeof<u32>())
+    for (let number: u32 = 0; number < oldUsed; number++) move(old, number, oldHere)
     if (old != 0) heap.free(old)
+  }
+
+  /** Moves an old slot and those that follow by its guess and theirs, up to one from which that was done before: guesses may lead in circles. */
+  function move(old: usize, start: u32, oldHere: usize): void {
+    let number = start
+    do {
+      const slot = old + <usize>number * Slot.size
+      number = load<u32>(slot, Slot.next)
+      store<u32>(slot, 0, Slot.next)
+      const cookie = load<u64>(slot, Slot.cookie)
+      if (cookie != 0) {
+        memory.copy(at(used), slot, Slot.size)
+        store<u32>(at(used - 1), used, Slot.next)
+        store<u32>(find(cookie, whoOf(slot)), used++)
+        store<u64>(slot, 0, Slot.cookie)
+      }
+      if (slot == oldHere) here = at(used - 1)
+    } while (number != 0)
   }
 }

@@ -1,5 +1,5 @@
 import { Identity, Row, Value } from '../layout'
-import { copy16, resize } from './room'
+import { copy16, renew, resize } from './room'
 
 /** Where the comm lies in a row. */
 const comm: usize = Row.identity + Value.comm - Identity.start
@@ -9,53 +9,85 @@ const size: usize = Identity.size
 const nothing: u32 = 0
 
 const smallest: u32 = 256
+/** How often all rows may be looked at in vain before it is cheaper to make those anew that come again. */
+const patience: u64 = 16
 
-/** The rows of the frame in the making: flows whose identities are the same under the mask. */
+/**
+ * The rows of the frame in the making: flows whose identities are the same under the mask. Rows of frames before stay, in
+ * the hope that they come again, so that a flow finds the one that it had.
+ */
 export namespace Group {
   /** `Identity.size` bytes that say what of an identity counts. */
   export const mask: usize = memory.data(Identity.size)
-  /** Rows as `Row` lays them out, in the order in which they appeared, and how many. */
+  /** Rows as `Row` lays them out, in the order in which they appeared, and how many; those of this frame have its number. */
   export let rows: usize = 0
   export let count: u32 = 0
+  export let frame: u32 = 1
+  /** Rows of this frame. */
+  export let shown: u32 = 0
   /** All bytes of the frame. */
   export let rx: u64 = 0
   export let tx: u64 = 0
 
-  /** Rows that there is room for; the index has twice as many places of a u32: 1 + the number of the row. */
+  /** Rows that there is room for. */
   let room: u32 = 0
+  /** An open-addressing table with linear probing, of numbers of rows, and its places: a power of two, at least twice the room. */
   let index: usize = 0
+  let places: u32 = 0
+  /** Rows that were looked at in vain since all of them were forgotten. */
+  let idle: u64 = 0
 
-  /** Adds bytes to the group that the flow with this value belongs to. */
-  export function add(value: usize, moreRx: u64, moreTx: u64): void {
-    if (count == room) grow()
+  /** Adds bytes to the group that the flow with this value belongs to; `guess` may be its row's number, which is returned. */
+  export function add(value: usize, moreRx: u64, moreTx: u64, guess: u32): u32 {
+    const identity = value + Identity.start
+    const number = guess - 1 < count && isSame(identity, row(guess)) ? guess : search(identity)
+    const group = row(number)
+    if (load<u32>(group, Row.frame) != frame) {
+      store<u32>(group, frame, Row.frame)
+      store<u64>(group, 0, Row.rx)
+      store<u64>(group, 0, Row.tx)
+      store<u64>(group, 0, Row.total)
+      shown++
+    }
     rx += moreRx
     tx += moreTx
-    const identity = value + Identity.start
+    store<u64>(group, load<u64>(group, Row.rx) + moreRx, Row.rx)
+    store<u64>(group, load<u64>(group, Row.tx) + moreTx, Row.tx)
+    store<u64>(group, load<u64>(group, Row.total) + moreRx + moreTx, Row.total)
+    // The name is no part of what a process is; the last one seen is shown.
+    copy16(group + comm, value + Value.comm)
+    return number
+  }
+
+  /** The next frame starts. */
+  export function clear(): void {
+    idle += count - shown
+    if (idle > patience * count) {
+      memory.fill(index, 0, places * sizeof<u32>())
+      count = 0
+      idle = 0
+    }
+    frame++
+    shown = 0
+    rx = 0
+    tx = 0
+  }
+
+  /** The row of an identity, which may be new. */
+  function search(identity: usize): u32 {
+    if (count == room) grow()
     const place = find(identity)
     let number = load<u32>(place)
     if (number == nothing) {
       number = ++count
       store<u32>(place, number)
       const fresh = row(number)
-      for (let at: usize = 0; at < <usize>Row.identity; at += 8) store<u64>(fresh + at, 0)
+      store<u32>(fresh, frame - 1, Row.frame)
       for (let at: usize = 0; at < size; at += 8) {
         store<u64>(fresh + at, load<u64>(identity + at) & load<u64>(mask + at), Row.identity)
       }
     }
-    const group = row(number)
-    store<u64>(group, load<u64>(group, Row.rx) + moreRx, Row.rx)
-    store<u64>(group, load<u64>(group, Row.tx) + moreTx, Row.tx)
-    store<u64>(group, load<u64>(group, Row.total) + moreRx + moreTx, Row.total)
-    // The name is no part of what a process is; the last one seen is shown.
-    copy16(group + comm, value + Value.comm)
-  }
-
-  /** The next frame starts. */
-  export function clear(): void {
-    if (count != 0) memory.fill(index, 0, <usize>room * 2 * sizeof<u32>())
-    count = 0
-    rx = 0
-    tx = 0
+    return number
   }
 
   @inline
@@ -65,7 +97,7 @@ export namespace Group {
 
   /** The place in the index of the group of an identity, or the free one where it belongs. */
   function find(identity: usize): usize {
-    const last = room * 2 - 1
+    const last = places - 1
     let at = hash(identity) & last
     while (true) {
       const place = index + <usize>at * sizeof<u32>()
@@ -84,20 +116,25 @@ export namespace Group {
   }
 
   function isSame(identity: usize, row: usize): bool {
+    let difference: u64 = 0
     for (let at: usize = 0; at < size; at += 8) {
-      const wanted = load<u64>(mask + at)
-      if (wanted != 0 && (load<u64>(identity + at) & wanted) != (load<u64>(row + at, Row.identity) & wanted)) return false
+      difference |= (load<u64>(identity + at) ^ load<u64>(row + at, Row.identity)) & load<u64>(mask + at)
     }
-    return true
+    return difference == 0
   }
 
+  /** Forgets rows of neither this frame nor the last, and makes room for half as many again as are left. */
   function grow(): void {
-    room = max(room * 2, smallest)
+    let kept: u32 = 0
+    for (let number: u32 = 1; number <= count; number++) {
+      if (frame - load<u32>(row(number), Row.frame) <= 1 && number != ++kept) memory.copy(row(kept), row(number), Row.size)
+    }
+    count = kept
+    room = max(smallest, (count + 1) / 2 * 3)
     rows = resize(rows, <usize>room * Row.size)
-    const bytes = <usize>room * 2 * sizeof<u32>()
-    if (index != 0) heap.free(index)
-    index = heap.alloc(bytes)
-    memory.fill(index, 0, bytes)
+    places = smallest
+    while (places < room * 2) places <<= 1
+    index = renew(index, places * sizeof<u32>())
     for (let number: u32 = 1; number <= count; number++) store<u32>(find(row(number) + Row.identity), number)
   }
 }

@@ -3,6 +3,14 @@ export function resize(old: usize, size: usize): usize {
   return old == 0 ? heap.alloc(size) : heap.realloc(old, size)
 }
 
+/** Memory of `size` bytes, all zero; what was at `old` is given back. */
+export function renew(old: usize, size: usize): usize {
+  if (old != 0) heap.free(old)
+  const fresh = heap.alloc(size)
+  memory.fill(fresh, 0, size)
+  return fresh
+}
+
 /** Copies 16 bytes, as engines call a function for `memory.copy`. */
 @inline
 export function copy16(to: usize, from: usize): void {

@@ -25,11 +25,12 @@ export namespace Select {
 
   /** Adds the first `limit` rows of a family, or of all if it is 0, to what was picked. */
   export function pick(wanted: u16, limit: u32): void {
-    const most = min(limit, Group.count)
+    const most = min(limit, Group.shown)
     reserve(most)
     let used: u32 = 0
     const end = Group.rows + <usize>Group.count * Row.size
     for (let row = Group.rows; row < end; row += Row.size) {
+      if (load<u32>(row, Row.frame) != Group.frame) continue
       if (wanted != 0 && load<u16>(row, family) != wanted) continue
       if (used < most) {
         rise(used++, row)
