@@ -5,20 +5,24 @@ import { tableOf } from '../../tools/bench/table.js'
 test('a table of what the tool costs has a line for each figure, with how it was made', () => {
   const table = tableOf({
     machine: '', date: '',
-    overhead: { 6.1: [
-      { connections: 10, tool: 'none', what: 'an event itself', added: 8235 },
-      { connections: 10, tool: 'fentry', what: 'everything', added: 310 },
-      { connections: 1, tool: 'fentry', what: 'everything', added: 305 },
-      { connections: 10, tool: 'bcc', what: 'tcptop', added: null, reason: 'not installed' },
-    ] },
+    guests: { 6.1: {
+      overhead: [
+        { connections: 10, tool: 'none', what: 'an event itself', added: 8235, spread: 2 },
+        { connections: 10, tool: 'fentry', what: 'everything', added: 310, spread: 1 },
+        { connections: 1, tool: 'fentry', what: 'everything', added: 305, spread: 0 },
+        { connections: 10, tool: 'bcc', what: 'tcptop', added: null, reason: 'not installed' },
+      ],
+      start: [{ what: 'tcptop --backend fentry', cpu: 812.3, wall: 900 }],
+    } },
     drain: [{ flows: 100_000, cpu: 59.7, walk: 35.1, wasm: 24.4, print: 0.3, peak: 80.4, memory: 48 }],
     start: [{ what: 'tcptop', cpu: 120.4, wall: 130 }],
     idle: [{ flows: 100, share: 0.0029, peak: 64.6 }],
   })
-  assert.is(table.split('\n').length, 2 + 3 + 3 + 1)
-  assert.match(table, /^\| Linux 6\.1: an event itself \| 8235 \(10\) \| instructions /m)
-  assert.match(table, /^\| Linux 6\.1: fentry, everything \| 310 \(10\) · 305 \(1\) \| /m)
+  assert.is(table.split('\n').length, 2 + 4 + 3 + 1)
+  assert.match(table, /^\| Linux 6\.1: an event itself \| 8235 ± 2 \(10\) \| instructions /m)
+  assert.match(table, /^\| Linux 6\.1: fentry, everything \| 310 ± 1 \(10\) · 305 ± 0 \(1\) \| /m)
   assert.match(table, /^\| Linux 6\.1: bcc, tcptop \| not installed \(10\) \| /m)
+  assert.match(table, /^\| Linux 6\.1: start of tcptop --backend fentry \| 812 million instructions \| /m)
   assert.match(table, /^\| drain of 100,000 flows \| 60 ms: 35 ms in the kernel, 24 ms in WASM; 80 MB at most \| /m)
   assert.match(table, /^\| start of tcptop \| 120 ms of CPU, 130 ms \| /m)
   assert.match(table, /^\| at 1 s with 100 flows \| 0\.29 % of a core, 65 MB at most \| /m)

@@ -42,10 +42,14 @@ export async function startOf(what: string, args: readonly string[], times = 15)
   return { what, cpu: median('cpu'), wall: median('wall') }
 }
 
+/** What `startOf` starts, by name. */
+export const emptyNode = ['an empty Node.js', ['-e', 'process.stdout.write("."); setTimeout(() => {}, 1e6)']] as const
+export const tcptop = (...args: readonly string[]) => [['tcptop', ...args].join(' '), [cli, ...args]] as const
+
 export const starts = async (): Promise<Start[]> => [
-  await startOf('an empty Node.js', ['-e', 'process.stdout.write("."); setTimeout(() => {}, 1e6)']),
-  await startOf('tcptop', [cli, '-f', 'csv', '1000']),
-  await startOf('tcptop -C -p 1 5', [cli, '-C', '-p', '1', '5']),
+  await startOf(...emptyNode),
+  await startOf(...tcptop('-f', 'csv', '1000')),
+  await startOf(...tcptop('-C', '-p', '1', '5')),
 ]
 
 /** As many as a process may have open where the limit is 20,000 files. */

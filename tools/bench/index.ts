@@ -15,10 +15,10 @@ import { cached, openArchive } from '../vm/archive.js'
 import { runInGuest } from '../vm/guest.js'
 import { fetchKernel } from '../vm/kernel.js'
 import type { Drain } from './drain.js'
-import { idleWith, starts } from './here.js'
+import { idleWith, type Start, starts } from './here.js'
 import type { Overhead } from './overhead.js'
 import { compilePingpong } from './pingpong.js'
-import { type Result, tableOf } from './table.js'
+import { type Guest, type Result, tableOf } from './table.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const built = `${root}/dist/bench`
@@ -34,7 +34,7 @@ const wants = (part: string) => positionals.length === 0 || positionals.includes
 compilePingpong()
 
 /** In a guest, beside what Debian has of others' tools. */
-async function overheadOn(release: string): Promise<Overhead[]> {
+async function overheadOn(release: string): Promise<Guest> {
   const others = cached('libbpf-tools-bookworm', folder => openArchive('amd64').unpack(['libbpf-tools'], folder, 'bookworm'))
   execFileSync('cp', ['-rT', others, `${built}/others`])
   const { status, output } = await runInGuest({
@@ -42,19 +42,20 @@ async function overheadOn(release: string): Promise<Overhead[]> {
     script: `cd '${root}'\nnode dist/tools/bench/overhead.js ${values.connections} ${values.backends}`,
   })
   if (status !== 0) throw new Error(`Linux ${release}: ${output}`)
-  return output.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Overhead)
+  const figures = output.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Overhead | Start)
+  return { overhead: figures.filter(one => 'added' in one), start: figures.filter(one => 'cpu' in one) }
 }
 
 function drainOf(flows: number): Drain {
   return JSON.parse(execFileSync(process.execPath, ['--expose-gc', `${root}/dist/tools/bench/drain.js`, `${flows}`], { encoding: 'utf8' })) as Drain
 }
 
-const overhead: Record<string, Overhead[]> = {}
-if (wants('overhead')) for (const release of values.guests.split(',')) overhead[release] = await overheadOn(release)
+const guests: Record<string, Guest> = {}
+if (wants('overhead')) for (const release of values.guests.split(',')) guests[release] = await overheadOn(release)
 const result: Result = {
   machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
   date: new Date().toISOString(),
-  overhead,
+  guests,
   drain: wants('drain') ? [1000, 10_000, 100_000, 300_000, 1_000_000].map(drainOf) : [],
   start: wants('start') ? await starts() : [],
   idle: wants('idle') ? [await idleWith(100), await idleWith(100_000)] : [],

@@ -24,8 +24,8 @@ export interface Pingpong {
 /** Sends and receives of a round trip. */
 export const eventsPerTrip = 4
 
-/** `fifo`: see pingpong.c. */
-export async function openPingpong(connections: number, ...how: readonly 'fifo'[]): Promise<Pingpong> {
+/** `steady`: see pingpong.c. */
+export async function openPingpong(connections: number, ...how: readonly 'steady'[]): Promise<Pingpong> {
   const child = spawn(program, [`${connections}`, ...how], { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const next = async () => {

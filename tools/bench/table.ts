@@ -2,28 +2,39 @@ import type { Drain } from './drain.js'
 import type { Idle, Start } from './here.js'
 import type { Overhead } from './overhead.js'
 
+/** What was counted in a guest. */
+export interface Guest {
+  readonly overhead: readonly Overhead[]
+  readonly start: readonly Start[]
+}
+
 /** All that was measured; of guests by the kernel's release. */
 export interface Result {
   readonly machine: string
   readonly date: string
-  readonly overhead: Readonly<Record<string, readonly Overhead[]>>
+  readonly guests: Readonly<Record<string, Guest>>
   readonly drain: readonly Drain[]
   readonly start: readonly Start[]
   readonly idle: readonly Idle[]
 }
 
 /** One table in Markdown, each figure with how it was made. */
-export function tableOf({ overhead, drain, start, idle }: Result): string {
+export function tableOf({ guests, drain, start, idle }: Result): string {
   const row = (...cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
   const ms = (value: number) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`
   return [
     row('what', 'figure', 'how'),
     row('---', '---', '---'),
-    ...Object.entries(overhead).flatMap(([release, all]) => groupsOf(all).map(([name, ones]) => row(
-      `Linux ${release}: ${name}`,
-      ones.map(({ connections, added, reason }) => `${added ?? reason} (${connections})`).join(' · '),
-      'instructions added to a 1-byte send or receive (connections), in a guest with one instruction = 1 ns',
-    ))),
+    ...Object.entries(guests).flatMap(([release, { overhead, start }]) => [
+      ...groupsOf(overhead).map(([name, ones]) => row(
+        `Linux ${release}: ${name}`,
+        ones.map(({ connections, added, spread, reason }) => `${added === null ? reason : `${added} ± ${spread}`} (${connections})`).join(' · '),
+        'instructions added to a 1-byte send or receive, ± how near a second pass came (connections), in a guest with one instruction = 1 ns',
+      )),
+      ...start.map(({ what, cpu }) => row(
+        `Linux ${release}: start of ${what}`, `${cpu.toFixed(0)} million instructions`, 'from exec until attached, in the same guest; median of 3',
+      )),
+    ]),
     ...drain.map(({ flows, cpu, walk, wasm, peak }) => row(
       `drain of ${flows.toLocaleString('en')} flows`, `${ms(cpu)}: ${ms(walk)} in the kernel, ${ms(wasm)} in WASM; ${peak.toFixed(0)} MB at most`,
       'CPU to read, subtract, group, pick 20 rows and print, of a hash filled from user space, all counters changed; median of frames',
