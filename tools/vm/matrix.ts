@@ -6,9 +6,9 @@
  *   npm run matrix [-- RELEASE[/ARCH][:PART,…]…] [--passes alone,together] [--readme]
  *
  *   ARCH: amd64 (default) or arm64     PART: a backend, one with `-no-btf`, `capability` or `lockdown`; all without
- *   --readme: rewrites the table in README.md
+ *   --readme: rewrites the table in README.md, of the last run without a failure of each backend on each kernel
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { backends } from '../../src/backend/index.js'
@@ -20,6 +20,8 @@ import { type Column, tableOf } from './table.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const readme = new URL('../../../README.md', import.meta.url)
+/** The columns of runs without a failure, so that what fails by its luck is run again alone. */
+const kept = new URL('../../matrix.json', import.meta.url)
 /** How much slower than this machine a guest may be. */
 const patience = 10
 /** Seconds for all cases of a backend. */
@@ -95,18 +97,27 @@ const { values: { passes, readme: rewrites }, positionals } = parseArgs({
   allowPositionals: true,
   options: { passes: { type: 'string', default: 'alone,together' }, readme: { type: 'boolean', default: false } },
 })
+const kernels = [...releases, '7.3/arm64']
 const all: Outcome[] = []
-for (const kernel of positionals.length > 0 ? positionals : [...releases, '7.3/arm64']) {
+for (const kernel of positionals.length > 0 ? positionals : kernels) {
   const [title = '', parts] = kernel.split(':')
   all.push(...await run(title, parts?.split(','), passes))
 }
 const sum = (of: (outcome: Outcome) => number) => all.reduce((total, outcome) => total + of(outcome), 0)
 const [passed, failed] = [sum(one => one.passed), sum(one => one.failed)]
-if (failed === 0 && rewrites) {
+const columns = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) as Record<string, [string, string][]> : {}
+for (const { column: { kernel, backend, outcomes }, failed } of all) if (failed === 0 && outcomes.size > 0) columns[`${kernel} ${backend}`] = [...outcomes]
+writeFileSync(kept, JSON.stringify(columns))
+if (rewrites) {
+  const table = tableOf(kernels.flatMap(kernel => boots.flatMap(({ parts }) => parts.map(({ name }) => ({ kernel, backend: name }))))
+    .flatMap(({ kernel, backend }): Column[] => {
+      const outcomes = columns[`${kernel} ${backend}`]
+      return outcomes === undefined ? [] : [{ kernel, backend, outcomes: new Map(outcomes) }]
+    }))
   const [start, end] = ['<!-- matrix -->\n', '<!-- /matrix -->']
   const text = readFileSync(readme, 'utf8')
   const [from, to] = [text.indexOf(start) + start.length, text.indexOf(end)]
-  writeFileSync(readme, `${text.slice(0, from)}${tableOf(all.map(({ column }) => column).filter(({ outcomes }) => outcomes.size > 0))}${text.slice(to)}`)
+  writeFileSync(readme, `${text.slice(0, from)}${table}${text.slice(to)}`)
 }
 console.log(closingLine(passed, failed, sum(one => one.skipped.length)))
 process.exitCode = failed > 0 ? 1 : 0
