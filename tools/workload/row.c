@@ -34,7 +34,11 @@ static void named_threads_one_socket(void) {
 static void renamed_process(void) {
   struct pair p = connect_pair(V4);
   name_process("first-name");
-  transfer(&p.a, &p.b, 1000);
+  for (int i = 0; i < 4; i++) {
+    transfer(&p.a, &p.b, 250);
+    // Long enough for a tool to rely on the name.
+    usleep(20000);
+  }
   name_process("second-name");
   transfer(&p.a, &p.b, 2000);
   name_process("last-name");
