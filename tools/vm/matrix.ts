@@ -109,11 +109,10 @@ const columns = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) as Rec
 for (const { column: { kernel, backend, outcomes }, failed } of all) if (failed === 0 && outcomes.size > 0) columns[`${kernel} ${backend}`] = [...outcomes]
 writeFileSync(kept, JSON.stringify(columns))
 if (rewrites) {
-  const table = tableOf(kernels.flatMap(kernel => boots.flatMap(({ parts }) => parts.map(({ name }) => ({ kernel, backend: name }))))
-    .flatMap(({ kernel, backend }): Column[] => {
-      const outcomes = columns[`${kernel} ${backend}`]
-      return outcomes === undefined ? [] : [{ kernel, backend, outcomes: new Map(outcomes) }]
-    }))
+  const table = tableOf(kernels.flatMap(kernel => backends.flatMap(({ name: backend }): Column[] => {
+    const outcomes = columns[`${kernel} ${backend}`]
+    return outcomes === undefined ? [] : [{ kernel, backend, outcomes: new Map(outcomes) }]
+  })))
   const [start, end] = ['<!-- matrix -->\n', '<!-- /matrix -->']
   const text = readFileSync(readme, 'utf8')
   const [from, to] = [text.indexOf(start) + start.length, text.indexOf(end)]
