@@ -189,8 +189,8 @@ export namespace Flow {
         store<u32>(at(used - 1), used, Slot.next)
         store<u32>(find(cookie, whoOf(slot)), used++)
         store<u64>(slot, 0, Slot.cookie)
+        if (slot == oldHere) here = at(used - 1)
       }
-      if (slot == oldHere) here = at(used - 1)
     } while (number != 0)
   }
 }
