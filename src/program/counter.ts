@@ -26,14 +26,14 @@ const finSent = bits(state.finWait1, state.finWait2, state.timeWait, state.lastA
  * half. The state is read last, for a FIN is counted only after the state has told of it: where a processor may read in another order
  * (arm64), it takes an address that depends on what is to be read before.
  */
-export function queued({ field, access, locked }: Context): Code {
+export function queued({ field, access, locked }: Context, { racing = !locked } = {}): Code {
   return [
     access.read(r1, field.bytesAcked, socket),
     access.read(r2, field.writeSeq, socket),
     load(r3, 'u32', flow, Value.isn),
     sub32(r2, r3),
     sub32(r2, r1),
-    locked ? [] : [lsh(r2, 32), arsh(r2, 32)],
+    racing ? [lsh(r2, 32), arsh(r2, 32)] : [],
     note('r1: every byte ever queued', add(r1, r2)),
     locked ? access.read(r3, field.state, socket) : [and(r2, 0), add(r2, socket), access.read(r3, field.state, r2)],
   ]

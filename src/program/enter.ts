@@ -57,7 +57,7 @@ export function enter(context: Context, origin: Origin, to: { found: string; spi
     lookup(mapName.flows, stack.key),
     mov(flow, r0),
     jne(r0, 0, found),
-    origin === 'mptcp' ? ja(spilled) : [access.spill(true), jeq(r0, 0, none), mov(flow, r0), ja(spilled)],
+    origin === 'mptcp' ? ja(spilled) : [access.kept(true), jeq(r0, 0, none), mov(flow, r0), ja(spilled)],
   ]
 }
 
@@ -149,7 +149,7 @@ function baseline(context: Context, origin: Origin): Code {
   const racing = { racing: origin === 'seeded' || origin === 'unowned' || !context.locked }
   const isn = [firstSequence(context, origin, racing), note('isn', store('u32', flow, Value.isn, r1))]
   const sent = [
-    queued(context),
+    queued(context, racing),
     lessFin(`${origin}_fin`, 'closed'),
     store('u64', flow, Value.txSeen, r1),
     jne(r3, state.close, `${origin}_open`),
