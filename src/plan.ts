@@ -1,5 +1,5 @@
 import type { MapSpec } from '../syscall/index.js'
-import { type Backend, backends, type Hook, type Variant } from './backend/index.js'
+import { type Backend, backends, type Hook, of5_12, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
 import { type Call, callOf, type Context, type Filter, mapName, namesSize, pocketSize } from './program/index.js'
@@ -57,9 +57,6 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
   }
 }
 
-/** A helper that came with the Linux version from which on programs may take out of a pocket what is in it: BPF_XCHG, 5.12. */
-const fetching = 'check_mtu'
-
 /** The first of `makePlans`. */
 export function makePlan(request: Request, facts: Facts): Plan {
   const { value } = makePlans(request, facts).next()
@@ -76,10 +73,10 @@ function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
   ]
 }
 
-/** Whether a variant of which this kernel has the rest may have pockets. */
+/** Whether a variant of which this kernel has the rest may have pockets: programs take out what is in them by BPF_XCHG. */
 function hasPockets({ hooks }: Variant, facts: Facts): boolean {
   const needed = hooks.filter(({ forPockets }) => forPockets)
-  return needed.length > 0 && facts.helper(fetching) && needed.every(({ on }) => callAt(on, facts) !== undefined)
+  return needed.length > 0 && facts.helper(of5_12) && needed.every(({ on }) => callAt(on, facts) !== undefined)
 }
 
 /** How a program at some point sees what it is called with; undefined when the kernel has no such point. */

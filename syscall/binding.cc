@@ -1,5 +1,5 @@
 // The shim: system calls that Node.js does not offer, and nothing else. Every function returns what the kernel returned, or -errno;
-// none throws for what the kernel says, and none keeps anything.
+// none throws for what the kernel says, and none keeps anything but `contents`, whose mapping lasts as long as its array.
 #include <napi.h>
 
 #include <cerrno>
@@ -106,8 +106,8 @@ Napi::Value raise_memlock(const Napi::CallbackInfo &info) {
 }
 
 // libc's function has another name where files are large.
-void *map(size_t length, int access, int flags, int fd) {
-  return reinterpret_cast<void *>(syscall(SYS_mmap, nullptr, length, access, MAP_PRIVATE | flags, fd, 0));
+void *map(size_t length, long access, long flags, long fd) {
+  return reinterpret_cast<void *>(syscall(SYS_mmap, nullptr, length, access, MAP_PRIVATE | flags, fd, 0L));
 }
 
 // contents(fd, length): a Uint8Array of so many bytes of a file, mapped, or read where that file cannot be. Nobody may write there.

@@ -2,6 +2,9 @@ import type { Code } from '../../bpf-asm/index.js'
 import type { Access, Call, Cast, Context, Field } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 
+/** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, of which BTF does not tell. */
+export const of5_12 = 'check_mtu'
+
 export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */
   readonly program: string

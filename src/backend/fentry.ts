@@ -1,5 +1,5 @@
 import { consumedBy, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
-import type { Backend } from './backend.js'
+import { type Backend, of5_12 } from './backend.js'
 import { lifeAt, pocketsIn, renames, seeds, typedPoint } from './life.js'
 import { limit } from './limit.js'
 import { atRelease } from './release.js'
@@ -13,7 +13,7 @@ export const fentry: Backend = {
   variants: [{
     rank: 1,
     needs: 'Linux 5.12 with BTF and ftrace',
-    helper: 'check_mtu',
+    helper: of5_12,
     access: typed,
     locked: true,
     calls: true,

@@ -1,5 +1,5 @@
 import { consumedBy, probed, received, sent, transmitted, typed } from '../program/index.js'
-import type { Backend } from './backend.js'
+import { type Backend, of5_12 } from './backend.js'
 import { lifeAt, rawPoint, seeds, seedsIfAny, typedPoint } from './life.js'
 import { limit } from './limit.js'
 
@@ -28,7 +28,7 @@ export const tracepoint: Backend = {
   }, {
     rank: 6,
     needs: 'Linux 5.12 with BTF',
-    helper: 'check_mtu',
+    helper: of5_12,
     access: typed,
     locked: false,
     calls: false,

@@ -2,7 +2,7 @@ import { add, type Code, type Kfunc, loadMap, call, type Member, mov, r1, r10, r
 
 /** How a program gets at the kernel's structures, and what it knows a socket by. */
 export interface Access {
-  /** The map `mapName.sockets`: what is kept of sockets beside their flows. Its values are the counters that a `Value` starts with. */
+  /** The map `mapName.sockets`: what is kept of sockets beside their flows. Its values are the counters that a `Value` starts with, or a pocket. */
   readonly sockets: {
     readonly type: 'sk_storage' | 'hash'
     readonly keySize: number
@@ -17,7 +17,7 @@ export interface Access {
   read(dst: Register, member: Member, base: Register): Code
   /** `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6, as is `sure` where only those come. */
   asTcp(source: Register, otherwise: string, is?: { readonly sure: boolean }): Code
-  /** Makes reads of these members of `socket`, which is known to be TCP, tell of now; without any, of all. Clobbers r0 to r5. */
+  /** Makes reads of these members of `socket`, which is known to be TCP, or was when it was met, tell of now; without any, of all. Clobbers r0 to r5. */
   refresh(members?: readonly Member[]): Code
   /**
    * Looks up the entry of `socket`: `flow` and r0 point to it, or r0 is 0. Its key stays on the stack. Probed, once in a program, for it
@@ -29,8 +29,8 @@ export interface Access {
    * it goes on from there. Leaves for `none` when the socket cannot be kept in mind. `isKnown`: whether it may have been counted before.
    */
   remember(name: string, isKnown: boolean, none: string): Code
-  /** `r0 =` the counters, as in a `Value`, of `socket` that the flow map has no room for, or 0. Made from the value on the stack with `make`. */
-  spill(make: boolean): Code
+  /** `r0 =` what `mapName.sockets` has of `socket`, or 0; where sockets are known by themselves, made from the value on the stack with `make`. */
+  kept(make: boolean): Code
   /**
    * After `find`, with `socket` fresh: goes to `otherwise`, as if there were no entry, when it is one of a socket that had this address
    * before and whose end was missed.
@@ -38,7 +38,10 @@ export interface Access {
   unlessStale(otherwise: string): Code
   /** At `base + offset`, a u64: what tells `unlessSame` of the connection of `socket`, which is established. */
   keepConnection(base: Register, offset: number): Code
-  /** Goes to `otherwise` unless `socket` is established, and the connection that it was. `flow` has its `isn`. Clobbers r0 to r5. */
+  /**
+   * Goes to `otherwise` unless `socket` is established, and, where another may have its address, the connection that it was. `flow` has its `isn`.
+   * Clobbers r0 to r5.
+   */
   unlessSame(base: Register, offset: number, otherwise: string): Code
   /** In a program that runs over `mapName.sockets`: `socket` and `task =` what is kept of it; leaves for `otherwise` when there is nothing. */
   eachKept(otherwise: string): Code

@@ -68,7 +68,7 @@ export const mapName = {
 export const stack = {
   /** A flow key. */
   key: -Key.size,
-  /** The key of a filter map. */
+  /** The key of a filter map, or a word that is kept over calls. */
   filterKey: -Key.size - 8,
   /** A socket's address as a key, or 16 bytes on their way from the kernel. */
   passing: -Key.size - 24,

@@ -186,7 +186,7 @@ function endSpilled(context: Context, none: string, { isLast = false } = {}): Co
   if (choosesProcesses(filter)) return [access.forget(), leave()]
   return [
     unlessSubflow(context, 'exit'),
-    access.spill(false),
+    access.kept(false),
     jeq(r0, 0, none),
     mov(flow, r0),
     isLast ? [

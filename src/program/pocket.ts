@@ -11,8 +11,8 @@ import { admit } from './filter.js'
 /**
  * A pocket is where a process that has a socket to itself counts what it moves: in what is kept of the socket beside its flow, so that one look is
  * enough. It starts as a `Value` does: `isn`, `txSeen` and `rxSeen` are the flow's, `pid` is whose it is, or nobody's. The socket's lock is held
- * whenever it is used. It is settled, and is nobody's, before anything else is done with the socket's entry; and what is in it goes to the entry
- * before each walk over the flows.
+ * whenever it is used. It is settled, and is nobody's, before anything else is done with the socket's entry, but for what is charged by what a call
+ * returned, without the lock; and what is in it goes to the entry before each walk over the flows.
  */
 const Pocket = {
   /** u32: `copied_seq` less all that was ever consumed, the same as long as no FIN has been received. */
@@ -20,7 +20,10 @@ const Pocket = {
   /** u64: what the entry of the flow does not have yet. */
   tx: Value.comm,
   rx: Value.comm + 8,
-  /** u64: whoever was renamed since this time, in nanoseconds, may have another name in the flow. */
+  /**
+   * u64: whoever was renamed since this time, in nanoseconds, may have another name in the flow. Not seen: a child that got the id of a process
+   * that is gone and has its parent's name.
+   */
   named: Value.laddr,
   /** u64 of `keepConnection` */
   connection: Value.laddr + 8,
@@ -59,7 +62,7 @@ export function renamed({ access, field }: Context): Code {
 export function countInPocket(context: Context, take: Code, moved: Moved): Code {
   const { access, filter, pocket } = context
   return !pocket ? [] : [
-    note('the socket’s pocket, if it is ours', access.spill(false)),
+    note('the socket’s pocket, if it is ours', access.kept(false)),
     jeq(r0, 0, 'unpocketed'),
     mov(flow, r0),
     access.current(),
@@ -162,7 +165,7 @@ export function makePocket(context: Context): Code {
     jne(r1, state.established, 'pocketed'),
     Array.from({ length: Pocket.size / 8 }, (_, index) => store('u64', r10, stack.value + 8 * index, 8 * index === Value.txEnd ? unknownEnd : 0)),
     store('u32', r10, stack.value + Value.pid, nobody),
-    access.spill(true),
+    access.kept(true),
     jeq(r0, 0, 'pocketed'),
     mov(r9, r0),
     load(r1, 'u32', flow, Value.isn),
@@ -186,7 +189,7 @@ export function makePocket(context: Context): Code {
 export function settle({ access, pocket }: Context, name: string): Code {
   const settled = `${name}_settled`
   return !pocket ? [] : [
-    note('what is in a pocket', access.spill(false)),
+    note('what is in a pocket', access.kept(false)),
     jeq(r0, 0, settled),
     load(r1, 'u32', r0, Value.pid),
     jeq32(r1, nobody, settled),

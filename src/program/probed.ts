@@ -91,7 +91,6 @@ export function cast(field: Field, by: Cast | undefined): Access {
 
 function copying(field: Field): Reading {
   const parts = partsOf(field)
-  const word = connectionOf(field)
   const copyOf = ({ offset, size }: Member) => {
     const part = parts.find(({ from, to }) => offset >= from && offset + size <= to)
     return part === undefined ? undefined : part.at + offset - part.from
@@ -110,8 +109,12 @@ function copying(field: Field): Reading {
     read,
     refresh: members =>
       note(members === undefined ? 'what every reading needs' : 'what this needs', (members === undefined ? parts : extentsOf(members)).map(copy)),
-    keepConnection: (base, offset) => [read(r1, word, socket), store('u64', base, offset, r1)],
-    unlessSame: (base, offset, otherwise) => [read(r1, word, socket), load(r2, 'u64', base, offset), jne(r1, r2, otherwise)],
+    keepConnection: (base, offset) => [read(r1, connectionOf(field), socket), store('u64', base, offset, r1)],
+    unlessSame: (base, offset, otherwise) => [
+      read(r1, connectionOf(field), socket),
+      load(r2, 'u64', base, offset),
+      jne(r1, r2, otherwise),
+    ],
     current: () => [call('get_current_task'), mov(task, r0)],
     tgid: dst => [call('get_current_pid_tgid'), mov(dst, r0), rsh(dst, 32)],
     comm: () => [
@@ -135,7 +138,7 @@ function copying(field: Field): Reading {
 /** Sockets are known by their addresses, and as those are used again, by when and where each was met. */
 function byAddress(field: Field, reading: Reading): Access {
   const { read, refresh } = reading
-  const spill = () => [store('u64', r10, stack.passing, socket), lookup(mapName.sockets, stack.passing)]
+  const kept = () => [store('u64', r10, stack.passing, socket), lookup(mapName.sockets, stack.passing)]
   const forget = () => [
     store('u64', r10, stack.passing, socket),
     loadMap(r1, mapName.sockets),
@@ -168,7 +171,7 @@ function byAddress(field: Field, reading: Reading): Access {
       jset(r2, 1 << state.timeWait | 1 << state.newSynRecv, otherwise),
     ],
     find: () => [
-      spill(),
+      kept(),
       mov(flow, r0),
       jeq(r0, 0, 'find_done'),
       copyKey,
@@ -188,7 +191,7 @@ function byAddress(field: Field, reading: Reading): Access {
       mov(r3, flow),
       mov(r4, noExist),
       call('map_update_elem'),
-      note('the one that is there, ours or an earlier one', spill()),
+      note('the one that is there, ours or an earlier one', kept()),
       jeq(r0, 0, none),
       copyKey,
       [Value.txSeen, Value.rxSeen, Value.txEnd].map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
@@ -196,7 +199,7 @@ function byAddress(field: Field, reading: Reading): Access {
       store('u32', flow, Value.isn, r1),
       [known.cookie, known.port].map(offset => store('u64', flow, offset, 0)),
     ],
-    spill,
+    kept,
     /** Of another connection `snd_una - bytes_acked` is another: see `queued`. While it is being opened, it is not known yet. */
     unlessStale: otherwise => [
       read(r1, field.state, socket),

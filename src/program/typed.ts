@@ -18,7 +18,7 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
     store('u64', r10, stack.key + Key.cookie, r1),
     store('u64', r10, stack.key + Key.pid, 0),
   ]
-  const spill: Access['spill'] = make => [
+  const kept: Access['kept'] = make => [
     loadMap(r1, mapName.sockets),
     mov(r2, socket),
     make ? [mov(r3, r10), add(r3, stack.value)] : mov(r3, 0),
@@ -61,7 +61,7 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
       call('get_socket_cookie'),
       store('u64', r10, stack.key + Key.cookie, r0),
       isKnown ? [
-        spill(false),
+        kept(false),
         jeq(r0, 0, `${name}_fresh`),
         load(r1, 'u32', r0, Value.isn),
         load(r2, 'u32', flow, Value.isn),
@@ -70,13 +70,13 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
         label(`${name}_fresh`),
       ] : [],
     ],
-    spill,
+    kept,
     /** `struct bpf_iter__bpf_sk_storage_map` (net/core/bpf_sk_storage.c, since 5.9) */
     eachKept: otherwise => [
       load(r6, 'u64', r1, 16),
       jeq(r6, 0, otherwise),
       asTcp(r6, otherwise),
-      spill(false),
+      kept(false),
       jeq(r0, 0, otherwise),
       mov(task, r0),
     ],
