@@ -1,5 +1,5 @@
 import {
-  add, and, call, callKfunc, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5,
+  add, and, call, callKfunc, type Code, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5,
   readKernel, rsh, store, sub32,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
@@ -76,14 +76,10 @@ export function cast(field: Field, by: Cast | undefined): Access {
     read, current, tgid, comm, socketOf,
     refresh: () => note('as what it is', mov(r1, socket), mov(r2, tcpSock), callKfunc(kfunc), mov(socket, r0)),
     keepConnection: () => [],
-    /** See `unlessStale`. */
     unlessSame: (_base, _offset, otherwise) => [
       read(r1, field.state, socket),
       jne(r1, state.established, otherwise),
-      read(r1, field.sndUna, socket),
-      read(r2, field.bytesAcked, socket),
-      sub32(r1, r2),
-      load(r2, 'u32', flow, Value.isn),
+      firstSequences(field, read),
       jne32(r1, r2, otherwise),
     ],
   })
@@ -133,6 +129,16 @@ function copying(field: Field): Reading {
       jeq(r0, 0, otherwise),
     ],
   }
+}
+
+/** `r1 = snd_una - bytes_acked`, r2 what it was: of another connection it is another. See `queued`. */
+function firstSequences(field: Field, read: Access['read']): Code {
+  return [
+    read(r1, field.sndUna, socket),
+    read(r2, field.bytesAcked, socket),
+    sub32(r1, r2),
+    load(r2, 'u32', flow, Value.isn),
+  ]
 }
 
 /** Sockets are known by their addresses, and as those are used again, by when and where each was met. */
@@ -200,14 +206,11 @@ function byAddress(field: Field, reading: Reading): Access {
       [known.cookie, known.port].map(offset => store('u64', flow, offset, 0)),
     ],
     kept,
-    /** Of another connection `snd_una - bytes_acked` is another: see `queued`. While it is being opened, it is not known yet. */
+    /** While it is being opened, the first sequence number is not known yet. */
     unlessStale: otherwise => [
       read(r1, field.state, socket),
       jeq(r1, state.synSent, `${otherwise}_unless_stale`),
-      read(r1, field.sndUna, socket),
-      read(r2, field.bytesAcked, socket),
-      sub32(r1, r2),
-      load(r2, 'u32', flow, Value.isn),
+      firstSequences(field, read),
       jeq32(r1, r2, `${otherwise}_unless_stale`),
       note('gone long ago', markGone()),
       forget(),
