@@ -106,7 +106,9 @@ for (const kernel of positionals.length > 0 ? positionals : kernels) {
 const sum = (of: (outcome: Outcome) => number) => all.reduce((total, outcome) => total + of(outcome), 0)
 const [passed, failed] = [sum(one => one.passed), sum(one => one.failed)]
 const columns = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) as Record<string, [string, string][]> : {}
-for (const { column: { kernel, backend, outcomes }, failed } of all) if (failed === 0 && outcomes.size > 0 && passes.includes('together')) columns[`${kernel} ${backend}`] = [...outcomes]
+for (const { column: { kernel, backend, outcomes }, failed } of all) {
+  if (failed === 0 && outcomes.size > 0 && passes.includes('together')) columns[`${kernel} ${backend}`] = [...outcomes]
+}
 writeFileSync(kept, JSON.stringify(columns))
 if (rewrites) {
   const table = tableOf(kernels.flatMap(kernel => backends.flatMap(({ name: backend }): Column[] => {
