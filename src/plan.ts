@@ -76,7 +76,8 @@ function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
 /** Whether a variant of which this kernel has the rest may have pockets: programs take out what is in them by BPF_XCHG. */
 function hasPockets({ hooks }: Variant, facts: Facts): boolean {
   const needed = hooks.filter(({ forPockets }) => forPockets)
-  return needed.length > 0 && facts.helper(of5_12) && needed.every(({ on }) => callAt(on, facts) !== undefined)
+  return needed.length > 0 && facts.helper(of5_12) && needed.every(({ on, unless }) =>
+    callAt(on, facts) !== undefined && (unless === undefined || !facts.mayHaveFunction(unless)))
 }
 
 /** How a program at some point sees what it is called with; undefined when the kernel has no such point. */
