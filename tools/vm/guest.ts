@@ -35,8 +35,24 @@ export interface Ended {
 
 const marker = '--- guest is up ---'
 
+/**
+ * How often a guest is booted that dies before its script begins. A boot patches the kernel's code while another processor runs it, and QEMU may
+ * then run half of a patch: the kernel meets an int3 that it has taken back already. Seen with QEMU 7.2 on a busy host in one boot of about 100;
+ * others saw it with 8.0 (https://bugzilla.redhat.com/show_bug.cgi?id=2216496).
+ */
+const boots = 3
+
 /** Boots a kernel under emulation, runs the script in it and resolves when the machine is off. Needs no privileges. */
 export async function runInGuest(job: Job): Promise<Ended> {
+  for (let boot = 1; ; boot++) {
+    const { died, ...ended } = await bootOnce(job)
+    if (!died || boot === boots) return ended
+    console.error(`the guest of Linux ${job.kernel.version} ended before its script began, and is booted again:\n${ended.output}`)
+  }
+}
+
+/** Whether the guest `died` is whether it ended, by itself, before its script began. */
+async function bootOnce(job: Job): Promise<Ended & { readonly died: boolean }> {
   const { script, patience, line = () => {} } = job
   const folder = mkdtempSync(join(tmpdir(), 'tcptop-guest-'))
   chmodSync(folder, 0o777)
@@ -48,26 +64,35 @@ export async function runInGuest(job: Job): Promise<Ended> {
   try {
     const emulator = spawn(...emulatorOf(job, folder), { stdio: ['ignore', 'pipe', 'pipe'] })
     let errors = ''
+    /** What the console showed of the boot: told where nothing came after. */
+    let boot = ''
     let output = ''
     let up = false
     emulator.stderr.on('data', data => (errors += data))
     createInterface({ input: emulator.stdout }).on('line', text => {
       const plain = text.replace(/\r/g, '')
-      if (!up) up = plain.includes(marker)
-      else {
+      if (!up) {
+        up = plain.includes(marker)
+        boot += `${plain}\n`
+      } else {
         output += `${plain}\n`
         line(plain)
       }
     })
+    let givenUp = false
     const timer = setTimeout(() => {
-      errors += `given up after ${patience} s\n`
+      givenUp = true
       emulator.kill('SIGKILL')
     }, patience * 1000)
-    await new Promise((resolve, reject) => emulator.on('error', reject).on('close', resolve))
+    const end = await new Promise<string>((resolve, reject) => {
+      emulator.on('error', reject).on('close', (code, signal) => resolve(signal ?? `status ${code}`))
+    })
     clearTimeout(timer)
     if (job.out !== undefined) cpSync(left, job.out, { recursive: true })
     const status = join(folder, 'status')
-    return existsSync(status) ? { status: Number(readFileSync(status, 'utf8')), output } : { status: null, output: `${output}${errors}` }
+    if (existsSync(status)) return { died: false, status: Number(readFileSync(status, 'utf8')), output }
+    const why = givenUp ? `given up after ${patience} s` : `the emulator ended with ${end}`
+    return { died: !up && !givenUp, status: null, output: `${up ? output : boot}${errors}${why}\n` }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
