@@ -2,7 +2,7 @@ import type { MapSpec } from '../syscall/index.js'
 import { type Backend, backends, type Hook, of5_12, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, type Filter, mapName, namesSize, pocketSize } from './program/index.js'
+import { type Call, callOf, type Context, type Filter, mapName, namesSize, pages, pocketsSize } from './program/index.js'
 import { loadAt, type Point, pointName, programAt, type ProgramPlan, type TracerPlan } from './trace/index.js'
 
 /** What is asked of a plan. */
@@ -76,8 +76,7 @@ function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
 /** Whether a variant of which this kernel has the rest may have pockets: programs take out what is in them by BPF_XCHG. */
 function hasPockets({ hooks }: Variant, facts: Facts): boolean {
   const needed = hooks.filter(({ forPockets }) => forPockets)
-  return needed.length > 0 && facts.helper(of5_12) && needed.every(({ on, unless }) =>
-    callAt(on, facts) !== undefined && (unless === undefined || !facts.mayHaveFunction(unless)))
+  return needed.length > 0 && facts.helper(of5_12) && needed.every(({ on }) => callAt(on, facts) !== undefined)
 }
 
 /** How a program at some point sees what it is called with; undefined when the kernel has no such point. */
@@ -98,15 +97,18 @@ function maps({ filter, pocket, access: { sockets } }: Context, maxFlows: number
   const own: MapSpec[] = [
     { name: mapName.flows, type: 'hash', keySize: Key.size, valueSize: Value.size, maxEntries: maxFlows },
     {
-      name: mapName.sockets, type: sockets.type, keySize: sockets.keySize, valueSize: pocket ? pocketSize : Value.pid, maxEntries: sockets.room(maxFlows),
-      flags: sockets.flags,
+      name: mapName.sockets, type: sockets.type, keySize: sockets.keySize, valueSize: Value.pid, maxEntries: sockets.room(maxFlows), flags: sockets.flags,
     },
     { name: mapName.stats, type: 'array', keySize: 4, valueSize: Stat.size, maxEntries: 1 },
     { name: mapName.found, type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 },
   ]
   return [
     ...own,
-    ...pocket ? [{ name: mapName.names, type: 'array', keySize: 4, valueSize: namesSize, maxEntries: 1 }] as const : [],
+    ...pocket ? [
+      { name: mapName.pockets, type: 'array', keySize: 4, valueSize: pocketsSize, maxEntries: 1 },
+      { name: mapName.pages, type: 'array', keySize: 4, valueSize: 4, maxEntries: pages },
+      { name: mapName.names, type: 'array', keySize: 4, valueSize: namesSize, maxEntries: 1 },
+    ] as const : [],
     ...filter.cgroup ? [{ name: mapName.cgroup, type: 'cgroup_array', keySize: 4, valueSize: 4, maxEntries: 1 }] as const : [],
     // Ids of processes are used again, and what is noted last is true.
     ...filter.pidNamespace ? [{ name: mapName.pids, type: 'lru_hash', keySize: 4, valueSize: 4, maxEntries: maxFlows }] as const : [],

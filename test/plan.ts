@@ -176,15 +176,13 @@ for (const machine of distinct) {
     const left = (plans: ReturnType<typeof plansOf>) => (plans as readonly Plan[]).find(plan => plan.variant === variant)!
     const pockets = hooks.filter(({ forPockets }) => forPockets).map(({ program }) => program)
     const besides = (programs: readonly string[]) => plan.programs.map(({ name }) => name).filter(name => !programs.includes(name))
-    for (const { on, program, optional, forPockets, unless } of hooks) {
+    for (const { on, program, optional, forPockets } of hooks) {
       const [name] = Object.values(on) as string[]
       const plans = lacking(name!)
       if (optional || forPockets) assert.equal(left(plans).programs.map(({ name }) => name), besides(forPockets ? pockets : [program]))
       else refused(plans, pointName(on))
-      if (forPockets) assert.not.ok(left(plans).maps.some(({ name }) => name === mapName.names))
-      if (unless !== undefined) {
-        assert.is(left(lacking(unless)).programs.some(({ name }) => name === program), true)
-        assert.is(plan.programs.some(({ name }) => name === program), btf.func(unless) === undefined)
+      if (forPockets) {
+        for (const map of [mapName.pockets, mapName.pages, mapName.names]) assert.not.ok(left(plans).maps.some(({ name }) => name === map))
       }
     }
     // What programs cannot do without is no such thing in itself.

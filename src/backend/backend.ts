@@ -13,8 +13,6 @@ export interface Hook {
   readonly optional?: true
   /** Whether it is for pockets alone: where one such point is missing, there are none. */
   readonly forPockets?: true
-  /** A function of the kernels in which it must not be. */
-  readonly unless?: string
   readonly code: (context: Context, call: Call) => Code
 }
 

@@ -13,15 +13,9 @@ export const lifeAt = (at: (tracepoint: string) => Point): readonly Hook[] => [
 export const renames = (at: (tracepoint: string) => Point): Hook =>
   ({ program: 'tcptop_rename', on: at('task_rename'), forPockets: true, code: renamed })
 
-/** Empties all pockets: `iterator` walks over what is kept of sockets. */
-export const pocketsIn = (iterator: string): Hook =>
-  ({ program: 'tcptop_pockets', on: { sweep: iterator, map: mapName.sockets }, forPockets: true, code: emptied })
-
-/**
- * The same of pockets in the storage of sockets. Where `bpf_selem_unlink_nofail` takes an element out of its lists (commit 0be08389c7f2), it
- * clears `selem->local_storage`, which `bpf_sk_storage_map_seq_show` follows: a walk beside a socket that goes away may make the kernel oops.
- */
-export const pocketsInStorage: Hook = { ...pocketsIn('bpf_sk_storage_map'), unless: 'bpf_selem_unlink_nofail' }
+/** Empties all pockets. */
+export const pockets: Hook =
+  { program: 'tcptop_pockets', on: { sweep: 'bpf_map_elem', map: mapName.pages }, forPockets: true, code: emptied }
 
 /** Connections that are older than the tool. In this order, for the first knows the owners. */
 export const seeds: readonly Hook[] = [

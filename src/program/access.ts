@@ -2,7 +2,7 @@ import { add, type Code, type Kfunc, loadMap, call, type Member, mov, r1, r10, r
 
 /** How a program gets at the kernel's structures, and what it knows a socket by. */
 export interface Access {
-  /** The map `mapName.sockets`: what is kept of sockets beside their flows. Its values are the counters that a `Value` starts with, or a pocket. */
+  /** The map `mapName.sockets`: what is kept of sockets beside their flows. Its values are the counters that a `Value` starts with. */
   readonly sockets: {
     readonly type: 'sk_storage' | 'hash'
     readonly keySize: number
@@ -15,8 +15,13 @@ export interface Access {
    * copied: it clobbers r0 to r5.
    */
   read(dst: Register, member: Member, base: Register): Code
-  /** `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6, as is `sure` where only those come. */
-  asTcp(source: Register, otherwise: string, is?: { readonly sure: boolean }): Code
+  /** `socket = source`, of which nothing may be read yet. */
+  take(source: Register): Code
+  /**
+   * `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6, as is `sure` where only those come.
+   * `taken`: it is `socket` already.
+   */
+  asTcp(source: Register, otherwise: string, is?: { readonly sure?: true; readonly taken?: true }): Code
   /** Makes reads of these members of `socket`, which is known to be TCP, or was when it was met, tell of now; without any, of all. Clobbers r0 to r5. */
   refresh(members?: readonly Member[]): Code
   /**
@@ -43,8 +48,8 @@ export interface Access {
    * Clobbers r0 to r5.
    */
   unlessSame(base: Register, offset: number, otherwise: string): Code
-  /** In a program that runs over `mapName.sockets`: `socket` and `task =` what is kept of it; leaves for `otherwise` when there is nothing. */
-  eachKept(otherwise: string): Code
+  /** `r1 =` what no other socket has in common with `socket` while that is there, `r2 =` the same spread over its lower bits; or leaves for `otherwise`. */
+  identity(otherwise: string): Code
   /** Whether a socket that connects once more from the same port goes on with its entry. */
   readonly keepsPort: boolean
   /** `socket` is gone, or will be another connection. */

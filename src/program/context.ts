@@ -60,6 +60,10 @@ export const mapName = {
   mntnsIds: 'mntns_ids',
   /** What processes are called in the tool's pid namespace, by what they are called on the host. */
   pids: 'pids',
+  /** Of sockets that a process has to itself: one value with them all. */
+  pockets: 'pockets',
+  /** A value for each part of `pockets` that is emptied at once: what is walked over for that. */
+  pages: 'pages',
   /** When processes got another name. */
   names: 'names',
 } as const
@@ -70,12 +74,14 @@ export const stack = {
   key: -Key.size,
   /** The key of a filter map, or a word that is kept over calls. */
   filterKey: -Key.size - 8,
-  /** A socket's address as a key, or 16 bytes on their way from the kernel. */
+  /** 16 bytes on their way from the kernel. */
   passing: -Key.size - 24,
   /** u64: bytes received, where `amount` are those sent. */
   received: -Key.size - 32,
+  /** u64: the address of `socket`, where sockets are known by that. */
+  address: -Key.size - 40,
   /** A flow value in the making. */
-  value: -Key.size - 32 - Value.size,
+  value: -Key.size - 40 - Value.size,
 } as const
 
 /** `IPPROTO_TCP` and `IPPROTO_MPTCP` (include/uapi/linux/in.h). */

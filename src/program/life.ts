@@ -118,7 +118,7 @@ export function destroyed(context: Context): Code {
     access.asTcp(r6, 'exit'),
     access.find(),
     jeq(r0, 0, 'spilled'),
-    settle(context, 'known'),
+    settle(context, 'known', { forGood: true }),
     access.unlessStale('exit'),
     load(r1, 'u32', flow, Value.flags),
     note('another program has seen it', jne(r1, 0, 'exit')),

@@ -1,36 +1,57 @@
 import {
-  add, and, atomicAdd, call, type Code, jeq, jeq32, jge, jne, jsle32, jslt32, label, load, loadMapValue, lsh, mov, note, or, r0, r1, r2, r3,
-  r9, r10, type Register, store, sub, sub32, xchg,
+  add, and, atomicAdd, call, cmpxchg, type Code, ja, jeq, jeq32, jge, jlt, jne, jsle32, jslt32, label, load, loadMapValue, lsh, mov, mul, note, or,
+  r0, r1, r2, r3, r6, r9, r10, type Register, store, sub, sub32, xchg,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
-import { leave, type Moved, nobody } from './charge.js'
+import { lookup } from './access.js'
+import { both, leave, lose, type Moved, nobody } from './charge.js'
 import { amount, type Context, flow, mapName, socket, stack, state, task } from './context.js'
-import { consumed, unknownEnd, urgentRead } from './counter.js'
+import { consumed, urgentRead } from './counter.js'
 import { admit } from './filter.js'
 
 /**
- * A pocket is where a process that has a socket to itself counts what it moves: in what is kept of the socket beside its flow, so that one look is
- * enough. It starts as a `Value` does: `isn`, `txSeen` and `rxSeen` are the flow's, `pid` is whose it is, or nobody's. The socket's lock is held
- * whenever it is used. It is settled, and is nobody's, before anything else is done with the socket's entry, but for what is charged by what a call
- * returned, without the lock; and what is in it goes to the entry before each walk over the flows.
+ * A pocket is where a process that has a socket to itself counts what it moves, so that no map has to be searched. A socket has no choice which
+ * one it may have: none, if another has that. The socket's lock is held whenever its pocket is used. It is settled, and is nobody's, before
+ * anything else is done with the socket's entry, but for what is charged by what a call returned, without the lock; and what is in it goes to the
+ * entry before each walk over the flows.
  */
 const Pocket = {
   /** u32: `copied_seq` less all that was ever consumed, the same as long as no FIN has been received. */
-  firstReceived: Value.last,
+  firstReceived: 0,
+  /** As in the flow, and at the same places. */
+  isn: Value.isn,
+  txSeen: Value.txSeen,
+  rxSeen: Value.rxSeen,
+  /** u64 of `identity`: the socket's whose it is, zero when it is free, or `over`. */
+  identity: 8,
+  /** u32: the process that counts here, or nobody. */
+  pid: 16,
   /** u64: what the entry of the flow does not have yet. */
-  tx: Value.comm,
-  rx: Value.comm + 8,
+  tx: 40,
+  rx: 48,
   /**
    * u64: whoever was renamed since this time, in nanoseconds, may have another name in the flow. Not seen: a child that got the id of a process
    * that is gone and has its parent's name.
    */
-  named: Value.laddr,
+  named: 56,
   /** u64 of `keepConnection` */
-  connection: Value.laddr + 8,
-  size: Value.laddr + 16,
+  connection: 64,
+  /** The flow's. It stays until the pocket is free, which only those who empty it make it: what they take out is of this flow. */
+  key: 72,
+  size: 72 + Key.size,
 } as const
 
-export const pocketSize = Pocket.size
+/** The identity of a socket that has no use for its pocket any more. */
+const over = -1
+
+/** Pockets, and how many of them are emptied at once: a loop that a verifier runs through. */
+const pockets = 16_384
+const pageful = 64
+
+/** `mapName.pockets` has all in one value, for then a program knows their address. */
+export const pocketsSize = Pocket.size * pockets
+/** Entries of `mapName.pages`. */
+export const pages = pockets / pageful
 
 /** `mapName.names` has, by the last bits of their ids, when processes were renamed last. */
 const processes = 1024
@@ -62,13 +83,11 @@ export function renamed({ access, field }: Context): Code {
 export function countInPocket(context: Context, take: Code, moved: Moved): Code {
   const { access, filter, pocket } = context
   return !pocket ? [] : [
-    note('the socket’s pocket, if it is ours', access.kept(false)),
-    jeq(r0, 0, 'unpocketed'),
-    mov(flow, r0),
+    pocketOf(context, flow, 'unpocketed'),
     access.current(),
     access.tgid(r1),
-    load(r2, 'u32', flow, Value.pid),
-    jne(r2, r1, 'unpocketed'),
+    load(r2, 'u32', flow, Pocket.pid),
+    note('is it ours', jne(r2, r1, 'unpocketed')),
     note('and has the name that it had', nameOf(r1, r2)),
     load(r1, 'u64', r1, 0),
     load(r2, 'u64', flow, Pocket.named),
@@ -91,7 +110,7 @@ export function sentFromPocket(context: Context): Code {
     queuedSince(context, r1, r2),
     jne(r1, amount, 'unpocketed'),
     add(r2, amount),
-    store('u64', flow, Value.txSeen, r2),
+    store('u64', flow, Pocket.txSeen, r2),
   ]
 }
 
@@ -105,7 +124,7 @@ export function receivedFromPocket(context: Context, none: string): Code {
     consumedSince(context, amount, r2),
     jsle32(amount, 0, none),
     add(r2, amount),
-    store('u64', flow, Value.rxSeen, r2),
+    store('u64', flow, Pocket.rxSeen, r2),
   ]
 }
 
@@ -129,7 +148,7 @@ export function movedFromPocket(context: Context, none: string): Code {
     store('u64', r10, stack.received, r1),
     access.unlessSame(flow, Pocket.connection, 'unpocketed'),
     load(r1, 'u64', r10, stack.received),
-    ([[Value.txSeen, amount], [Value.rxSeen, r1]] as const).map(([offset, more]) => [
+    ([[Pocket.txSeen, amount], [Pocket.rxSeen, r1]] as const).map(([offset, more]) => [
       load(r2, 'u64', flow, offset),
       add(r2, more),
       store('u64', flow, offset, r2),
@@ -137,14 +156,30 @@ export function movedFromPocket(context: Context, none: string): Code {
   ]
 }
 
+/** `dst =` the pocket of `socket`, `r1 =` its identity; goes to `none` when it has none. Clobbers r2. */
+function pocketOf(context: Context, dst: Register, none: string): Code {
+  return [placeOf(context, dst, none), load(r2, 'u64', dst, Pocket.identity), jne(r2, r1, none)]
+}
+
+/** `dst =` the pocket that `socket` may have, `r1 =` its identity; goes to `none` when it may have none. Clobbers r2. */
+function placeOf({ access }: Context, dst: Register, none: string): Code {
+  return [
+    note('the socket’s pocket', access.identity(none)),
+    and(r2, pockets - 1),
+    mul(r2, Pocket.size),
+    loadMapValue(dst, mapName.pockets, 0),
+    add(dst, r2),
+  ]
+}
+
 /** `dst =` the lower half of what was queued since, `seen = txSeen`. */
 function queuedSince({ access, field }: Context, dst: Register, seen: Register): Code {
-  return since(access.read(dst, field.writeSeq, socket), Value.isn, Value.txSeen, dst, seen)
+  return since(access.read(dst, field.writeSeq, socket), Pocket.isn, Pocket.txSeen, dst, seen)
 }
 
 /** `dst =` the lower half of what was consumed since, `seen = rxSeen`. */
 function consumedSince({ access, field }: Context, dst: Register, seen: Register): Code {
-  return since(access.read(dst, field.copiedSeq, socket), Pocket.firstReceived, Value.rxSeen, dst, seen)
+  return since(access.read(dst, field.copiedSeq, socket), Pocket.firstReceived, Pocket.rxSeen, dst, seen)
 }
 
 function since(now: Code, first: number, counted: number, dst: Register, seen: Register): Code {
@@ -163,15 +198,19 @@ export function makePocket(context: Context): Code {
     jne(r1, 0, 'pocketed'),
     access.read(r1, field.state, socket),
     jne(r1, state.established, 'pocketed'),
-    Array.from({ length: Pocket.size / 8 }, (_, index) => store('u64', r10, stack.value + 8 * index, 8 * index === Value.txEnd ? unknownEnd : 0)),
-    store('u32', r10, stack.value + Value.pid, nobody),
-    access.kept(true),
-    jeq(r0, 0, 'pocketed'),
-    mov(r9, r0),
+    placeOf(context, r9, 'pocketed'),
+    mov(r0, 0),
+    cmpxchg('u64', r9, Pocket.identity, r1),
+    jeq(r0, 0, 'pocket_free'),
+    jne(r0, r1, 'pocketed'),
+    unlessOfFlow(r9, 'pocket_over'),
+    ja('pocket_ours'),
+    label('pocket_free'),
+    keyWords.map(word => [load(r1, 'u64', r10, stack.key + word), store('u64', r9, Pocket.key + word, r1)]),
+    label('pocket_ours'),
     load(r1, 'u32', flow, Value.isn),
-    store('u32', r9, Value.isn, r1),
-    [Value.txSeen, Value.rxSeen].map(offset => [load(r1, 'u64', flow, offset), store('u64', r9, offset, r1)]),
-    [Pocket.tx, Pocket.rx].map(offset => store('u64', r9, offset, 0)),
+    store('u32', r9, Pocket.isn, r1),
+    seen.map(offset => [load(r1, 'u64', flow, offset), store('u64', r9, offset, r1)]),
     consumed(context, 'pocket'),
     sub32(r2, r1),
     store('u32', r9, Pocket.firstReceived, r2),
@@ -180,49 +219,91 @@ export function makePocket(context: Context): Code {
     note('it may be about to have a name that was told of already', sub(r0, renaming)),
     store('u64', r9, Pocket.named, r0),
     load(r1, 'u32', flow, Value.pid),
-    note('last, for no lock keeps out who empties pockets', xchg('u32', r9, Value.pid, r1)),
+    note('last, for no lock keeps out who empties pockets', xchg('u32', r9, Pocket.pid, r1)),
+    ja('pocketed'),
+    label('pocket_over'),
+    store('u64', r9, Pocket.identity, over),
     label('pocketed'),
   ]
 }
 
-/** After `find`: `flow` has all that was counted, and a pocket is nobody's. Clobbers r0 to r5. */
-export function settle({ access, pocket }: Context, name: string): Code {
-  const settled = `${name}_settled`
-  return !pocket ? [] : [
-    note('what is in a pocket', access.kept(false)),
-    jeq(r0, 0, settled),
-    load(r1, 'u32', r0, Value.pid),
-    jeq32(r1, nobody, settled),
-    store('u32', r0, Value.pid, nobody),
-    [Value.txSeen, Value.rxSeen].map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
-    empty(r0),
-    label(settled),
+/** What a pocket has in common with its flow. */
+const seen = [Pocket.txSeen, Pocket.rxSeen] as const
+const keyWords = [0, 8] as const
+
+/** Goes to `otherwise` unless the pocket is of the flow whose key is on the stack. Clobbers r1 and r2. */
+function unlessOfFlow(pocket: Register, otherwise: string): Code {
+  return keyWords.map(word => [load(r1, 'u64', pocket, Pocket.key + word), load(r2, 'u64', r10, stack.key + word), jne(r1, r2, otherwise)])
+}
+
+/**
+ * After `find`: `flow` has all that was counted, and a pocket is nobody's; `forGood` when the socket is gone. One of another flow, as the end
+ * of a connection was missed, is over. Clobbers r0 to r5.
+ */
+export function settle(context: Context, name: string, { forGood = false } = {}): Code {
+  const to = (part: string) => `${name}_${part}`
+  return !context.pocket ? [] : [
+    pocketOf(context, r0, to('settled')),
+    unlessOfFlow(r0, to('over')),
+    load(r1, 'u32', r0, Pocket.pid),
+    jeq32(r1, nobody, to(forGood ? 'over' : 'settled')),
+    store('u32', r0, Pocket.pid, nobody),
+    seen.map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
+    note('whoever takes it out of the pocket is the only one to add it', ([[Pocket.tx, Value.tx], [Pocket.rx, Value.rx]] as const).map(([from, to]) => [
+      mov(r1, 0),
+      xchg('u64', r0, from, r1),
+      atomicAdd('u64', flow, to, r1),
+    ])),
+    forGood ? [] : ja(to('settled')),
+    label(to('over')),
+    store('u64', r0, Pocket.identity, over),
+    label(to('settled')),
   ]
 }
 
-/** Every pocket (`iter/bpf_sk_storage_map`, `iter/bpf_map_elem`), without locks: what is in it goes to its flow. */
-export function emptied({ access }: Context): Code {
+/**
+ * Every page of pockets (`iter/bpf_map_elem`, `struct bpf_iter__bpf_map_elem` of kernel/bpf/map_iter.c, since 5.8), without locks: what is in a
+ * pocket goes to its flow, and one that is over is free.
+ */
+export function emptied(): Code {
+  const [pocket, number] = [r6, r9]
   return [
-    access.eachKept('exit'),
-    load(r1, 'u32', task, Value.pid),
-    jeq32(r1, nobody, 'exit'),
-    load(r1, 'u64', task, Pocket.tx),
-    load(r2, 'u64', task, Pocket.rx),
-    or(r1, r2),
-    jeq(r1, 0, 'exit'),
-    access.find(),
-    jeq(r0, 0, 'exit'),
-    empty(task),
+    load(r2, 'u64', r1, 16),
+    jeq(r2, 0, 'exit'),
+    note('the key: the page', load(r1, 'u32', r2, 0)),
+    and(r1, pages - 1),
+    mul(r1, pageful * Pocket.size),
+    loadMapValue(pocket, mapName.pockets, 0),
+    add(pocket, r1),
+    mov(number, 0),
+    label('pocket'),
+    load(r1, 'u64', pocket, Pocket.identity),
+    jeq(r1, 0, 'next'),
+    load(r2, 'u64', pocket, Pocket.tx),
+    load(r3, 'u64', pocket, Pocket.rx),
+    or(r2, r3),
+    jne(r2, 0, 'full'),
+    jne(r1, over, 'next'),
+    store('u64', pocket, Pocket.identity, 0),
+    ja('next'),
+    label('full'),
+    mov(amount, 0),
+    xchg('u64', pocket, Pocket.tx, amount),
+    mov(r1, 0),
+    xchg('u64', pocket, Pocket.rx, r1),
+    store('u64', r10, stack.received, r1),
+    keyWords.map(word => [load(r1, 'u64', pocket, Pocket.key + word), store('u64', r10, stack.key + word, r1)]),
+    lookup(mapName.flows, stack.key),
+    jeq(r0, 0, 'lose'),
+    both(r0, Value.tx, Value.rx),
+    label('next'),
+    add(pocket, Pocket.size),
+    add(number, 1),
+    jlt(number, pageful, 'pocket'),
     label('exit'),
     leave(),
+    label('lose'),
+    note('its flow is always there', lose(both)),
+    ja('next'),
   ]
-}
-
-/** Whoever takes something out of a pocket is the only one to add it to `flow`. */
-function empty(pocket: Register): Code {
-  return ([[Pocket.tx, Value.tx], [Pocket.rx, Value.rx]] as const).map(([from, to]) => [
-    mov(r1, 0),
-    xchg('u64', pocket, from, r1),
-    atomicAdd('u64', flow, to, r1),
-  ])
 }

@@ -1,6 +1,6 @@
 import {
-  add, and, call, callKfunc, type Code, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, lsh, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5,
-  readKernel, rsh, store, sub32,
+  add, and, call, callKfunc, type Code, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, lsh, type Member, mov, mul32, note, r0, r1,
+  r10, r2, r3, r4, r5, readKernel, type Register, rsh, rsh32, store, sub32,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import { type Access, type Cast, lookup, sizeOf } from './access.js'
@@ -20,6 +20,8 @@ const gap = 64
 const noExist = 1
 /** `S_IFMT` and `S_IFSOCK` (include/uapi/linux/stat.h) */
 const fileType = { mask: 0xf000, socket: 0xc000 } as const
+/** 2^32 over the golden ratio, as a signed immediate: what it multiplies is spread over all bits, best over the upper ones. */
+const golden = 0x9e3779b1 | 0
 /** Where a value of `mapName.sockets`, laid out as the counters of a `Value`, has the key of its flow. */
 const known = { cookie: Value.tx, port: Value.rx } as const
 
@@ -144,13 +146,20 @@ function firstSequences(field: Field, read: Access['read']): Code {
 /** Sockets are known by their addresses, and as those are used again, by when and where each was met. */
 function byAddress(field: Field, reading: Reading): Access {
   const { read, refresh } = reading
-  const kept = () => [store('u64', r10, stack.passing, socket), lookup(mapName.sockets, stack.passing)]
-  const forget = () => [
-    store('u64', r10, stack.passing, socket),
-    loadMap(r1, mapName.sockets),
-    mov(r2, r10),
-    add(r2, stack.passing),
-    call('map_delete_elem'),
+  const take = (source: Register) => [source === socket ? [] : mov(socket, source), store('u64', r10, stack.address, source)]
+  const kept = () => lookup(mapName.sockets, stack.address)
+  const forget = () => [loadMap(r1, mapName.sockets), mov(r2, r10), add(r2, stack.address), call('map_delete_elem')]
+  const isTcp = (otherwise: string) => [
+    read(r1, field.family, socket),
+    jeq(r1, family.inet, 'inet'),
+    jne(r1, family.inet6, otherwise),
+    label('inet'),
+    read(r1, field.protocol, socket),
+    jne(r1, protocol.tcp, otherwise),
+    note('no full sockets', read(r1, field.state, socket)),
+    mov(r2, 1),
+    lsh(r2, r1),
+    jset(r2, 1 << state.timeWait | 1 << state.newSynRecv, otherwise),
   ]
   const copyKey = [
     load(r1, 'u64', r0, known.cookie),
@@ -162,19 +171,11 @@ function byAddress(field: Field, reading: Reading): Access {
   return {
     ...reading,
     sockets: { type: 'hash', keySize: 8, flags: 0, room: flows => Math.max(4 * flows, 65_536) },
-    asTcp: (source, otherwise, is) => is?.sure ? [mov(socket, source), refresh()] : [
-      mov(socket, source),
+    take,
+    asTcp: (source, otherwise, is) => [
+      is?.taken ? [] : take(source),
       refresh(),
-      read(r1, field.family, socket),
-      jeq(r1, family.inet, 'inet'),
-      jne(r1, family.inet6, otherwise),
-      label('inet'),
-      read(r1, field.protocol, socket),
-      jne(r1, protocol.tcp, otherwise),
-      note('no full sockets', read(r1, field.state, socket)),
-      mov(r2, 1),
-      lsh(r2, r1),
-      jset(r2, 1 << state.timeWait | 1 << state.newSynRecv, otherwise),
+      is?.sure ? [] : isTcp(otherwise),
     ],
     find: () => [
       kept(),
@@ -190,10 +191,9 @@ function byAddress(field: Field, reading: Reading): Access {
       store('u64', flow, known.cookie, r0),
       call('get_smp_processor_id'),
       store('u64', flow, known.port, r0),
-      store('u64', r10, stack.passing, socket),
       loadMap(r1, mapName.sockets),
       mov(r2, r10),
-      add(r2, stack.passing),
+      add(r2, stack.address),
       mov(r3, flow),
       mov(r4, noExist),
       call('map_update_elem'),
@@ -217,13 +217,13 @@ function byAddress(field: Field, reading: Reading): Access {
       ja(otherwise),
       label(`${otherwise}_unless_stale`),
     ],
-    /** `struct bpf_iter__bpf_map_elem` (kernel/bpf/map_iter.c, since 5.8) */
-    eachKept: otherwise => [
-      load(r2, 'u64', r1, 16),
-      jeq(r2, 0, otherwise),
-      load(socket, 'u64', r2, 0),
-      load(task, 'u64', r1, 24),
-      jeq(task, 0, otherwise),
+    /** They lie in slabs, at multiples of a cache line. */
+    identity: () => [
+      load(r1, 'u64', r10, stack.address),
+      mov(r2, r1),
+      rsh(r2, 6),
+      mul32(r2, golden),
+      rsh32(r2, 16),
     ],
     keepsPort: false,
     forget,

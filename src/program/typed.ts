@@ -1,4 +1,4 @@
-import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, r6, store } from '../../bpf-asm/index.js'
+import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, store } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
 import { family, flow, mapName, socket, stack, state, task } from './context.js'
@@ -45,6 +45,7 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
     // Socket storage is not preallocated (`BPF_F_NO_PREALLOC` is obligatory), and has no limit.
     sockets: { type: 'sk_storage', keySize: 4, flags: 1, room: () => 0 },
     read,
+    take: source => mov(socket, source),
     asTcp,
     refresh: () => [],
     find: () => [
@@ -71,15 +72,8 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
       ] : [],
     ],
     kept,
-    /** `struct bpf_iter__bpf_sk_storage_map` (net/core/bpf_sk_storage.c, since 5.9) */
-    eachKept: otherwise => [
-      load(r6, 'u64', r1, 16),
-      jeq(r6, 0, otherwise),
-      asTcp(r6, otherwise),
-      kept(false),
-      jeq(r0, 0, otherwise),
-      mov(task, r0),
-    ],
+    /** Cookies are given in rows. */
+    identity: otherwise => [read(r1, field.cookie, socket), jeq(r1, 0, otherwise), mov(r2, r1)],
     // Cookies are not used again.
     unlessStale: () => [],
     keepConnection: () => [],
