@@ -58,6 +58,8 @@ export interface Access {
   current(): Code
   /** `dst =` the process of `task`, the current one. */
   tgid(dst: Register): Code
+  /** `dst =` the current process; `task` is lost. Clobbers r0 to r5. */
+  currentTgid(dst: Register): Code
   /** `r4, r5 =` the name of `task`'s thread group leader. */
   comm(): Code
   /** `r0 =` the `struct sock` of the open file at `source`; leaves for `otherwise` when it is none of a socket. */

@@ -84,8 +84,7 @@ export function countInPocket(context: Context, take: Code, moved: Moved): Code 
   const { access, filter, pocket } = context
   return !pocket ? [] : [
     pocketOf(context, flow, 'unpocketed'),
-    access.current(),
-    access.tgid(r1),
+    access.currentTgid(r1),
     load(r2, 'u32', flow, Pocket.pid),
     note('is it ours', jne(r2, r1, 'unpocketed')),
     note('and has the name that it had', nameOf(r1, r2)),
@@ -93,6 +92,7 @@ export function countInPocket(context: Context, take: Code, moved: Moved): Code 
     load(r2, 'u64', flow, Pocket.named),
     jge(r1, r2, 'unpocketed'),
     // A process that was wanted by its id still is; it may have left its cgroup or namespace.
+    filter.mntnsIds ? access.current() : [],
     admit({ ...context, filter: { ...filter, pids: [] } }, 'unpocketed'),
     take,
     moved(flow, Pocket.tx, Pocket.rx),
@@ -135,14 +135,17 @@ export function receivedFromPocket(context: Context, none: string): Code {
 export function movedFromPocket(context: Context, none: string): Code {
   const { access, field } = context
   return [
-    access.refresh([field.copiedSeq, field.urgData, field.writeSeq]),
-    access.read(r1, field.urgData, socket),
-    note('an urgent byte may be read ahead of the stream', jeq(r1, urgentRead, 'unpocketed')),
+    access.refresh([field.copiedSeq, field.writeSeq]),
     consumedSince(context, r1, r2),
     queuedSince(context, amount, r3),
     mov(r0, r1),
     or(r0, amount),
-    jeq(r0, 0, none),
+    jne(r0, 0, 'pocket_moved'),
+    note('or an urgent byte, which may be read ahead of the stream', access.refresh([field.urgData])),
+    access.read(r1, field.urgData, socket),
+    jeq(r1, urgentRead, 'unpocketed'),
+    ja(none),
+    label('pocket_moved'),
     jslt32(r1, 0, 'unpocketed'),
     jslt32(amount, 0, 'unpocketed'),
     store('u64', r10, stack.received, r1),

@@ -59,7 +59,7 @@ function connectionOf({ dport, state }: Field): Member {
 }
 
 /** How members are read, and tasks looked at. */
-type Reading = Pick<Access, 'read' | 'refresh' | 'keepConnection' | 'unlessSame' | 'current' | 'tgid' | 'comm' | 'socketOf'>
+type Reading = Pick<Access, 'read' | 'refresh' | 'keepConnection' | 'unlessSame' | 'current' | 'tgid' | 'currentTgid' | 'comm' | 'socketOf'>
 
 /**
  * Copies what it needs, so that no types are needed: for kprobes and raw tracepoints, and where typed access lacks something. `socket` is
@@ -73,9 +73,9 @@ export function probed(field: Field): Access {
 export function cast(field: Field, by: Cast | undefined): Access {
   if (by === undefined) throw new Error('a cast is known by BTF alone')
   const { kfunc, tcpSock } = by
-  const { read, current, tgid, comm, socketOf } = typed(field)
+  const { read, current, tgid, currentTgid, comm, socketOf } = typed(field)
   return byAddress(field, {
-    read, current, tgid, comm, socketOf,
+    read, current, tgid, currentTgid, comm, socketOf,
     refresh: () => note('as what it is', mov(r1, socket), mov(r2, tcpSock), callKfunc(kfunc), mov(socket, r0)),
     keepConnection: () => [],
     unlessSame: (_base, _offset, otherwise) => [
@@ -98,6 +98,7 @@ function copying(field: Field): Reading {
     if (copy !== undefined) return load(dst, sizeOf(member), r10, copy)
     return [readKernel(stack.passing, member.size, base, member.offset), load(dst, sizeOf(member), r10, stack.passing)]
   }
+  const tgid = (dst: Register) => [call('get_current_pid_tgid'), mov(dst, r0), rsh(dst, 32)]
   const copy = ({ from, to }: Extent) => {
     const part = parts.find(whole => from >= whole.from && to <= whole.to)
     if (part === undefined) throw new RangeError('no member that is copied')
@@ -114,7 +115,8 @@ function copying(field: Field): Reading {
       jne(r1, r2, otherwise),
     ],
     current: () => [call('get_current_task'), mov(task, r0)],
-    tgid: dst => [call('get_current_pid_tgid'), mov(dst, r0), rsh(dst, 32)],
+    tgid,
+    currentTgid: tgid,
     comm: () => [
       note('the name is the thread group leader’s', read(r3, field.leader, task)),
       readKernel(stack.passing, 16, r3, field.comm.offset),

@@ -1,4 +1,4 @@
-import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, store } from '../../bpf-asm/index.js'
+import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register, store } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import { type Access, lookup, sizeOf } from './access.js'
 import { family, flow, mapName, socket, stack, state, task } from './context.js'
@@ -18,6 +18,8 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
     store('u64', r10, stack.key + Key.cookie, r1),
     store('u64', r10, stack.key + Key.pid, 0),
   ]
+  const current = () => [call('get_current_task_btf'), mov(task, r0)]
+  const tgid = (dst: Register) => read(dst, field.tgid, task)
   const kept: Access['kept'] = make => [
     loadMap(r1, mapName.sockets),
     mov(r2, socket),
@@ -80,8 +82,9 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
     unlessSame: (_base, _offset, otherwise) => [read(r1, field.state, socket), jne(r1, state.established, otherwise)],
     keepsPort: true,
     forget: () => [],
-    current: () => [call('get_current_task_btf'), mov(task, r0)],
-    tgid: dst => read(dst, field.tgid, task),
+    current,
+    tgid,
+    currentTgid: dst => [current(), tgid(dst)],
     comm: () => [
       note('the name is the thread group leader’s', read(r3, field.leader, task)),
       load(r4, 'u64', r3, field.comm.offset),
