@@ -11,9 +11,9 @@ import { admit } from './filter.js'
 
 /**
  * A pocket is where a process that has a socket to itself counts what it moves, so that no map has to be searched. A socket has no choice which
- * one it may have: none, if another has that. The socket's lock is held whenever its pocket is used. It is settled, and is nobody's, before
- * anything else is done with the socket's entry, but for what is charged by what a call returned, without the lock; and what is in it goes to the
- * entry before each walk over the flows.
+ * one it may have: none while another has that, which may be for ever if that one's end was missed. The socket's lock is held whenever its pocket
+ * is used. It is settled, and is nobody's, before anything else is done with the socket's entry, but for what is charged by what a call returned,
+ * without the lock; and what is in it goes to the entry before each walk over the flows.
  */
 const Pocket = {
   /** u32: `copied_seq` less all that was ever consumed, the same as long as no FIN has been received. */
@@ -204,17 +204,14 @@ export function makePocket(context: Context): Code {
     placeOf(context, r9, 'pocketed'),
     mov(r0, 0),
     cmpxchg('u64', r9, Pocket.identity, r1),
-    jeq(r0, 0, 'pocket_free'),
-    jne(r0, r1, 'pocketed'),
-    unlessOfFlow(r9, 'pocket_over'),
-    ja('pocket_ours'),
-    label('pocket_free'),
+    note('its own, which was settled', jeq(r0, r1, 'pocket_known')),
+    jne(r0, 0, 'pocketed'),
     keyWords.map(word => [load(r1, 'u64', r10, stack.key + word), store('u64', r9, Pocket.key + word, r1)]),
-    label('pocket_ours'),
+    label('pocket_known'),
     load(r1, 'u32', flow, Value.isn),
     store('u32', r9, Pocket.isn, r1),
     seen.map(offset => [load(r1, 'u64', flow, offset), store('u64', r9, offset, r1)]),
-    consumed(context, 'pocket'),
+    consumed(context, 'pocket_rx'),
     sub32(r2, r1),
     store('u32', r9, Pocket.firstReceived, r2),
     access.keepConnection(r9, Pocket.connection),
@@ -223,9 +220,6 @@ export function makePocket(context: Context): Code {
     store('u64', r9, Pocket.named, r0),
     load(r1, 'u32', flow, Value.pid),
     note('last, for no lock keeps out who empties pockets', xchg('u32', r9, Pocket.pid, r1)),
-    ja('pocketed'),
-    label('pocket_over'),
-    store('u64', r9, Pocket.identity, over),
     label('pocketed'),
   ]
 }
@@ -233,11 +227,6 @@ export function makePocket(context: Context): Code {
 /** What a pocket has in common with its flow. */
 const seen = [Pocket.txSeen, Pocket.rxSeen] as const
 const keyWords = [0, 8] as const
-
-/** Goes to `otherwise` unless the pocket is of the flow whose key is on the stack. Clobbers r1 and r2. */
-function unlessOfFlow(pocket: Register, otherwise: string): Code {
-  return keyWords.map(word => [load(r1, 'u64', pocket, Pocket.key + word), load(r2, 'u64', r10, stack.key + word), jne(r1, r2, otherwise)])
-}
 
 /**
  * After `find`: `flow` has all that was counted, and a pocket is nobody's; `forGood` when the socket is gone. One of another flow, as the end
@@ -247,7 +236,7 @@ export function settle(context: Context, name: string, { forGood = false } = {})
   const to = (part: string) => `${name}_${part}`
   return !context.pocket ? [] : [
     pocketOf(context, r0, to('settled')),
-    unlessOfFlow(r0, to('over')),
+    keyWords.map(word => [load(r1, 'u64', r0, Pocket.key + word), load(r2, 'u64', r10, stack.key + word), jne(r1, r2, to('over'))]),
     load(r1, 'u32', r0, Pocket.pid),
     jeq32(r1, nobody, to(forGood ? 'over' : 'settled')),
     store('u32', r0, Pocket.pid, nobody),
