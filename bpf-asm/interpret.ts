@@ -35,6 +35,8 @@ export interface Setting {
   readonly kfuncs?: Readonly<Record<string, Helper>>
   /** Instructions after which it is given up: a million. */
   readonly limit?: number
+  /** Called before each instruction, with how many were done: what another processor does meanwhile. */
+  readonly meanwhile?: (steps: number) => void
 }
 
 /** What an interpreted program did wrong, and where: the message has the instruction and its note. */
@@ -104,11 +106,11 @@ class Frame {
 
 /**
  * Runs a program without the kernel, for tests: what r0 is at its end, without a sign, and how many instructions that took. Memory
- * that the kernel would not zero is zero here, and the program is alone. Throws InterpretError for what the verifier would refuse when it
+ * that the kernel would not zero is zero here, and the program is alone but for what is done `meanwhile`. Throws InterpretError for what the verifier would refuse when it
  * comes to pass: memory that is not there, a register that holds nothing, a helper that is not given.
  */
 export function interpret(assembly: Assembly, setting: Setting = {}): { readonly result: bigint; readonly steps: number } {
-  const { context = new Uint8Array(), memory = new Memory(), maps = [], kfuncs = {}, limit = 1_000_000 } = setting
+  const { context = new Uint8Array(), memory = new Memory(), maps = [], kfuncs = {}, limit = 1_000_000, meanwhile } = setting
   const helpers: Readonly<Record<string, Helper>> = { ...mapHelpers, ...setting.helpers }
   const code = memory.place('the program', new Uint8Array(8 * assembly.slots))
   const models = new Map(maps.map(model => [memory.place(`map ${model.shape.name}`, new Uint8Array()), model]))
@@ -146,6 +148,7 @@ export function interpret(assembly: Assembly, setting: Setting = {}): { readonly
     const index = starts.get(slot) ?? fail(`there is no instruction ${slot}`)
     const insn = assembly.insns[index]!
     try {
+      meanwhile?.(steps)
       if (++steps > limit) fail(`after ${limit} instructions it is not at its end`)
       return execute(insn, slot, frame)
     } catch (error) {

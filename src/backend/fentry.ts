@@ -1,6 +1,6 @@
 import { consumedBy, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
 import { type Backend, of5_12 } from './backend.js'
-import { lifeAt, pockets, renames, seeds, typedPoint } from './life.js'
+import { emptying, lifeAt, renames, seeds, typedPoint } from './life.js'
 import { limit } from './limit.js'
 import { atRelease } from './release.js'
 
@@ -29,7 +29,7 @@ export const fentry: Backend = {
       { program: 'tcptop_map_rx', on: { exit: 'tcp_bpf_recvmsg' }, optional: true, code: receivedFromMap },
       { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
-      pockets,
+      emptying,
       ...seeds,
     ],
     limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],

@@ -14,7 +14,7 @@ export const renames = (at: (tracepoint: string) => Point): Hook =>
   ({ program: 'tcptop_rename', on: at('task_rename'), forPockets: true, code: renamed })
 
 /** Empties all pockets. */
-export const pockets: Hook =
+export const emptying: Hook =
   { program: 'tcptop_pockets', on: { sweep: 'bpf_map_elem', map: mapName.pages }, forPockets: true, code: emptied }
 
 /** Connections that are older than the tool. In this order, for the first knows the owners. */

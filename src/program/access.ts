@@ -15,13 +15,8 @@ export interface Access {
    * copied: it clobbers r0 to r5.
    */
   read(dst: Register, member: Member, base: Register): Code
-  /** `socket = source`, of which nothing may be read yet. */
-  take(source: Register): Code
-  /**
-   * `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6, as is `sure` where only those come.
-   * `taken`: it is `socket` already.
-   */
-  asTcp(source: Register, otherwise: string, is?: { readonly sure?: true; readonly taken?: true }): Code
+  /** `socket = source`, fresh; leaves for `otherwise` unless that is a full socket of TCP over IPv4 or IPv6, as is `sure` where only those come. */
+  asTcp(source: Register, otherwise: string, is?: { readonly sure: boolean }): Code
   /** Makes reads of these members of `socket`, which is known to be TCP, or was when it was met, tell of now; without any, of all. Clobbers r0 to r5. */
   refresh(members?: readonly Member[]): Code
   /**
@@ -48,7 +43,7 @@ export interface Access {
    * Clobbers r0 to r5.
    */
   unlessSame(base: Register, offset: number, otherwise: string): Code
-  /** `r1 =` what no other socket has in common with `socket` while that is there, `r2 =` the same spread over its lower bits; or leaves for `otherwise`. */
+  /** `r1 =` what no other socket has in common with `socket` while that is there, `r2 =` bits of it that few have; or leaves for `otherwise`. */
   identity(otherwise: string): Code
   /** Whether a socket that connects once more from the same port goes on with its entry. */
   readonly keepsPort: boolean

@@ -74,14 +74,12 @@ export const stack = {
   key: -Key.size,
   /** The key of a filter map, or a word that is kept over calls. */
   filterKey: -Key.size - 8,
-  /** 16 bytes on their way from the kernel. */
+  /** A socket's address as a key, or 16 bytes on their way from the kernel. */
   passing: -Key.size - 24,
   /** u64: bytes received, where `amount` are those sent. */
   received: -Key.size - 32,
-  /** u64: the address of `socket`, where sockets are known by that. */
-  address: -Key.size - 40,
   /** A flow value in the making. */
-  value: -Key.size - 40 - Value.size,
+  value: -Key.size - 32 - Value.size,
 } as const
 
 /** `IPPROTO_TCP` and `IPPROTO_MPTCP` (include/uapi/linux/in.h). */

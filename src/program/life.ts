@@ -1,5 +1,5 @@
 import {
-  and, type Code, jeq, jne, jne32, jset, label, load, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
+  and, type Code, ja, jeq, jne, jne32, jset, label, load, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
 } from '../../bpf-asm/index.js'
 import { Stat, Value } from '../layout.js'
 import { chargeLast, kernelThread, leave, lose, nobody, rx, tx } from './charge.js'
@@ -7,7 +7,7 @@ import { type Context, flow, maskOf, protocol, socket, state, task } from './con
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued, unknownEnd } from './counter.js'
 import { enter, expect, identify, syn, unlessDead } from './enter.js'
 import { choosesProcesses } from './filter.js'
-import { settle } from './pocket.js'
+import { endPocket, settle } from './pocket.js'
 import { count, markGone } from './stat.js'
 import { typed } from './typed.js'
 
@@ -70,8 +70,7 @@ export function stateSet(context: Context): Code {
       jset(r1, portChosen << (field.userlocks.bitOffset ?? 0), 'exit'),
     ] : [],
     note('the port will be another: this connection is over', markGone()),
-    access.forget(),
-    leave(),
+    ja('forget'),
 
     label('unknown'),
     jeq(r9, state.synSent, 'forget'),
@@ -82,6 +81,7 @@ export function stateSet(context: Context): Code {
     label('opened'),
     enter(context, 'opened', { found: 'exit', spilled: 'exit', none: 'exit' }),
     label('forget'),
+    endPocket(context, 'forget'),
     access.forget(),
     leave(),
     label('spilled'),
@@ -118,7 +118,8 @@ export function destroyed(context: Context): Code {
     access.asTcp(r6, 'exit'),
     access.find(),
     jeq(r0, 0, 'spilled'),
-    settle(context, 'known', { forGood: true }),
+    settle(context, 'known'),
+    endPocket(context, 'known'),
     access.unlessStale('exit'),
     load(r1, 'u32', flow, Value.flags),
     note('another program has seen it', jne(r1, 0, 'exit')),
@@ -134,6 +135,7 @@ export function destroyed(context: Context): Code {
     label('exit'),
     leave(),
     label('spilled'),
+    endPocket(context, 'spilled'),
     endSpilled(context, 'exit', { isLast: true }),
   ]
 }

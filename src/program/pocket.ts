@@ -1,6 +1,6 @@
 import {
-  add, and, atomicAdd, call, cmpxchg, type Code, ja, jeq, jeq32, jge, jlt, jne, jsle32, jslt32, label, load, loadMapValue, lsh, mov, mul, note, or,
-  r0, r1, r2, r3, r6, r9, r10, type Register, store, sub, sub32, xchg,
+  add, and, atomicAdd, call, cmpxchg, type Code, ja, jeq, jeq32, jge, jlt, jne, jsle32, jslt32, label, load, loadMapValue, lsh, mov, mul, mul32, note, or,
+  r0, r1, r2, r3, r6, r9, r10, type Register, rsh32, store, sub, sub32, xchg,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import { lookup } from './access.js'
@@ -11,11 +11,11 @@ import { admit } from './filter.js'
 
 /**
  * A pocket is where a process that has a socket to itself counts what it moves, so that no map has to be searched. A socket has no choice which
- * one it may have: none while another has that, which may be for ever if that one's end was missed. The socket's lock is held whenever its pocket
- * is used. It is settled, and is nobody's, before anything else is done with the socket's entry, but for what is charged by what a call returned,
- * without the lock; and what is in it goes to the entry before each walk over the flows.
+ * one it may have: none while another has that, which may be for ever if that one's end was missed. Whoever uses it holds the socket's lock, but
+ * who empties it. It is settled, and is nobody's, before anything else is done with the socket's entry, but for what is charged by what a call
+ * returned, without the lock; and what is in it goes to the entry before each walk over the flows.
  */
-const Pocket = {
+export const Pocket = {
   /** u32: `copied_seq` less all that was ever consumed, the same as long as no FIN has been received. */
   firstReceived: 0,
   /** As in the flow, and at the same places. */
@@ -41,12 +41,15 @@ const Pocket = {
   size: 72 + Key.size,
 } as const
 
-/** The identity of a socket that has no use for its pocket any more. */
-const over = -1
+/** The identity of a socket that has no use for its pocket any more: neither a cookie, which are small or nearly 2^64, nor an address of one. */
+const over = -0x8000_0000
 
-/** Pockets, and how many of them are emptied at once: a loop that a verifier runs through. */
-const pockets = 16_384
+/** There are 2^15, and so many are emptied at once: a loop that a verifier runs through. */
+const bits = 15
+const pockets = 2 ** bits
 const pageful = 64
+/** 2^32 over the golden ratio, as a signed immediate: the upper bits of what it multiplies differ, also of numbers in a row. */
+const golden = 0x9e3779b1 | 0
 
 /** `mapName.pockets` has all in one value, for then a program knows their address. */
 export const pocketsSize = Pocket.size * pockets
@@ -168,7 +171,8 @@ function pocketOf(context: Context, dst: Register, none: string): Code {
 function placeOf({ access }: Context, dst: Register, none: string): Code {
   return [
     note('the socket’s pocket', access.identity(none)),
-    and(r2, pockets - 1),
+    mul32(r2, golden),
+    rsh32(r2, 32 - bits),
     mul(r2, Pocket.size),
     loadMapValue(dst, mapName.pockets, 0),
     add(dst, r2),
@@ -201,10 +205,12 @@ export function makePocket(context: Context): Code {
     jne(r1, 0, 'pocketed'),
     access.read(r1, field.state, socket),
     jne(r1, state.established, 'pocketed'),
+    note('one byte more was received than tells the stream', access.read(r1, field.urgData, socket)),
+    jeq(r1, urgentRead, 'pocketed'),
     placeOf(context, r9, 'pocketed'),
     mov(r0, 0),
     cmpxchg('u64', r9, Pocket.identity, r1),
-    note('its own, which was settled', jeq(r0, r1, 'pocket_known')),
+    note('its own: settled, and so of this flow', jeq(r0, r1, 'pocket_known')),
     jne(r0, 0, 'pocketed'),
     keyWords.map(word => [load(r1, 'u64', r10, stack.key + word), store('u64', r9, Pocket.key + word, r1)]),
     label('pocket_known'),
@@ -219,26 +225,24 @@ export function makePocket(context: Context): Code {
     note('it may be about to have a name that was told of already', sub(r0, renaming)),
     store('u64', r9, Pocket.named, r0),
     load(r1, 'u32', flow, Value.pid),
-    note('last, for no lock keeps out who empties pockets', xchg('u32', r9, Pocket.pid, r1)),
+    note('a barrier: who empties it sees the key before any bytes', xchg('u32', r9, Pocket.pid, r1)),
     label('pocketed'),
   ]
 }
 
 /** What a pocket has in common with its flow. */
 const seen = [Pocket.txSeen, Pocket.rxSeen] as const
+/** Where in a key there are words. */
 const keyWords = [0, 8] as const
 
-/**
- * After `find`: `flow` has all that was counted, and a pocket is nobody's; `forGood` when the socket is gone. One of another flow, as the end
- * of a connection was missed, is over. Clobbers r0 to r5.
- */
-export function settle(context: Context, name: string, { forGood = false } = {}): Code {
+/** After `find`: `flow` has all that was counted, and a pocket is nobody's. One of the socket's last connection is over. Clobbers r0 to r5. */
+export function settle(context: Context, name: string): Code {
   const to = (part: string) => `${name}_${part}`
   return !context.pocket ? [] : [
     pocketOf(context, r0, to('settled')),
     keyWords.map(word => [load(r1, 'u64', r0, Pocket.key + word), load(r2, 'u64', r10, stack.key + word), jne(r1, r2, to('over'))]),
     load(r1, 'u32', r0, Pocket.pid),
-    jeq32(r1, nobody, to(forGood ? 'over' : 'settled')),
+    jeq32(r1, nobody, to('settled')),
     store('u32', r0, Pocket.pid, nobody),
     seen.map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
     note('whoever takes it out of the pocket is the only one to add it', ([[Pocket.tx, Value.tx], [Pocket.rx, Value.rx]] as const).map(([from, to]) => [
@@ -246,11 +250,17 @@ export function settle(context: Context, name: string, { forGood = false } = {})
       xchg('u64', r0, from, r1),
       atomicAdd('u64', flow, to, r1),
     ])),
-    forGood ? [] : ja(to('settled')),
+    ja(to('settled')),
     label(to('over')),
     store('u64', r0, Pocket.identity, over),
     label(to('settled')),
   ]
+}
+
+/** After `settle`, or where there is no flow: `socket` has no use for its pocket any more. Clobbers r0 to r2. */
+export function endPocket(context: Context, name: string): Code {
+  const ended = `${name}_pocket_ended`
+  return !context.pocket ? [] : [pocketOf(context, r0, ended), store('u64', r0, Pocket.identity, over), label(ended)]
 }
 
 /**
@@ -285,7 +295,7 @@ export function emptied(): Code {
     xchg('u64', pocket, Pocket.rx, r1),
     store('u64', r10, stack.received, r1),
     keyWords.map(word => [load(r1, 'u64', pocket, Pocket.key + word), store('u64', r10, stack.key + word, r1)]),
-    lookup(mapName.flows, stack.key),
+    note('a flow stays as long as its socket', lookup(mapName.flows, stack.key)),
     jeq(r0, 0, 'lose'),
     both(r0, Value.tx, Value.rx),
     label('next'),
@@ -295,7 +305,7 @@ export function emptied(): Code {
     label('exit'),
     leave(),
     label('lose'),
-    note('its flow is always there', lose(both)),
+    lose(both),
     ja('next'),
   ]
 }

@@ -1,5 +1,5 @@
 import {
-  add, and, call, callKfunc, type Code, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, lsh, type Member, mov, mul32, note, r0, r1,
+  add, and, call, callKfunc, type Code, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, lsh, type Member, mov, mov32, note, r0, r1,
   r10, r2, r3, r4, r5, readKernel, type Register, rsh, rsh32, store, sub32,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
@@ -20,8 +20,6 @@ const gap = 64
 const noExist = 1
 /** `S_IFMT` and `S_IFSOCK` (include/uapi/linux/stat.h) */
 const fileType = { mask: 0xf000, socket: 0xc000 } as const
-/** 2^32 over the golden ratio, as a signed immediate: what it multiplies is spread over all bits, best over the upper ones. */
-const golden = 0x9e3779b1 | 0
 /** Where a value of `mapName.sockets`, laid out as the counters of a `Value`, has the key of its flow. */
 const known = { cookie: Value.tx, port: Value.rx } as const
 
@@ -148,9 +146,9 @@ function firstSequences(field: Field, read: Access['read']): Code {
 /** Sockets are known by their addresses, and as those are used again, by when and where each was met. */
 function byAddress(field: Field, reading: Reading): Access {
   const { read, refresh } = reading
-  const take = (source: Register) => [source === socket ? [] : mov(socket, source), store('u64', r10, stack.address, source)]
-  const kept = () => lookup(mapName.sockets, stack.address)
-  const forget = () => [loadMap(r1, mapName.sockets), mov(r2, r10), add(r2, stack.address), call('map_delete_elem')]
+  const asKey = store('u64', r10, stack.passing, socket)
+  const kept = () => [asKey, lookup(mapName.sockets, stack.passing)]
+  const forget = () => [asKey, loadMap(r1, mapName.sockets), mov(r2, r10), add(r2, stack.passing), call('map_delete_elem')]
   const isTcp = (otherwise: string) => [
     read(r1, field.family, socket),
     jeq(r1, family.inet, 'inet'),
@@ -173,9 +171,8 @@ function byAddress(field: Field, reading: Reading): Access {
   return {
     ...reading,
     sockets: { type: 'hash', keySize: 8, flags: 0, room: flows => Math.max(4 * flows, 65_536) },
-    take,
     asTcp: (source, otherwise, is) => [
-      is?.taken ? [] : take(source),
+      source === socket ? [] : mov(socket, source),
       refresh(),
       is?.sure ? [] : isTcp(otherwise),
     ],
@@ -193,9 +190,10 @@ function byAddress(field: Field, reading: Reading): Access {
       store('u64', flow, known.cookie, r0),
       call('get_smp_processor_id'),
       store('u64', flow, known.port, r0),
+      asKey,
       loadMap(r1, mapName.sockets),
       mov(r2, r10),
-      add(r2, stack.address),
+      add(r2, stack.passing),
       mov(r3, flow),
       mov(r4, noExist),
       call('map_update_elem'),
@@ -219,14 +217,8 @@ function byAddress(field: Field, reading: Reading): Access {
       ja(otherwise),
       label(`${otherwise}_unless_stale`),
     ],
-    /** They lie in slabs, at multiples of a cache line. */
-    identity: () => [
-      load(r1, 'u64', r10, stack.address),
-      mov(r2, r1),
-      rsh(r2, 6),
-      mul32(r2, golden),
-      rsh32(r2, 16),
-    ],
+    /** It may be typed, and of a pointer one may have the lower half. Sockets lie at multiples of a cache line. */
+    identity: () => [mov(r1, socket), mov32(r2, r1), rsh32(r2, 6)],
     keepsPort: false,
     forget,
   }

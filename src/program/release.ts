@@ -14,7 +14,6 @@ export function released(context: Context, call: Call): Code {
   const { access, field } = context
   return [
     load(socket, 'u64', r1, call.first),
-    access.take(socket),
     countInPocket(context, movedFromPocket(context, 'exit'), both),
     access.find(),
     jeq(r0, 0, 'unknown'),
@@ -27,7 +26,7 @@ export function released(context: Context, call: Call): Code {
     label('exit'),
     leave(),
     label('unknown'),
-    access.asTcp(socket, 'exit', { taken: true }),
+    access.asTcp(socket, 'exit'),
     access.read(r1, field.dport, socket),
     note('not connected, or listening', jeq(r1, 0, 'exit')),
     unlessDead(context, 'exit'),

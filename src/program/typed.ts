@@ -47,7 +47,6 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
     // Socket storage is not preallocated (`BPF_F_NO_PREALLOC` is obligatory), and has no limit.
     sockets: { type: 'sk_storage', keySize: 4, flags: 1, room: () => 0 },
     read,
-    take: source => mov(socket, source),
     asTcp,
     refresh: () => [],
     find: () => [
@@ -74,7 +73,6 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
       ] : [],
     ],
     kept,
-    /** Cookies are given in rows. */
     identity: otherwise => [read(r1, field.cookie, socket), jeq(r1, 0, otherwise), mov(r2, r1)],
     // Cookies are not used again.
     unlessStale: () => [],

@@ -24,7 +24,8 @@ for (const one of tracepoint) {
     random.repeat(30, () => {
       const world = new World(one, random)
       const socket = world.socket()
-      socket.open(7, 1)
+      socket.connect(7, 1)
+      socket.establish()
       for (let turn = 0; turn < 20; turn++) use(socket, random.pick(world.pids), random)
       assert.equal(world.counted(), world.moved)
     })
@@ -37,45 +38,74 @@ for (const one of pocketed) {
     random.repeat(10, () => {
       const world = new World(one, random)
       let made = 0
-      /** Few cookies, and few addresses, have a pocket each. */
-      const open = (socket: Socket) => {
-        made++
-        socket.open(made * 2 ** 14 + random.below(3), made)
-        return { socket, users: random.pick([world.pids.slice(0, 1), world.pids]) }
+      let unseen = 0
+      /** Of few cookies, which come again and again with another upper half: by their lower one they have few pockets. */
+      const open = (socket: Socket, cookie = ++made * 2 ** 32 + random.below(4)) => {
+        socket.connect(cookie, ++made)
+        if (random.chance(0.2)) {
+          socket.end(false)
+          socket.connect(cookie, ++made)
+        }
+        socket.establish()
+        return { socket, cookie, users: random.pick([world.pids.slice(0, 1), world.pids]) }
       }
       const connections = Array.from({ length: 8 }, () => open(world.socket()))
+      /** Something that one of them does. */
+      const happening = (index: number) => () => {
+        const { socket, cookie, users } = connections[index]!
+        const chance = random.below(100)
+        if (chance < 88) use(socket, random.pick(users), random)
+        else if (chance < 93) socket.released()
+        else if (chance < 96) {
+          socket.end(random.chance(0.3))
+          connections[index] = open(socket, cookie)
+        } else {
+          const isUnseen = random.chance(0.3)
+          socket.end(isUnseen)
+          if (isUnseen) unseen++
+          else socket.destroy()
+          connections[index] = open(socket)
+        }
+      }
+      const empty = () => world.emptyPockets()
       for (let turn = 0; turn < 200; turn++) {
         const index = random.below(connections.length)
-        const { socket, users } = connections[index]!
-        const pid = random.pick(users)
         const chance = random.below(100)
-        if (chance < 80) use(socket, pid, random)
-        else if (chance < 85) socket.released()
-        else if (chance < 90) world.rename(pid)
-        else if (chance < 95) {
-          socket.close(random.chance(0.3))
-          connections[index] = open(socket)
-        } else {
-          world.emptyPockets()
+        if (chance < 5) world.rename(random.pick(world.pids))
+        else if (chance < 60) world.atOnce(happening(index), empty)
+        else if (chance < 80) world.atOnce(happening(index), happening((index + 1) % connections.length))
+        else if (chance < 95) world.atOnce(empty, happening(index))
+        else {
+          empty()
           assert.equal(world.counted(), world.moved)
         }
       }
-      world.emptyPockets()
+      for (const { socket } of connections) {
+        socket.end(false)
+        socket.destroy()
+      }
+      empty()
       assert.equal(world.counted(), world.moved)
       assert.is(world.lost(), 0n)
+      empty()
+      assert.ok(world.taken() <= unseen, `${world.taken()} pockets are taken`)
     })
   })
 
   test(`${one.title}: a process that goes on has a pocket, and who comes after it when that is free`, () => {
     const world = new World(one, new Random())
     const [pid] = world.pids
-    const [place, next] = [5, 2 ** 14]
+    const next = 2 ** 32
     const socket = world.socket()
+    const open = (cookie: number, port: number) => {
+      socket.connect(cookie, port)
+      socket.establish()
+    }
     const send = (times: number) => {
       for (let time = 0; time < times; time++) socket.send(pid, 1000)
     }
     const sent = (port: number) => world.counted()[`${port} ${pid}`]?.tx
-    socket.open(place, 1)
+    open(5, 1)
     send(5)
     assert.is(sent(1), 2000n)
     world.emptyPockets()
@@ -87,10 +117,11 @@ for (const one of pocketed) {
     assert.is(sent(1), 7000n)
     send(1)
     assert.is(sent(1), 7000n)
-    socket.close(false)
+    socket.end(false)
+    socket.destroy()
     assert.is(sent(1), 8000n)
 
-    socket.open(place + next, 2)
+    open(5 + next, 2)
     send(5)
     assert.is(sent(2), 5000n)
     world.emptyPockets()

@@ -1,6 +1,7 @@
 import { interpret, MapModel, type Member, Memory, type Setting } from '../../bpf-asm/index.js'
 import { Key, Stat, Value } from '../../src/layout.js'
 import { type Field, fieldsOf, mapName } from '../../src/program/index.js'
+import { Pocket } from '../../src/program/pocket.js'
 import { firstArgument } from '../../src/trace/point.js'
 import type { Possible } from '../fixture.js'
 import type { Random } from '../random.js'
@@ -10,9 +11,10 @@ class Struct {
   readonly #memory: Memory
   readonly address: bigint
 
-  constructor(memory: Memory, name: string) {
+  /** Some lie at multiples of a cache line. */
+  constructor(memory: Memory, name: string, lines = 0) {
     this.#memory = memory
-    this.address = memory.place(name, new Uint8Array(8192))
+    this.address = memory.place(name, new Uint8Array(8192 + 64 * lines)) + BigInt(64 * lines)
   }
 
   get({ offset, size }: Member): bigint {
@@ -48,6 +50,8 @@ export class World {
   readonly #setting: Setting
   #time = 1_000_000_000n
   #current: Struct
+  /** What another processor does while a program runs here. */
+  #other: (() => void) | undefined
 
   constructor(private readonly one: Possible, private readonly random: Random) {
     const { btf, plan } = one
@@ -106,7 +110,24 @@ export class World {
 
   #happen(name: string, context: Uint8Array): void {
     const { assembly } = this.one.plan.programs.find(program => program.name === name)!
-    interpret(assembly, { ...this.#setting, context })
+    // At a step that it may not come to: then it is done right after.
+    const step = this.random.below(100)
+    interpret(assembly, { ...this.#setting, context, meanwhile: steps => steps === step && this.#doOther() })
+    this.#doOther()
+  }
+
+  #doOther(): void {
+    const [other, current] = [this.#other, this.#current]
+    this.#other = undefined
+    other?.()
+    this.#current = current
+  }
+
+  /** Does one thing, and another somewhere in the middle of its first program. Both on one socket cannot be, for that is locked. */
+  atOnce(one: () => void, other: () => void): void {
+    this.#other = other
+    one()
+    this.#doOther()
   }
 
   /** At a tracepoint or the return of a function. */
@@ -122,7 +143,8 @@ export class World {
   }
 
   socket() {
-    const [field, sock, msg] = [this.#field, new Struct(this.#memory, 'struct tcp_sock'), new Struct(this.#memory, 'struct msghdr')]
+    // By their addresses they have few pockets.
+    const [field, msg, sock] = [this.#field, new Struct(this.#memory, 'struct msghdr'), new Struct(this.#memory, 'struct tcp_sock', this.random.below(4))]
     sock.set(field.family, inet)
     sock.set(field.protocol, tcp)
     sock.set(field.net, new Struct(this.#memory, 'struct net').address)
@@ -138,17 +160,20 @@ export class World {
     }
     return {
       released,
-      /** Opens a connection from this port, as a socket of this cookie. */
-      open: (cookie: number, port: number) => {
-        const { random } = this
-        /** Soon to begin anew. */
-        const late = () => 2 ** 32 - random.below(2 ** 22)
-        const [ours, theirs] = [late(), late()]
+      /** Asks for a connection from this port, as a socket of this cookie. */
+      connect: (cookie: number, port: number) => {
         sock.set(field.cookie, cookie)
         for (const member of [field.bytesAcked, field.bytesReceived, field.sport]) sock.set(member, 0)
         sock.set(field.dport, 80)
         state(synSent)
         sock.set(field.sport, port)
+      },
+      /** The peer accepts it. */
+      establish: () => {
+        const { random } = this
+        /** Soon to begin anew. */
+        const late = () => 2 ** 32 - random.below(2 ** 22)
+        const [ours, theirs] = [late(), late()]
         for (const member of [field.sndUna, field.writeSeq]) sock.set(member, ours)
         for (const member of [field.rcvNxt, field.copiedSeq]) sock.set(member, theirs)
         // The SYN, and the peer's acknowledgement of it.
@@ -183,10 +208,13 @@ export class World {
         sock.add(field.rcvNxt, -waiting)
         sock.add(field.bytesReceived, -waiting)
       },
-      /** The socket goes; when the programs are `left` out, unseen. */
-      close: (left: boolean) => {
-        if (left) return sock.set(field.state, closed)
-        state(closed)
+      /** The connection ends; when the programs are `left` out, unseen. */
+      end: (left: boolean) => {
+        if (left) sock.set(field.state, closed)
+        else state(closed)
+      },
+      /** The socket goes. */
+      destroy: () => {
         this.#happenWith('tcptop_destroy', sock.address)
         this.#happenWith('tcptop_destroy2', sock.address)
       },
@@ -205,10 +233,10 @@ export class World {
   emptyPockets(): void {
     const [[, pockets]] = [...this.#map(mapName.pockets).entries()] as [[Uint8Array, Uint8Array]]
     const pages = [...this.#map(mapName.pages).entries()]
-    const size = pockets.length / pages.length
+    const nothing = Buffer.alloc(pockets.length / pages.length)
     pages.forEach(([key, value], page) => {
       // For the interpreter is slow: nothing happens where nothing is.
-      if (pockets.subarray(page * size, (page + 1) * size).every(byte => byte === 0)) return
+      if (nothing.equals(pockets.subarray(page * nothing.length, (page + 1) * nothing.length))) return
       this.#happenWith('tcptop_pockets', 0, 0, this.#memory.place('a key', key), this.#memory.place('a value', value))
     })
     this.#happenWith('tcptop_pockets', 0, 0, 0, 0)
@@ -222,6 +250,13 @@ export class World {
       const pid = of.getUint32(Key.pid, true) || at.getUint32(Value.pid, true)
       return moved.tx + moved.rx === 0n ? [] : [[`${at.getUint16(Value.lport, true)} ${pid}`, moved]]
     }))
+  }
+
+  /** Pockets that are not free. */
+  taken(): number {
+    const [[, pockets]] = [...this.#map(mapName.pockets).entries()] as [[Uint8Array, Uint8Array]]
+    const words = new BigUint64Array(pockets.buffer)
+    return Array.from({ length: pockets.length / Pocket.size }, (_, place) => words[(place * Pocket.size + Pocket.identity) / 8]!).filter(identity => identity !== 0n).length
   }
 
   lost(): bigint {
