@@ -10,7 +10,8 @@ export interface Clock {
 
 /** The time of this machine. */
 export const systemClock: Clock = {
-  now: () => performance.now() / 1000,
+  // `performance` is loaded when it is asked for.
+  now: () => Number(process.hrtime.bigint()) / 1e9,
   sleep: (seconds, signal) => sleep(Math.max(0, seconds) * 1000, undefined, { signal }).catch(() => undefined),
 }
 
