@@ -60,9 +60,11 @@ const extra: Readonly<Record<number, readonly [fixed: number, each: number]>> = 
   [Kind.func]: [0, 0], [Kind.funcProto]: [0, 2], [Kind.var]: [1, 0], [Kind.datasec]: [0, 3], [Kind.float]: [0, 0],
   [Kind.declTag]: [1, 0], [Kind.typeTag]: [0, 0], [Kind.enum64]: [0, 3],
 }
-/** The same by kind: all words without members, 0 for what is no kind, and those of a member. */
-const fixedWords = Uint32Array.from({ length: 32 }, (_, kind) => 3 + (extra[kind]?.[0] ?? -3))
-const wordsEach = Uint32Array.from({ length: 32 }, (_, kind) => extra[kind]?.[1] ?? 0)
+/** The same by kind in one number: all words without members, 0 for what is no kind, and above them those of a member. */
+const shapes = Uint16Array.from({ length: 32 }, (_, kind) => {
+  const words = extra[kind]
+  return words === undefined ? 0 : 3 + words[0] | words[1] << 8
+})
 
 /** More than any chain of typedefs, dimensions or nameless structures in a compiler's output: a longer one goes in circles. */
 const deepest = 64
@@ -122,9 +124,12 @@ export function parseBtf(bytes: Uint8Array): Btf {
     const known = found.get(key)
     if (known !== undefined) return known
     const wanted = encoder.encode(name)
+    const { length } = wanted
     let first: number | undefined
     for (let id = lastOf[beginning(wanted, 0)]!; id !== 0; id = before[id]!) {
-      if (isNamed(words[starts[id]!]!, wanted) && kinds.includes(kindOf(id))) first = id
+      const at = words[starts[id]!]!
+      // Most are told apart by their length alone.
+      if (strings[at + length] === 0 && isNamed(at, wanted) && kinds.includes(kindOf(id))) first = id
     }
     if (first !== undefined) found.set(key, first)
     return first
@@ -328,24 +333,30 @@ function beginning(bytes: Uint8Array, at: number): number {
   return bytes[at]! << 8 | bytes[at + 1]!
 }
 
-/** Of a kernel these are 160,000 types, so nothing is allocated on the way. */
+/**
+ * Of a kernel these are 160,000 types, gone over before an engine has compiled this well: nothing is allocated on the way, nor a function called,
+ * nor anything looked up that need not be.
+ */
 function index(words: Uint32Array, strings: Uint8Array): Index {
-  const starts = new Uint32Array(Math.floor(words.length / 3) + 1)
+  const { length } = words
+  const starts = new Uint32Array(Math.floor(length / 3) + 1)
   const lastOf = new Uint32Array(2 ** 16)
   const before = new Uint32Array(starts.length)
   let types = 0
   let at = 0
-  while (at < words.length) {
+  while (at < length) {
     const info = words[at + 1]!
-    const kind = info >>> 24 & 0x1f
-    const fixed = fixedWords[kind]!
-    if (fixed === 0) throw new BtfError(`type ${types + 1} is of kind ${kind}, which is unknown`)
+    const shape = shapes[info >>> 24 & 0x1f]!
+    if (shape === 0) throw new BtfError(`type ${types + 1} is of kind ${info >>> 24 & 0x1f}, which is unknown`)
     starts[++types] = at
-    const bucket = beginning(strings, words[at]!)
-    before[types] = lastOf[bucket]!
-    lastOf[bucket] = types
-    at += fixed + wordsEach[kind]! * (info & 0xffff)
+    const name = words[at]!
+    if (name !== 0) {
+      const bucket = strings[name]! << 8 | strings[name + 1]!
+      before[types] = lastOf[bucket]!
+      lastOf[bucket] = types
+    }
+    at += (shape & 0xff) + (shape >> 8) * (info & 0xffff)
   }
-  if (at > words.length) throw new BtfError(`type ${types} is cut off`)
+  if (at > length) throw new BtfError(`type ${types} is cut off`)
   return { starts, types, lastOf, before }
 }
