@@ -15,16 +15,17 @@ test('a table of what the tool costs has a line for each figure, with how it was
       start: [{ what: 'tcptop --backend fentry', cpu: 812.3, wall: 900 }],
     } },
     drain: [{ flows: 100_000, cpu: 59.7, walk: 35.1, wasm: 24.4, print: 0.3, peak: 80.4, memory: 48 }],
-    start: [{ what: 'tcptop', cpu: 120.4, wall: 130 }],
+    start: [{ what: 'an empty Node.js', cpu: 50, wall: 48 }, { what: 'tcptop', cpu: 120.4, wall: 130 }],
     idle: [{ flows: 100, share: 0.0029, peak: 64.6 }],
   })
-  assert.is(table.split('\n').length, 2 + 4 + 3 + 1)
+  assert.is(table.split('\n').length, 2 + 4 + 4 + 1)
   assert.match(table, /^\| Linux 6\.1: an event itself \| 8235 ± 2 \(10\) \| instructions /m)
   assert.match(table, /^\| Linux 6\.1: fentry, everything \| 310 ± 1 \(10\) · 305 ± 0 \(1\) \| /m)
   assert.match(table, /^\| Linux 6\.1: bcc, tcptop \| not installed \(10\) \| /m)
   assert.match(table, /^\| Linux 6\.1: start of tcptop --backend fentry \| 812 million instructions \| /m)
   assert.match(table, /^\| drain of 100,000 flows \| 60 ms: 35 ms in the kernel, 24 ms in WASM; 80 MB at most \| /m)
-  assert.match(table, /^\| start of tcptop \| 120 ms of CPU, 130 ms \| /m)
+  assert.match(table, /^\| start of an empty Node\.js \| 50 ms of CPU, 48 ms \| /m)
+  assert.match(table, /^\| start of tcptop \| 120 ms of CPU \(2\.41 × an empty Node\.js\), 130 ms \| /m)
   assert.match(table, /^\| at 1 s with 100 flows \| 0\.29 % of a core, 65 MB at most \| /m)
 })
 

@@ -27,30 +27,39 @@ function cpuOf(pid: number): number {
   return readdirSync(`/proc/${pid}/task`).reduce((sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1e6
 }
 
-/** Starts a program again and again, and takes the medians. The tool says its first word when it is attached. */
-export async function startOf(what: string, args: readonly string[], times = 15): Promise<Start> {
-  const all: { cpu: number; wall: number }[] = []
-  for (let time = 0; time < times; time++) {
-    const before = performance.now()
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    await once(child.stdout, 'data')
-    all.push({ cpu: cpuOf(child.pid!), wall: performance.now() - before })
-    child.kill('SIGKILL')
-    await once(child, 'close')
-  }
-  const median = (of: 'cpu' | 'wall') => all.map(one => one[of]).sort((one, other) => one - other)[times >> 1]!
-  return { what, cpu: median('cpu'), wall: median('wall') }
+/** A program to start: Node.js with arguments. It says its first word when it has started, the tool when it is attached. */
+export interface Startable {
+  readonly what: string
+  readonly args: readonly string[]
 }
 
-/** What `startOf` starts, by name. */
-export const emptyNode = ['an empty Node.js', ['-e', 'process.stdout.write("."); setTimeout(() => {}, 1e6)']] as const
-export const tcptop = (...args: readonly string[]) => [['tcptop', ...args].join(' '), [cli, ...args]] as const
+export const emptyNode: Startable = { what: 'an empty Node.js', args: ['-e', 'process.stdout.write("."); setTimeout(() => {}, 1e6)'] }
+export const tcptop = (...args: readonly string[]): Startable => ({ what: ['tcptop', ...args].join(' '), args: [cli, ...args] })
 
-export const starts = async (): Promise<Start[]> => [
-  await startOf(...emptyNode),
-  await startOf(...tcptop('-f', 'csv', '1000')),
-  await startOf(...tcptop('-C', '-p', '1', '5')),
-]
+/** Starts programs in turn, again and again, so that what else the machine does is the same for all, and takes the medians. */
+export async function startsOf(programs: readonly Startable[], times: number): Promise<Start[]> {
+  const all = programs.map(() => [] as Omit<Start, 'what'>[])
+  for (let time = 0; time < times; time++) {
+    for (const [index, program] of programs.entries()) all[index]!.push(await startOnce(program))
+  }
+  const median = (of: 'cpu' | 'wall', some: readonly Omit<Start, 'what'>[]) => some.map(one => one[of]).sort((one, other) => one - other)[times >> 1]!
+  return programs.map(({ what }, index) => ({ what, cpu: median('cpu', all[index]!), wall: median('wall', all[index]!) }))
+}
+
+async function startOnce({ args }: Startable): Promise<Omit<Start, 'what'>> {
+  const before = performance.now()
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout, 'data')
+  const start = { cpu: cpuOf(child.pid!), wall: performance.now() - before }
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  return start
+}
+
+/** How often each is started here. */
+export const startTimes = 31
+
+export const starts = (): Promise<Start[]> => startsOf([emptyNode, tcptop('-f', 'csv', '1000'), tcptop('-C', '-p', '1', '5')], startTimes)
 
 /** As many as a process may have open where the limit is 20,000 files. */
 function partsOf(all: number, most: number): number[] {

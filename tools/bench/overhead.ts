@@ -17,7 +17,7 @@ import { factsOf } from '../../src/facts.js'
 import { makePlans, type Plan } from '../../src/plan.js'
 import type { Filter } from '../../src/program/index.js'
 import { startSession } from '../../src/session.js'
-import { emptyNode, startOf, tcptop } from './here.js'
+import { emptyNode, startsOf, tcptop } from './here.js'
 import { eventsPerTrip, openPingpong, type Pingpong } from './pingpong.js'
 
 /** Of what, beside no tool at all. */
@@ -55,13 +55,13 @@ const facts = factsOf(parseBtf(readFileSync('/sys/kernel/btf/vmlinux')), process
 const chosen = wanted.split(',').filter(name => name !== '')
 const print = (figure: object) => console.log(JSON.stringify(figure))
 
-print(await startOf(...emptyNode, 3))
-for (const backend of chosen) {
+const startable = chosen.filter(backend => {
   const started = start(backend, everything)
-  if (started instanceof Error) continue
+  if (started instanceof Error) return false
   started.close()
-  print(await startOf(...tcptop('--backend', backend), 3))
-}
+  return true
+})
+for (const figure of await startsOf([emptyNode, ...startable.map(backend => tcptop('--backend', backend))], 3)) print(figure)
 
 for (const count of connections.split(',').map(Number)) {
   const pingpong = await openPingpong(count, 'steady')

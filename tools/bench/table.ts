@@ -1,5 +1,5 @@
 import type { Drain } from './drain.js'
-import type { Idle, Start } from './here.js'
+import { emptyNode, type Idle, type Start, startTimes } from './here.js'
 import type { Overhead } from './overhead.js'
 
 /** What was counted in a guest. */
@@ -39,12 +39,21 @@ export function tableOf({ guests, drain, start, idle }: Result): string {
       `drain of ${flows.toLocaleString('en')} flows`, `${ms(cpu)}: ${ms(walk)} in the kernel, ${ms(wasm)} in WASM; ${peak.toFixed(0)} MB at most`,
       'CPU to read, subtract, group, pick 20 rows and print, of a hash filled from user space, all counters changed; median of frames',
     )),
-    ...start.map(({ what, cpu, wall }) => row(`start of ${what}`, `${ms(cpu)} of CPU, ${ms(wall)}`, 'from exec until attached, which the first output tells; median of 15')),
+    ...start.map(({ what, cpu, wall }) => row(
+      `start of ${what}`, `${ms(cpu)} of CPU${timesThe(start, emptyNode.what, cpu)}, ${ms(wall)}`,
+      `from exec until attached, which the first output tells; all of them in turn, median of ${startTimes}`,
+    )),
     ...idle.map(({ flows, share, peak }) => row(
       `at 1 s with ${flows.toLocaleString('en')} flows`, `${(100 * share).toFixed(2)} % of a core, ${peak.toFixed(0)} MB at most`,
       'connections over loopback that do nothing; CPU over 10 s, 12 s after the start, memory since the start',
     )),
   ].join('')
+}
+
+/** How the CPU of a start compares with that of another. */
+function timesThe(all: readonly Start[], other: string, cpu: number): string {
+  const first = all.find(({ what }) => what === other)
+  return first === undefined || first.cpu === cpu ? '' : ` (${(cpu / first.cpu).toFixed(2)} × ${other})`
 }
 
 function groupsOf(all: readonly Overhead[]): [string, Overhead[]][] {
