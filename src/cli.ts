@@ -1,7 +1,5 @@
-#!/usr/bin/env node
 import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
 import { openKernel } from '../syscall/index.js'
 import type { CgroupDirectory } from './cgroup.js'
 import { main, type Output, type Threads, type World } from './main.js'
@@ -124,6 +122,7 @@ function otherThreads(): Threads | undefined {
 function output(): Output {
   const fd = 1
   return {
+    // Asked for it, Node.js makes a pipe one that does not block, which nothing else does: a write to a full one would keep its thread for good.
     isTerminal: process.stdout.isTTY === true,
     size: () => {
       const { rows, columns } = process.stdout
@@ -140,8 +139,6 @@ function output(): Output {
   }
 }
 
-// What a start does it does once: V8's optimizing compiler would take longer for it than it saves.
-setFlagsFromString('--no-turbofan')
-setTimeout(() => setFlagsFromString('--turbofan'), 1000).unref()
-
-process.exitCode = await main(process.argv.slice(2), world)
+void main(process.argv.slice(2), world).then(status => {
+  process.exitCode = status
+})

@@ -13,7 +13,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -48,7 +48,6 @@ const checkout = [
     // What tsc remembers of its last run would keep it from writing again what was deleted since.
     before: step => step.makes.every(made) || rmSync(at('dist/tsconfig.tsbuildinfo'), { force: true }),
     command: () => ['node', at('node_modules/typescript/bin/tsc'), '-p', root],
-    after: () => chmodSync(at('dist/src/cli.js'), 0o755),
   },
   {
     name: 'WebAssembly',
@@ -58,17 +57,12 @@ const checkout = [
       ['node', at('node_modules/assemblyscript/bin/asc.js'), '--config', 'asconfig.json', '--target', 'release'],
   },
   {
-    // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json. What is imported only
-    // when it is needed, such as yargs, is in files of its own: a start need not read them.
+    // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json.
     name: 'bundle',
-    from: ['package-lock.json', 'tools/build.mjs', 'bpf-asm', 'syscall', 'src'],
-    makes: ['dist/bin/tcptop.js'],
+    from: ['package-lock.json', 'tools/bundle.mjs', 'bpf-asm', 'syscall', 'src', process.execPath],
+    makes: ['dist/bin/tcptop.js', 'dist/bin/program.js', 'dist/bin/program.code'],
     before: () => rmSync(at('dist/bin'), { recursive: true, force: true }),
-    command: () => [
-      at('node_modules/.bin/esbuild'), 'src/cli.ts', '--bundle', '--platform=node', '--format=esm', '--target=node20',
-      '--splitting', '--minify', '--sourcemap', '--log-level=error', '--outdir=dist/bin', '--entry-names=tcptop',
-    ],
-    after: () => chmodSync(at('dist/bin/tcptop.js'), 0o755),
+    command: () => ['node', at('tools/bundle.mjs')],
   },
 ]
 const steps = made('src') ? checkout : fits(`prebuilt/linux-${process.arch}/tcptop.node`) ? [] : [shim]

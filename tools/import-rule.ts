@@ -44,6 +44,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
     'src/usage-error',
   ]],
   ['src/main', ['bpf-asm', 'syscall', 'src/']],
+  ['src/start', ['node:']],
   ['src/cli', ['node:', 'syscall', 'src/cgroup', 'src/main', 'src/measure', 'src/trace']],
   ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   // As whoever has the package writes them.
