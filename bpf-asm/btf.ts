@@ -128,7 +128,7 @@ export function parseBtf(bytes: Uint8Array): Btf {
     let first: number | undefined
     for (let id = lastOf[beginning(wanted, 0)]!; id !== 0; id = before[id]!) {
       const at = words[starts[id]!]!
-      // Most are told apart by their length alone.
+      // Most are told apart by their length alone: the call is saved.
       if (strings[at + length] === 0 && isNamed(at, wanted) && kinds.includes(kindOf(id))) first = id
     }
     if (first !== undefined) found.set(key, first)

@@ -1,16 +1,21 @@
 #!/usr/bin/env node
 /**
- * What users start: the program, bundled into one script, with the code that V8 made of it when it was built (tools/bundle.mjs), so that a
- * start need not compile it. V8 takes only code that it made itself, with the same flags; without it the script is compiled as any other.
+ * What users start: the program, bundled into one script, with the code that V8 made of it when it was built, so that what a start needs need not
+ * be compiled (tools/bundle.mjs).
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { Script } from 'node:vm'
 
 /** What the bundler makes of the program. */
 type Program = (require: NodeJS.Require, moduleUrl: string) => void
+
+/**
+ * The bundler's: the file with the code, and where the program was when it was made. V8 refuses code of another engine or of other flags. Of the
+ * script it compares nothing but the length, so the file is named after what is in the script; and its name some versions take from the code.
+ */
+declare const built: { readonly code: string; readonly program: string }
 
 const program = new URL('program.js', import.meta.url)
 
@@ -18,11 +23,11 @@ const program = new URL('program.js', import.meta.url)
 setFlagsFromString('--no-turbofan')
 setTimeout(() => setFlagsFromString('--turbofan'), 1000).unref()
 
-const script = new Script(readFileSync(program, 'latin1'), { filename: fileURLToPath(program), cachedData: codeOf(new URL('program.code', import.meta.url)) })
-const run = script.runInThisContext() as Program
+const cachedData = program.href === built.program ? codeOf(new URL(built.code, import.meta.url)) : undefined
+const run = new Script(readFileSync(program, 'latin1'), { filename: program.href, cachedData }).runInThisContext() as Program
 run(createRequire(program), program.href)
 
-/** Undefined where it was not made, as in a package. */
+/** Undefined where there is none, as in a package. */
 function codeOf(file: URL): Buffer | undefined {
   try {
     return readFileSync(file)

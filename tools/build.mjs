@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Brings a checkout to a state in which it runs: installs packages, builds the native shim, compiles TypeScript and
- * AssemblyScript, and bundles what users run into one file, each only when what it is made from has changed. In an unpacked
+ * AssemblyScript, and bundles what users run, each only when what it is made from has changed. In an unpacked
  * package, where all else is there, it builds the shim for a machine that none of the packed ones fits. Plain JavaScript,
  * because it runs before there is a compiler.
  *
@@ -60,7 +60,7 @@ const checkout = [
     // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json.
     name: 'bundle',
     from: ['package-lock.json', 'tools/bundle.mjs', 'bpf-asm', 'syscall', 'src', process.execPath],
-    makes: ['dist/bin/tcptop.js', 'dist/bin/program.js', 'dist/bin/program.code'],
+    makes: ['dist/bin/tcptop.js', 'dist/bin/program.js'],
     before: () => rmSync(at('dist/bin'), { recursive: true, force: true }),
     command: () => ['node', at('tools/bundle.mjs')],
   },
