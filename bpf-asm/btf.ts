@@ -126,7 +126,7 @@ export function parseBtf(bytes: Uint8Array): Btf {
     const wanted = encoder.encode(name)
     const { length } = wanted
     let first: number | undefined
-    for (let id = lastOf[beginning(wanted, 0)]!; id !== 0; id = before[id]!) {
+    for (let id = lastOf[beginning(wanted)]!; id !== 0; id = before[id]!) {
       const at = words[starts[id]!]!
       // Most are told apart by their length alone: the call is saved.
       if (strings[at + length] === 0 && isNamed(at, wanted) && kinds.includes(kindOf(id))) first = id
@@ -329,8 +329,8 @@ interface Index {
 }
 
 /** How a name begins: its first two bytes. */
-function beginning(bytes: Uint8Array, at: number): number {
-  return bytes[at]! << 8 | bytes[at + 1]!
+function beginning(name: Uint8Array): number {
+  return name[0]! << 8 | name[1]!
 }
 
 /**

@@ -15,10 +15,10 @@ interface Listing {
 }
 
 /** Where the instructions of all programs were emitted, by the tool that is at `script`. */
-function sourcesBy(script: string): { file?: string; line?: number }[] {
+function sourcesBy(script: string): { readonly file: string | undefined; readonly line: number | undefined }[] {
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...listed], { encoding: 'utf8', maxBuffer: 2 ** 26 })
   assert.is(status, 0, stderr)
-  return (JSON.parse(stdout) as Listing).programs.flatMap(({ insns }) => insns).map(({ file, line }) => ({ ...file && { file }, ...line && { line } }))
+  return (JSON.parse(stdout) as Listing).programs.flatMap(({ insns }) => insns).map(({ file, line }) => ({ file, line }))
 }
 
 /** Runs `run` with a copy of what users start in a folder of this name. */

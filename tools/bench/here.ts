@@ -8,11 +8,15 @@ import { openPingpong } from './pingpong.js'
 /** What users start, bundled. */
 const cli = fileURLToPath(new URL('../../bin/tcptop.js', import.meta.url))
 
-/** A program until its first output: milliseconds of CPU and of the clock. */
-export interface Start {
-  readonly what: string
+/** Milliseconds of CPU and of the clock. */
+interface Times {
   readonly cpu: number
   readonly wall: number
+}
+
+/** A program until its first output. */
+export interface Start extends Times {
+  readonly what: string
 }
 
 /** The tool with so many flows, at 1 s: its share of a processor, and megabytes at most. */
@@ -38,15 +42,15 @@ export const tcptop = (...args: readonly string[]): Startable => ({ what: ['tcpt
 
 /** Starts programs in turn, again and again, so that what else the machine does is the same for all, and takes the medians. */
 export async function startsOf(programs: readonly Startable[], times: number): Promise<Start[]> {
-  const all = programs.map(() => [] as Omit<Start, 'what'>[])
+  const all = programs.map(() => [] as Times[])
   for (let time = 0; time < times; time++) {
     for (const [index, program] of programs.entries()) all[index]!.push(await startOnce(program))
   }
-  const median = (of: 'cpu' | 'wall', some: readonly Omit<Start, 'what'>[]) => some.map(one => one[of]).sort((one, other) => one - other)[times >> 1]!
+  const median = (of: keyof Times, some: readonly Times[]) => some.map(one => one[of]).sort((one, other) => one - other)[times >> 1]!
   return programs.map(({ what }, index) => ({ what, cpu: median('cpu', all[index]!), wall: median('wall', all[index]!) }))
 }
 
-async function startOnce({ args }: Startable): Promise<Omit<Start, 'what'>> {
+async function startOnce({ args }: Startable): Promise<Times> {
   const before = performance.now()
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   await once(child.stdout, 'data')

@@ -40,7 +40,7 @@ export function tableOf({ guests, drain, start, idle }: Result): string {
       'CPU to read, subtract, group, pick 20 rows and print, of a hash filled from user space, all counters changed; median of frames',
     )),
     ...start.map(({ what, cpu, wall }) => row(
-      `start of ${what}`, `${ms(cpu)} of CPU${timesThe(start, emptyNode.what, cpu)}, ${ms(wall)}`,
+      `start of ${what}`, `${ms(cpu)} of CPU${timesEmpty(start, what, cpu)}, ${ms(wall)}`,
       `from exec until attached, which the first output tells; all of them in turn, median of ${startTimes}`,
     )),
     ...idle.map(({ flows, share, peak }) => row(
@@ -50,10 +50,10 @@ export function tableOf({ guests, drain, start, idle }: Result): string {
   ].join('')
 }
 
-/** How the CPU of a start compares with that of another. */
-function timesThe(all: readonly Start[], other: string, cpu: number): string {
-  const first = all.find(({ what }) => what === other)
-  return first === undefined || first.cpu === cpu ? '' : ` (${(cpu / first.cpu).toFixed(2)} × ${other})`
+/** How the CPU of another start compares with that of an empty Node.js, where that was measured too. */
+function timesEmpty(all: readonly Start[], of: string, cpu: number): string {
+  const empty = all.find(({ what }) => what === emptyNode.what)
+  return empty === undefined || of === empty.what ? '' : ` (${(cpu / empty.cpu).toFixed(2)} × ${empty.what})`
 }
 
 function groupsOf(all: readonly Overhead[]): [string, Overhead[]][] {
