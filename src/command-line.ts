@@ -54,7 +54,7 @@ export async function parseCommandLine<Name extends string>(
 }
 
 /**
- * What yargs makes of a command line without anything particular, undefined of any other: to load yargs takes about as long as all else that
+ * What yargs makes of a command line without anything particular, undefined of any other: to load yargs takes half as long as all else that
  * is done at the start.
  */
 function plain(argv: readonly string[], options: ReadonlyMap<string, Spec>): Parsed | undefined {
