@@ -8,6 +8,8 @@ export interface Facts extends Places {
   field(): Field
   /** Where a kprobe at the entry of a function finds its first argument: offset into `struct pt_regs`; undefined on unknown machines. */
   readonly firstArgument: number | undefined
+  /** Whether the kernel counts the runs of kprobes that it skips: since Linux 6.7, as far as its BTF says so. */
+  readonly countsKprobeMisses: boolean
   /** Absent on kernels that have none, or whose BTF is not known. */
   readonly cast?: Cast | undefined
   /** Whether there is a helper of this name, for programs of some type. */
@@ -21,6 +23,8 @@ export function factsOf(btf: Btf, arch: string): Facts {
     field: () => fieldsOf(btf),
     firstArgument: firstArgument(arch),
     cast: castOf(btf),
+    // Came with the counter (commits e2b2cd592adb and dd8657894c11); `perf_event.kprobe.missed` went into 6.6 without it.
+    countsKprobeMisses: btf.findMember('bpf_link_info', 'kprobe_multi.missed') !== undefined,
     helper: name => btf.enumValue('bpf_func_id', `BPF_FUNC_${name}`) !== undefined,
   }
 }
@@ -32,5 +36,5 @@ function castOf(btf: Btf): Cast | undefined {
 
 /** The facts of a kernel whose own BTF is not known, only the fields: nothing is found by its id there, but some things by their names. */
 export function factsByName(field: Field, arch: string): Facts {
-  return { ...byName, field: () => field, firstArgument: firstArgument(arch), helper: () => false }
+  return { ...byName, field: () => field, firstArgument: firstArgument(arch), countsKprobeMisses: false, helper: () => false }
 }

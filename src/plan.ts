@@ -16,6 +16,8 @@ export interface Request {
 export interface Plan extends TracerPlan {
   readonly backend: Backend
   readonly variant: Variant
+  /** Whether a kernel that counts skipped runs (since 5.12) counts those of all these programs. */
+  readonly countsMisses: boolean
   /** Preferred backends that cannot be taken here. */
   readonly passedOver: readonly PassedOver[]
 }
@@ -53,7 +55,8 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
     const context: Context = { field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket }
     const programs = variant.hooks.filter(({ forPockets }) => pocket || !forPockets).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
-    yield { backend, variant, maps: maps(context, maxFlows), programs, passedOver }
+    const countsMisses = facts.countsKprobeMisses || programs.every(({ type }) => type !== 'kprobe')
+    yield { backend, variant, maps: maps(context, maxFlows), programs, countsMisses, passedOver }
   }
 }
 

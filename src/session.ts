@@ -14,8 +14,8 @@ export interface Session {
   pidInside(pid: number): number | undefined
   /** What the programs say about themselves, cumulative. */
   stats(): Stats
-  /** How often the programs ran and how long, cumulative; zero while the kernel keeps no statistics. */
-  runs(): { readonly count: number; readonly seconds: number }
+  /** What the kernel says about the programs' runs, cumulative: one call of the kernel for each program. */
+  runs(): Runs
   /** Detaches and unloads everything; nothing stays in the kernel. */
   close(): void
 }
@@ -26,6 +26,15 @@ export interface Stats {
   readonly entered: number
   /** Entries whose socket is gone. */
   readonly gone: number
+}
+
+/** Runs of all programs that stay attached. */
+export interface Runs {
+  /** How often they ran and for how long; zero while the kernel keeps no statistics. */
+  readonly count: number
+  readonly seconds: number
+  /** Runs that the kernel skipped: what they would have seen is counted later, perhaps for another process. Null where it does not count them. */
+  readonly missed: number | null
 }
 
 /** What a session needs beside the plan. */
@@ -66,18 +75,22 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
       const found = map(mapName.pids).lookup(new Uint8Array(Uint32Array.of(pid).buffer))
       return found && new DataView(found.buffer, found.byteOffset).getUint32(0, true)
     }
-    return { flows: { ...flows, batch }, programs, pidInside, stats: () => readStats(map(mapName.stats)), runs: () => runsOf(programs), close }
+    const attached = programs.filter((_, index) => !('iterator' in plan.programs[index]!.hook))
+    const runs = () => runsOf(attached, plan.countsMisses)
+    return { flows: { ...flows, batch }, programs, pidInside, stats: () => readStats(map(mapName.stats)), runs, close }
   } catch (error) {
     close()
     throw error
   }
 }
 
-function runsOf(programs: readonly Program[]): { count: number; seconds: number } {
+function runsOf(programs: readonly Program[], countsMisses: boolean): Runs {
   const infos = programs.map(program => program.info())
+  const misses = infos.map(({ recursionMisses }) => recursionMisses)
   return {
     count: infos.reduce((sum, { runCount }) => sum + runCount, 0),
     seconds: infos.reduce((sum, { runTimeNs }) => sum + runTimeNs / 1e9, 0),
+    missed: countsMisses && misses.every(count => count !== undefined) ? misses.reduce((sum, count) => sum + count, 0) : null,
   }
 }
 

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { attrOf, cString, fieldOf } from './attr.js'
-import { bpf, tryBpf } from './call.js'
+import { tryBpf } from './call.js'
 import { SyscallError, VerifierError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
 import type { Native } from './native.js'
@@ -54,8 +54,12 @@ export interface ProgramInfo {
   /** Runs and their time, while kernel.bpf_stats_enabled is 1. */
   readonly runCount: number
   readonly runTimeNs: number
-  /** Runs left out because the program was running already on that processor (since Linux 5.12). */
-  readonly recursionMisses: number
+  /**
+   * Runs that the kernel skipped because the program, or for a kprobe any program, was running already on that CPU; undefined where the
+   * kernel does not have the field (before Linux 5.12). Programs at the entry or return of functions are counted since then, those at
+   * tracepoints since 6.1, which is when the kernel began to skip them, and kprobes since 6.7 (`bpf_prog_inc_misses_counter`, kernel/bpf/syscall.c).
+   */
+  readonly recursionMisses: number | undefined
 }
 
 /** A loaded program. */
@@ -170,7 +174,11 @@ function tryLoad(native: Native, spec: ProgramSpec, more: ProgLoad = {}): number
 
 function programInfo(native: Native, fd: number): ProgramInfo {
   const bytes = new Uint8Array(progInfo.size)
-  bpf(native, 'OBJ_GET_INFO_BY_FD', infoLayout, { bpf_fd: fd, info_len: bytes.length, info: bytes })
+  const attr = attrOf(infoLayout, { bpf_fd: fd, info_len: bytes.length, info: bytes })
+  const result = tryBpf(native, 'OBJ_GET_INFO_BY_FD', attr)
+  if (result < 0) throw new SyscallError('bpf(BPF_OBJ_GET_INFO_BY_FD)', -result)
+  // The kernel returns how many bytes it knows.
+  const known = fieldOf(infoLayout, attr.bytes, 'info_len')
   const field = (name: keyof typeof progInfo.fields) => fieldOf(progInfo, bytes, name)
   return {
     id: field('id'),
@@ -179,6 +187,6 @@ function programInfo(native: Native, fd: number): ProgramInfo {
     verifiedInsns: field('verified_insns'),
     runCount: field('run_cnt'),
     runTimeNs: field('run_time_ns'),
-    recursionMisses: field('recursion_misses'),
+    recursionMisses: known < progInfo.fields.recursion_misses[0] + 8 ? undefined : field('recursion_misses'),
   }
 }

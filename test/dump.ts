@@ -31,6 +31,7 @@ const small: Plan = {
     },
     { name: 'tcptop_two', hook: { entry: 'release_sock' }, type: 'tracing', attachType: 'trace_fentry', btfId: 34, assembly: assemble([mov(r0, 0), exit()]) },
   ],
+  countsMisses: true,
   passedOver: [{ backend: 'large', reason: 'too large' }],
 }
 

@@ -53,6 +53,11 @@ for (const fixture of btfFixtures) {
     }
   })
 
+  test(`on ${name} skipped runs of kprobes are counted since 6.7`, () => {
+    const [major = 0, minor = 0] = name.split(/[.-]/).map(Number)
+    assert.is(facts.countsKprobeMisses, major > 6 || major === 6 && minor >= 7)
+  })
+
   test(`on ${name} there are the helpers that its version has`, () => {
     const [major = 0, minor = 0] = name.split(/[.-]/).map(Number)
     assert.equal(helpers, ['check_mtu'], 'a helper whose version this test does not know')

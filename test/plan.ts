@@ -71,6 +71,12 @@ for (const machine of btfFixtures) {
     }
   })
 
+  test(`on ${fixture} skipped runs are counted unless they are those of a kprobe before Linux 6.7`, () => {
+    const plans = plansOf(machine, 'auto')
+    if (plans instanceof Error) return
+    for (const { backend, countsMisses } of plans) assert.is(countsMisses, backend.name !== 'kprobe' || !/^5|^6\.[0-6]-/.test(fixture))
+  })
+
   test(`on ${fixture}, if it had no hooks, every backend would be refused with all that is missing`, () => {
     const bare = { ...machine, btf: { ...btf, func: () => undefined, typedef: () => undefined } }
     const { message } = planOf(bare, 'auto') as PlanError

@@ -6,10 +6,10 @@ import { Stat } from '../src/layout.js'
 import { mapName } from '../src/program/index.js'
 import { startSession, type Surroundings } from '../src/session.js'
 import {
-  attachType, btfLoad, linkCreate, mapCreate, mapElem, PERF_EVENT_IOC_SET_BPF, perfAttr, programType, progLoad, rawTracepoint,
+  attachType, btfLoad, info, linkCreate, mapCreate, mapElem, PERF_EVENT_IOC_SET_BPF, perfAttr, progInfo, programType, progLoad, rawTracepoint,
 } from '../syscall/uapi.js'
 import { distinct, type Possible } from './fixture.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake } from './syscall/fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
 
 const { EACCES, EIO } = constants.errno
 
@@ -216,6 +216,23 @@ for (const { title: where, plan, planWith } of distinct) {
     assert.is(before(calls).filter(({ name }) => name === 'MAP_UPDATE_ELEM').length, 1)
     assert.ok(at < calls.findIndex(({ name }) => name === 'PROG_LOAD'))
     assert.not.ok(before(start(plan).calls).some(({ name }) => name === 'MAP_UPDATE_ELEM'))
+  })
+
+  check('runs, their time and those that were skipped are sums over the programs that stay attached', () => {
+    const staying = plan.programs.filter(program => !isIterator(program)).length
+    const counted = plan.countsMisses ? 3 * staying : null
+    // `sizeof(struct bpf_prog_info)` of Linux 5.10, which does not count them, and of 5.16
+    for (const [size, missed] of [[208, null], [224, counted]] as const) {
+      const { session } = start(plan, call => {
+        if (call.name !== 'OBJ_GET_INFO_BY_FD') return
+        putField(call, info, 'info_len', size)
+        const view = new DataView(bufferOf(call, info, 'info')!.buffer)
+        for (const [name, value] of [['run_cnt', 5n], ['run_time_ns', 2_000_000_000n], ['recursion_misses', 3n]] as const) {
+          view.setBigUint64(progInfo.fields[name][0], value, true)
+        }
+      })
+      assert.equal(session.runs(), { count: 5 * staying, seconds: 2 * staying, missed })
+    }
   })
 
   check('what the programs say about themselves is read where they write it', () => {

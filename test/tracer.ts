@@ -8,7 +8,7 @@ import { fakeClock } from './clock.js'
 
 function fakeSession(stats: Partial<Stats> = {}) {
   const current: Stats = { lost: { events: 0, tx: 0, rx: 0 }, entered: 0, gone: 0, ...stats }
-  const session = { current, flows: {}, programs: [], stats: () => ({ ...session.current }), runs: () => ({ count: 0, seconds: 0 }), close: () => {} }
+  const session = { current, flows: {}, programs: [], stats: () => ({ ...session.current }), runs: () => ({ count: 0, seconds: 0, missed: null }), close: () => {} }
   return { session: session as unknown as Session & { current: Stats; stats: () => Stats } }
 }
 
@@ -119,8 +119,8 @@ test('a frame tells what the tool cost since the one before', async () => {
   const { session } = fakeSession()
   const { clock, pass } = fakeClock()
   const { aggregate } = fakeAggregate()
-  let runs = { count: 100, seconds: 1 }
-  const counting = { ...session, runs: () => (runs = { count: runs.count + 10, seconds: runs.seconds + 0.5 }) }
+  let runs = { count: 100, seconds: 1, missed: 0 }
+  const counting = { ...session, runs: () => (runs = { count: runs.count + 10, seconds: runs.seconds + 0.5, missed: 0 }) }
   const slow = { ...aggregate, drain: () => void pass(0.125) }
   const frames = await collect(trace(counting, slow, 'tracepoint', clock, view(2, 3), 100, new AbortController().signal, 96))
   for (const { cost } of frames.slice(1)) assert.equal(cost, { cpu: 0.25, drain: 0.125, runs: 10, run: 0.5 })

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { SyscallError, VerifierError } from '../../syscall/index.js'
 import { loadProgram, type ProgramSpec } from '../../syscall/prog.js'
 import { attachType, btfLoad, info, progInfo, progLoad, programType } from '../../syscall/uapi.js'
-import { bufferOf, type Call, fakeKernel, numberOf } from './fake.js'
+import { bufferOf, type Call, fakeKernel, numberOf, putField } from './fake.js'
 
 const { EACCES, EAGAIN, EINVAL, ENOSPC, EPERM } = constants.errno
 const spec: ProgramSpec = { name: 'tcptop_tx', type: 'tracing', insns: new Uint8Array(24).fill(1), license: 'GPL' }
@@ -186,6 +186,16 @@ test('a program says what the kernel knows of it', () => {
   assert.equal(loadProgram(descriptors, spec).info(), {
     id: 12, jitedSize: 500, xlatedSize: 800, verifiedInsns: 345, runCount: 9, runTimeNs: 1234, recursionMisses: 1,
   })
+})
+
+test('the runs that a kernel skipped are unknown where it does not have the field', () => {
+  // `sizeof(struct bpf_prog_info)` of Linux 5.10, 5.12 and 5.16
+  for (const [size, misses] of [[208, undefined], [216, 0], [224, 0]] as const) {
+    const { descriptors } = fakeKernel(call => {
+      if (call.name === 'OBJ_GET_INFO_BY_FD') putField(call, info, 'info_len', size)
+    })
+    assert.is(loadProgram(descriptors, spec).info().recursionMisses, misses)
+  }
 })
 
 test.run()
