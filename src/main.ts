@@ -1,5 +1,5 @@
 import { type Btf, parseBtf } from '../bpf-asm/index.js'
-import { type Kernel, type Program, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
+import { type Kernel, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
 import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
@@ -8,13 +8,13 @@ import { lookAt, reportJson, reportOf, reportText } from './doctor/index.js'
 import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Pid, Row as RowBytes } from './layout.js'
-import type { Cost, Row } from './row.js'
+import { type Frame, missedText, type Row } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
 import { giveUp, type Threads } from './privilege.js'
 import { probe } from './probe.js'
 import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
-import { startSession } from './session.js'
+import { type Session, startSession } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { sources } from './source.js'
 import { type Refusal, Scope, startFirst } from './trace/index.js'
@@ -125,7 +125,7 @@ async function run(options: Options, world: World): Promise<void> {
       if (answer?.takes === false) throw answer.error
       return scope.own(startSession(plan, kernel, surroundings))
     })
-    if (options.verbose) for (const line of describe(plan, refused, session.programs)) world.tell(line)
+    if (options.verbose) for (const line of describe(plan, refused, session)) world.tell(line)
     if (options.dumpBpf) return await writeDump(plan, session.programs.map(program => program.info()))
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
@@ -159,7 +159,7 @@ async function run(options: Options, world: World): Promise<void> {
         warned = true
       }
       await world.out.write(format.frame(frame, { clear, ...size(), summary: options.summary, grouping }))
-      if (options.verbose) world.tell(costText(frame.cost, aggregate.flows, world))
+      if (options.verbose) world.tell(costText(frame, aggregate.flows, world))
     }
   } finally {
     scope.close()
@@ -226,7 +226,7 @@ function openCgroup(world: World, path: string) {
   return cgroup
 }
 
-function describe({ backend, variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], programs: readonly Program[]): string[] {
+function describe({ backend, variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session): string[] {
   const refusals = refused.map(({ candidate, error }) =>
     ({ backend: candidate.backend.name, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
   return [
@@ -234,11 +234,12 @@ function describe({ backend, variant, passedOver }: Plan, refused: readonly Refu
     `backend ${backend.name}${backends.length > 1 ? ` of ${backends.map(({ name }) => name).join(', ')}` : ''}`,
     ...programs.flatMap(program => program.log === undefined || program.log === '' ? [] : [`verifier log of ${program.name}:`, program.log]),
     ...variant.limits.map(limit => `note: ${limit}`),
+    ...runs().missed === null ? ['note: this kernel does not count the program runs that it skips'] : [],
   ]
 }
 
 /** The line of `-v` under each frame. */
-function costText({ cpu, drain, runs, run }: Cost, flows: number, { usage }: World): string {
+function costText({ missed, cost: { cpu, drain, runs, run } }: Frame, flows: number, { usage }: World): string {
   const total = usage()
   return [
     `flows ${flows}`,
@@ -246,6 +247,7 @@ function costText({ cpu, drain, runs, run }: Cost, flows: number, { usage }: Wor
     `drain ${(1000 * drain).toFixed(1)} ms`,
     ...runs === null || run === null ? [] : [`programs ran ${runs} times, ${(1000 * run).toFixed(1)} ms`],
     `memory ${total.rss === undefined ? 'unknown' : `${(total.rss / 1024 / 1024).toFixed(1)} MiB`}`,
+    ...missed === null || missed === 0 ? [] : [missedText(missed)],
   ].join(', ')
 }
 

@@ -33,7 +33,14 @@ export interface Frame {
   readonly total: { readonly rx: number; readonly tx: number }
   /** What was counted but could not be attributed to a row. */
   readonly lost: { readonly events: number; readonly rx: number; readonly tx: number }
+  /** Runs of the programs that the kernel skipped; null where it does not count them. */
+  readonly missed: number | null
   readonly cost: Cost
+}
+
+/** What it means that the kernel skipped runs of the programs, in words. */
+export function missedText(missed: number): string {
+  return `the kernel skipped ${missed} program runs: bytes may show later, or in the row of another process that uses the same socket`
 }
 
 /** What the tool itself cost since the previous frame. */

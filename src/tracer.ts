@@ -74,6 +74,7 @@ export async function* trace(
           rx: lost.rx - previous.lost.rx,
           tx: lost.tx - previous.lost.tx,
         },
+        missed: runs.missed === null || previous.runs.missed === null ? null : runs.missed - previous.runs.missed,
         cost: {
           cpu: (cpu - previous.cpu) / length,
           drain: drained - previous.drained,

@@ -364,6 +364,18 @@ for (const one of choices) {
     assert.is(told.filter(line => line === 'flows 0, cpu 25.0 %, 1.500 s in all, drain 0.0 ms, memory 1.0 MiB').length, 2)
     const blind = await run(args('-v', '1', '1'), undefined, { usage: () => ({ cpu: 1.5, rss: undefined }) })
     assert.ok(blind.told.some(line => line.endsWith(', memory unknown')))
+    assert.is(told.includes('note: this kernel does not count the program runs that it skips'), !plan.countsMisses)
+  })
+
+  check('with -v it says in words what skipped runs make inexact, where the kernel counts them', async () => {
+    let asked = 0
+    const { told } = await run(args('-v', '1', '1'), call => {
+      if (call.name !== 'OBJ_GET_INFO_BY_FD') return
+      const bytes = bufferOf(call, info, 'info')!
+      new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(progInfo.fields.recursion_misses[0], BigInt(asked++), true)
+    })
+    const said = told.filter(line => /, the kernel skipped [1-9]\d* program runs: bytes may show later, or in the row of /.test(line))
+    assert.is(said.length, plan.countsMisses ? 1 : 0, told.join('\n'))
   })
 
   check('with -v, and only then, the kernel is asked for the runs of programs and their time, and need not answer', async () => {

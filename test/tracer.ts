@@ -128,4 +128,16 @@ test('a frame tells what the tool cost since the one before', async () => {
   assert.equal([frame!.cost.runs, frame!.cost.run], [null, null], 'the kernel keeps no statistics')
 })
 
+test('runs that the kernel skipped are told once, in the frame in which it skipped them, or null where it does not count them', async () => {
+  const { session } = fakeSession()
+  const { clock } = fakeClock()
+  const framesOf = (counts: readonly (number | null)[]) => {
+    const left = [...counts]
+    const skipping = { ...session, runs: () => ({ count: 0, seconds: 0, missed: left.shift()! }) }
+    return collect(trace(skipping, fakeAggregate().aggregate, 'tracepoint', clock, view(1, counts.length - 1), 100, new AbortController().signal, 96))
+  }
+  assert.equal((await framesOf([5, 5, 9, 9])).map(({ missed }) => missed), [0, 4, 0])
+  assert.equal((await framesOf([null, null, null])).map(({ missed }) => missed), [null, null])
+})
+
 test.run()

@@ -8,14 +8,14 @@ const version = 1
 /**
  * One object a line and frame. Bytes are integers, `interval` is in seconds, `time` is UTC, `loadavg` is null when it
  * cannot be read (`-S` is of the table alone). `total` is of all rows, also of those that `--rows` leaves out, and does
- * not contain what is lost. Names of processes are as they are, with U+FFFD for what is not UTF-8.
+ * not contain what is lost. `missed` is null where the kernel does not count it. Names of processes are as they are, with U+FFFD for what is not UTF-8.
  */
 export const json: Format = {
   name: 'json',
   description: 'one object a line',
   fullScreen: false,
   start: () => '',
-  frame: ({ time, interval, backend, loadavg, rows, total, lost, cost }, { grouping }) => `${JSON.stringify({
+  frame: ({ time, interval, backend, loadavg, rows, total, lost, missed, cost }, { grouping }) => `${JSON.stringify({
     v: version,
     time: time.toISOString(),
     interval: microseconds(interval),
@@ -24,6 +24,7 @@ export const json: Format = {
     rows: rows.map(row => pick(row, grouping.fields)),
     total: { rx: total.rx, tx: total.tx },
     lost: { events: lost.events, rx: lost.rx, tx: lost.tx },
+    missed,
     cost: { cpu: microseconds(cost.cpu), drain: microseconds(cost.drain), runs: cost.runs, run: cost.run && microseconds(cost.run) },
   })}\n`,
 }

@@ -1,6 +1,6 @@
 import type { Column } from '../column.js'
 import type { Grouping } from '../grouping.js'
-import type { Frame, Row } from '../row.js'
+import { type Frame, missedText, type Row } from '../row.js'
 import type { Format, Screen } from './format.js'
 
 /** Cursor home, then erase the screen, in the same write as the frame so that nothing flickers. */
@@ -20,7 +20,7 @@ export const table: Format = {
   start: ({ intervalText }) => `Tracing... Output every ${intervalText} secs. Hit Ctrl-C to end\n`,
   frame: (frame, screen) => {
     const summary = screen.summary ? summaryLines(frame) : []
-    const lines = fit(summary, tablesOf(frame.rows, screen.grouping), lostLines(frame.lost), screen)
+    const lines = fit(summary, tablesOf(frame.rows, screen.grouping), lastLines(frame), screen)
     return `${screen.clear ? clearScreen : '\n'}${lines.map(line => `${line}\n`).join('')}`
   },
 }
@@ -59,17 +59,20 @@ function pad(text: string, width: number, align: Column['align']): string {
   return align === 'left' ? text + space : space + text
 }
 
-function lostLines({ events, rx, tx }: Frame['lost']): string[] {
-  if (events === 0 && rx === 0 && tx === 0) return []
-  return [`lost: ${rx} bytes received and ${tx} sent (${events} events); try a larger --max-flows`]
+/** What is inexact about the rows. */
+function lastLines({ lost: { events, rx, tx }, missed }: Frame): string[] {
+  return [
+    ...events === 0 && rx === 0 && tx === 0 ? [] : [`lost: ${rx} bytes received and ${tx} sent (${events} events); try a larger --max-flows`],
+    ...missed === null || missed === 0 ? [] : [`missed: ${missedText(missed)}`],
+  ]
 }
 
 /**
- * The lines that a terminal has room for, less the one on which the cursor stays. Room goes first to what is lost, then
+ * The lines that a terminal has room for, less the one on which the cursor stays. Room goes first to what is inexact, then
  * to a row of each table, then to the summary, then to more rows of all tables in turn. A line that is wider than the
  * terminal takes up several.
  */
-function fit(summary: readonly string[], tables: readonly Table[], lost: readonly string[], screen: Screen): string[] {
+function fit(summary: readonly string[], tables: readonly Table[], last: readonly string[], screen: Screen): string[] {
   const { rows = Infinity, columns = Infinity } = screen
   let room = rows - 1
   const take = (lines: readonly string[]) => {
@@ -95,11 +98,11 @@ function fit(summary: readonly string[], tables: readonly Table[], lost: readonl
     return taken
   }
 
-  const last = take(lost)
+  const inexact = last.flatMap(line => take([line]))
   round()
   const first = take(summary)
   while (round());
-  return [...first, ...shown.flat(), ...last]
+  return [...first, ...shown.flat(), ...inexact]
 }
 
 function clockText(time: Date): string {

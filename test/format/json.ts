@@ -45,6 +45,10 @@ test('without /proc/loadavg it is null', () => {
   assert.is(JSON.parse(json.frame(frameOf([], { loadavg: null }), screenOf('port'))).loadavg, null)
 })
 
+test('without a count of skipped runs it is null', () => {
+  for (const missed of [null, 0, 7]) assert.is(JSON.parse(json.frame(frameOf([], { missed }), screenOf('port'))).missed, missed)
+})
+
 test('what is parsed is what was framed', () => {
   const random = new Random()
   random.repeat(500, () => {

@@ -51,7 +51,7 @@ export function frameOf(rows: readonly Row[], change: Partial<Frame> = {}): Fram
   const sum = (field: 'rx' | 'tx') => rows.reduce((sum, row) => sum + row[field], 0)
   return {
     time: utcTime, interval: 1.0003, backend: 'tracepoint', loadavg: '0.08 0.02 0.17 2/367 17342', rows,
-    total: { rx: sum('rx'), tx: sum('tx') }, lost: noLoss, cost: { cpu: 0.004, drain: 0.0005, runs: 1000, run: 0.0003 }, ...change,
+    total: { rx: sum('rx'), tx: sum('tx') }, lost: noLoss, missed: 0, cost: { cpu: 0.004, drain: 0.0005, runs: 1000, run: 0.0003 }, ...change,
   }
 }
 

@@ -96,6 +96,13 @@ test('whatever is lost is said, and nothing is said when nothing is', () => {
   assert.not.match(table.frame(frameOf(samples.port!), screenOf('port')), /lost/)
 })
 
+test('skipped runs are said in words, after what is lost, and not when there are none or none are counted', () => {
+  const last = linesOf(table.frame(frameOf(samples.port!, { missed: 12, lost }), screenOf('port'))).slice(-2)
+  assert.match(last[0]!, /^lost: /)
+  assert.is(last[1], 'missed: the kernel skipped 12 program runs: bytes may show later, or in the row of another process that uses the same socket')
+  for (const missed of [0, null]) assert.not.match(table.frame(frameOf(samples.port!, { missed }), screenOf('port')), /missed|skipped/)
+})
+
 test('lines are what printf makes of rows', () => {
   const random = new Random()
   random.repeat(300, () => {

@@ -86,7 +86,7 @@ for (let frame = 0; frame <= frames; frame++) {
   const aggregated = cpuNow()
   const rows = Array.from({ length: taken.count }, (_, index) => grouping.decode(taken.rows, index * Row.size))
   const text = table.frame({
-    time: new Date(), interval: 1, backend: 'bench', loadavg: null, rows, total: taken.total, lost: { events: 0, rx: 0, tx: 0 },
+    time: new Date(), interval: 1, backend: 'bench', loadavg: null, rows, total: taken.total, lost: { events: 0, rx: 0, tx: 0 }, missed: 0,
     cost: { cpu: 0, drain: 0, runs: null, run: null },
   }, { clear: false, summary: false, grouping })
   const end = cpuNow()
