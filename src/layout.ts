@@ -8,8 +8,8 @@
  *
  * flow value    0       4      8    16   24       32       40      48
  *               | flags | isn  | tx | rx | txSeen | rxSeen | txEnd |    counters, u64, never reset
- *               48    52     56     72      88      104   106     108       110      112     116 120
- *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | cgroup | identity
+ *               48    52     56     72      88      104   106     108       110      112     116      120  128
+ *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | cgroup | sk |  identity until sk
  *
  * row           0    8    16
  *               | rx | tx | total |                                     u64, of one frame
@@ -70,7 +70,9 @@ export const enum Value {
    * of a kernel have it in common while they live.
    */
   cgroup = 116,
-  size = 120,
+  /** u64: the address of the `struct sock`, for the audit; 0 in a share and of MPTCP. */
+  sk = 120,
+  size = 128,
 }
 
 /** Where the identity, the part of a value that a grouping masks, starts and ends. */
@@ -115,5 +117,7 @@ export const enum Stat {
   entered = 24,
   /** Entries whose socket is gone: room that a drain wins back. */
   gone = 32,
-  size = 40,
+  /** Entries of the map of unsettled sockets. */
+  unsettled = 40,
+  size = 48,
 }

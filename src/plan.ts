@@ -1,5 +1,5 @@
 import type { MapSpec } from '../syscall/index.js'
-import { type Backend, backends, type Hook, of5_12, type Variant } from './backend/index.js'
+import { type Backend, backends, type Hook, of5_12, type Part, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
 import { type Call, callOf, type Context, type Filter, mapName, namesSize, pages, pocketsSize } from './program/index.js'
@@ -51,9 +51,11 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
   const possible = candidates.flatMap(({ variants }) => variants.filter(({ missing }) => missing.length === 0))
   for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
     const field = facts.field()
-    const pocket = hasPockets(variant, facts)
-    const context: Context = { field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket }
-    const programs = variant.hooks.filter(({ forPockets }) => pocket || !forPockets).flatMap(hook => program(hook, context, facts))
+    const has = { pockets: hasPart('pockets', variant, facts), audit: hasPart('audit', variant, facts) }
+    const context: Context = {
+      field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket: has.pockets, audited: has.audit,
+    }
+    const programs = variant.hooks.filter(({ part }) => part === undefined || has[part]).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
     const countsMisses = facts.countsKprobeMisses || programs.every(({ type }) => type !== 'kprobe')
     yield { backend, variant, maps: maps(context, maxFlows), programs, countsMisses, passedOver }
@@ -70,15 +72,15 @@ export function makePlan(request: Request, facts: Facts): Plan {
 /** What a kernel lacks, in words. */
 function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
   return [
-    ...hooks.filter(({ on, optional, forPockets }) => !optional && !forPockets && callAt(on, facts) === undefined).map(({ on }) => pointName(on)),
+    ...hooks.filter(({ on, optional, part }) => !optional && part === undefined && callAt(on, facts) === undefined).map(({ on }) => pointName(on)),
     ...helper === undefined || facts.helper(helper) ? [] : [`helper bpf_${helper}`],
     ...casts && facts.cast === undefined ? ['function bpf_rdonly_cast'] : [],
   ]
 }
 
-/** Whether a variant of which this kernel has the rest may have pockets: programs take out what is in them by BPF_XCHG. */
-function hasPockets({ hooks }: Variant, facts: Facts): boolean {
-  const needed = hooks.filter(({ forPockets }) => forPockets)
+/** Whether a variant of which this kernel has the rest may have a part: all need atomic exchange. */
+function hasPart(wanted: Part, { hooks }: Variant, facts: Facts): boolean {
+  const needed = hooks.filter(({ part }) => part === wanted)
   return needed.length > 0 && facts.helper(of5_12) && needed.every(({ on }) => callAt(on, facts) !== undefined)
 }
 
@@ -96,7 +98,7 @@ function program({ program: name, on, code }: Hook, context: Context, facts: Fac
   return call === undefined ? [] : [programAt(name, on, () => code(context, call), facts)]
 }
 
-function maps({ filter, pocket, access: { sockets } }: Context, maxFlows: number): MapSpec[] {
+function maps({ filter, pocket, audited, access: { sockets } }: Context, maxFlows: number): MapSpec[] {
   const own: MapSpec[] = [
     { name: mapName.flows, type: 'hash', keySize: Key.size, valueSize: Value.size, maxEntries: maxFlows },
     {
@@ -112,6 +114,8 @@ function maps({ filter, pocket, access: { sockets } }: Context, maxFlows: number
       { name: mapName.pages, type: 'array', keySize: 4, valueSize: 4, maxEntries: pages },
       { name: mapName.names, type: 'array', keySize: 4, valueSize: namesSize, maxEntries: 1 },
     ] as const : [],
+    // Calls under way when the programs are attached: what is beyond that is found by the audit of all.
+    ...audited ? [{ name: mapName.unsettled, type: 'hash', keySize: Key.size, valueSize: 8, maxEntries: 4096 }] as const : [],
     ...filter.cgroup ? [{ name: mapName.cgroup, type: 'cgroup_array', keySize: 4, valueSize: 4, maxEntries: 1 }] as const : [],
     // Ids of processes are used again, and what is noted last is true.
     ...filter.pidNamespace ? [{ name: mapName.pids, type: 'lru_hash', keySize: 4, valueSize: 4, maxEntries: maxFlows }] as const : [],

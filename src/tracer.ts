@@ -30,6 +30,8 @@ export interface View {
 
 /** Seconds between looks at how full the map is. */
 const watchEvery = 0.25
+/** Seconds between audits of all flows while no program was skipped: calls that another tracer cut off give no other sign. */
+const auditEvery = 10
 
 /**
  * Yields a frame every interval, and a last one of the time so far when `stop` aborts. Of intervals that passed while the consumer was
@@ -45,6 +47,12 @@ export async function* trace(
     drained += clock.now() - before
   }
   let previous = { cpu: clock.cpu(), drained, runs: session.runs(), lost: session.stats().lost }
+  let audited = { time: clock.now(), missed: previous.runs.missed }
+  const audit = (missed: number | null) => {
+    const isDue = missed !== audited.missed || clock.now() - audited.time >= auditEvery
+    if (isDue) audited = { time: clock.now(), missed }
+    if (isDue || session.stats().unsettled > 0) session.audit(isDue)
+  }
   let failure: unknown
   const unwatch = clock.every(watchEvery, () => {
     try {
@@ -58,10 +66,12 @@ export async function* trace(
   try {
     for await (const { length } of intervals(view.interval, { clock, count: view.count, stop })) {
       if (failure !== undefined) throw failure
+      const runs = session.runs()
+      audit(runs.missed)
       drain()
       const { lost } = session.stats()
       const taken = aggregate.take(view.limit(), view.sort, view.byFamily)
-      const [cpu, runs] = [clock.cpu(), session.runs()]
+      const cpu = clock.cpu()
       yield {
         time: clock.date(),
         interval: length,

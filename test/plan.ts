@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Assembly, type Btf, BtfError, encode, list, parseBtf } from '../bpf-asm/index.js'
-import { backends } from '../src/backend/index.js'
+import { backends, type Part } from '../src/backend/index.js'
 import { dump } from '../src/dump.js'
 import { type Plan, PlanError } from '../src/plan.js'
 import { type Filter, mapName } from '../src/program/index.js'
@@ -192,19 +192,21 @@ for (const machine of distinct) {
       else assert.not.ok(plans.some(plan => plan.variant === variant), reason)
     }
     const left = (plans: ReturnType<typeof plansOf>) => (plans as readonly Plan[]).find(plan => plan.variant === variant)!
-    const pockets = hooks.filter(({ forPockets }) => forPockets).map(({ program }) => program)
+    const serving = (...parts: readonly Part[]) => hooks.filter(({ part }) => part !== undefined && parts.includes(part)).map(({ program }) => program)
     const besides = (programs: readonly string[]) => plan.programs.map(({ name }) => name).filter(name => !programs.includes(name))
-    for (const { on, program, optional, forPockets } of hooks) {
+    for (const { on, program, optional, part } of hooks) {
       const [name] = Object.values(on) as string[]
       const plans = lacking(name!)
-      if (optional || forPockets) assert.equal(left(plans).programs.map(({ name }) => name), besides(forPockets ? pockets : [program]))
+      // Pockets are flushed and flows are audited at the same kind of point.
+      const without = part === undefined ? [program] : 'sweep' in on ? serving('pockets', 'audit') : serving(part)
+      if (optional || part) assert.equal(left(plans).programs.map(({ name }) => name), besides(without))
       else refused(plans, pointName(on))
-      if (forPockets) {
+      if (part === 'pockets') {
         for (const map of [mapName.pockets, mapName.pages, mapName.names]) assert.not.ok(left(plans).maps.some(({ name }) => name === map))
       }
     }
     // What programs cannot do without is no such thing in itself.
-    if (helper === undefined) assert.equal(left(lacking('check_mtu')).programs.map(({ name }) => name), besides(pockets))
+    if (helper === undefined) assert.equal(left(lacking('check_mtu')).programs.map(({ name }) => name), besides(serving('pockets', 'audit')))
     if (helper !== undefined) refused(lacking(helper), `helper bpf_${helper}`)
     if (casts) refused(lacking('bpf_rdonly_cast'), 'function bpf_rdonly_cast')
   })

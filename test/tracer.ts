@@ -7,8 +7,8 @@ import { trace, type View } from '../src/tracer.js'
 import { fakeClock } from './clock.js'
 
 function fakeSession(stats: Partial<Stats> = {}) {
-  const current: Stats = { lost: { events: 0, tx: 0, rx: 0 }, entered: 0, gone: 0, ...stats }
-  const session = { current, flows: {}, programs: [], stats: () => ({ ...session.current }), runs: () => ({ count: 0, seconds: 0, missed: null }), close: () => {} }
+  const current: Stats = { lost: { events: 0, tx: 0, rx: 0 }, entered: 0, gone: 0, unsettled: 0, ...stats }
+  const session = { current, flows: {}, programs: [], stats: () => ({ ...session.current }), runs: () => ({ count: 0, seconds: 0, missed: null }), audit: (all: boolean) => void session.audits.push(all), audits: [] as boolean[], close: () => {} }
   return { session: session as unknown as Session & { current: Stats; stats: () => Stats } }
 }
 

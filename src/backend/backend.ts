@@ -5,14 +5,17 @@ import type { Point } from '../trace/index.js'
 /** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, of which BTF does not tell. */
 export const of5_12 = 'check_mtu'
 
+/** What a variant has as a whole or not at all: pockets, or the audit of what programs missed. */
+export type Part = 'pockets' | 'audit'
+
 export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */
   readonly program: string
   readonly on: Point
   /** Whether a kernel may lack the point: it then has nothing that would pass there, or a limit tells of it. */
   readonly optional?: true
-  /** Whether it is for pockets alone: where one such point is missing, there are none. */
-  readonly forPockets?: true
+  /** The part that it serves alone: a variant does without it where a kernel lacks any of its points. */
+  readonly part?: Part
   readonly code: (context: Context, call: Call) => Code
 }
 

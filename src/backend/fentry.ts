@@ -1,6 +1,6 @@
 import { consumedBy, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
 import { type Backend, of5_12 } from './backend.js'
-import { emptying, lifeAt, renames, seeds, typedPoint } from './life.js'
+import { audits, emptying, lifeAt, renames, seeds, typedPoint } from './life.js'
 import { limit } from './limit.js'
 import { atRelease } from './release.js'
 
@@ -18,18 +18,20 @@ export const fentry: Backend = {
     locked: true,
     calls: true,
     hooks: [
-      ...lifeAt(typedPoint),
       renames(typedPoint),
-      { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
-      // Until Linux 6.4 sendfile and splice go another way.
-      { program: 'tcptop_tx_page', on: { exit: 'do_tcp_sendpages' }, optional: true, code: sentLocked },
-      { program: 'tcptop_mptcp_tx', on: { exit: 'mptcp_sendmsg' }, optional: true, code: sentTo },
-      { program: 'tcptop_mptcp_rx', on: { exit: 'mptcp_recvmsg' }, optional: true, code: receivedFrom },
-      { program: 'tcptop_map_tx', on: { exit: 'tcp_bpf_sendmsg' }, optional: true, code: sentToMap },
-      { program: 'tcptop_map_rx', on: { exit: 'tcp_bpf_recvmsg' }, optional: true, code: receivedFromMap },
-      { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
-      { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
+      ...lifeAt(typedPoint, [
+        { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
+        // Until Linux 6.4 sendfile and splice go another way.
+        { program: 'tcptop_tx_page', on: { exit: 'do_tcp_sendpages' }, optional: true, code: sentLocked },
+        { program: 'tcptop_mptcp_tx', on: { exit: 'mptcp_sendmsg' }, optional: true, code: sentTo },
+        { program: 'tcptop_mptcp_rx', on: { exit: 'mptcp_recvmsg' }, optional: true, code: receivedFrom },
+        { program: 'tcptop_map_tx', on: { exit: 'tcp_bpf_sendmsg' }, optional: true, code: sentToMap },
+        { program: 'tcptop_map_rx', on: { exit: 'tcp_bpf_recvmsg' }, optional: true, code: receivedFromMap },
+        { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
+        { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
+      ]),
       emptying,
+      ...audits,
       ...seeds,
     ],
     limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],

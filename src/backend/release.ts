@@ -1,7 +1,7 @@
 import { cast, probed, released } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 import type { Variant } from './backend.js'
-import { emptying, lifeAt, rawPoint, renames, seedsIfAny, typedPoint } from './life.js'
+import { audits, emptying, lifeAt, rawPoint, renames, seedsIfAny, typedPoint } from './life.js'
 import { limit } from './limit.js'
 
 /** Readings at the entry of `release_sock`, the one point that every call on a socket passes, on every kernel. */
@@ -13,10 +13,10 @@ export function atRelease(on: Point, needs: string, rank: number): Variant {
     locked: true,
     calls: false,
     hooks: [
-      ...lifeAt(rawPoint),
       renames(typedPoint),
-      { program: 'tcptop_release', on, code: released },
+      ...lifeAt(rawPoint, [{ program: 'tcptop_release', on, code: released }]),
       emptying,
+      ...audits,
       ...seedsIfAny,
     ],
     limits: [limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],

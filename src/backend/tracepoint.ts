@@ -1,6 +1,6 @@
 import { consumedBy, probed, received, sent, transmitted, typed } from '../program/index.js'
 import { type Backend, of5_12 } from './backend.js'
-import { lifeAt, rawPoint, seeds, seedsIfAny, typedPoint } from './life.js'
+import { audits, lifeAt, rawPoint, seeds, seedsIfAny, typedPoint } from './life.js'
 import { limit } from './limit.js'
 
 /**
@@ -16,10 +16,12 @@ export const tracepoint: Backend = {
     locked: false,
     calls: true,
     hooks: [
-      ...lifeAt(typedPoint),
-      { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
-      { program: 'tcptop_tx', on: { tracepoint: 'sock_send_length' }, code: sent },
-      { program: 'tcptop_call_rx', on: { tracepoint: 'sock_recv_length' }, code: received },
+      ...lifeAt(typedPoint, [
+        { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
+        { program: 'tcptop_tx', on: { tracepoint: 'sock_send_length' }, code: sent },
+        { program: 'tcptop_call_rx', on: { tracepoint: 'sock_recv_length' }, code: received },
+      ]),
+      ...audits,
       ...seeds,
     ],
     limits: [
@@ -33,9 +35,11 @@ export const tracepoint: Backend = {
     locked: false,
     calls: false,
     hooks: [
-      ...lifeAt(typedPoint),
-      { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
-      { program: 'tcptop_packet', on: { tracepoint: 'net_dev_queue' }, code: transmitted },
+      ...lifeAt(typedPoint, [
+        { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
+        { program: 'tcptop_packet', on: { tracepoint: 'net_dev_queue' }, code: transmitted },
+      ]),
+      ...audits,
       ...seeds,
     ],
     limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted, limit.reconnected],
@@ -46,9 +50,10 @@ export const tracepoint: Backend = {
     locked: true,
     calls: false,
     hooks: [
-      ...lifeAt(rawPoint),
-      { program: 'tcptop_rx', on: { rawTracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
-      { program: 'tcptop_packet', on: { rawTracepoint: 'net_dev_queue' }, code: transmitted },
+      ...lifeAt(rawPoint, [
+        { program: 'tcptop_rx', on: { rawTracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
+        { program: 'tcptop_packet', on: { rawTracepoint: 'net_dev_queue' }, code: transmitted },
+      ]),
       ...seedsIfAny,
     ],
     limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],

@@ -109,9 +109,9 @@ function valueOf<T>(result: T | Error): T {
 function ask(kind: Kind, places: Places, kernel: Kernel | Error): HookAnswer {
   const hooks = backends.flatMap(({ variants }) => variants.flatMap(({ hooks }) => hooks)).filter(({ on }) => kind in on)
   const points = new Map<string, { readonly on: Point; optional: boolean }>()
-  for (const { on, optional = false, forPockets = false } of hooks) {
+  for (const { on, optional = false, part } of hooks) {
     const name = pointName(on)
-    points.set(name, { on, optional: (optional || forPockets) && points.get(name)?.optional !== false })
+    points.set(name, { on, optional: (optional || part !== undefined) && points.get(name)?.optional !== false })
   }
   const has = [...points].flatMap(([name, { on }]) => {
     const load = loadAt(on, places)

@@ -45,10 +45,16 @@ export interface Access {
   unlessSame(base: Register, offset: number, otherwise: string): Code
   /** `r1 =` what no other socket has in common with `socket` while that is there, `r2 =` bits of it that few have; or leaves for `otherwise`. */
   identity(otherwise: string): Code
+  /** How the audit reads `socket`, of which it has the address alone: see `read`, `refresh`, `identity`. */
+  readonly atAddress: Pick<Access, 'read' | 'refresh' | 'identity'>
+  /** Goes to `otherwise` unless `socket`, read by `read`, is the one that the key on the stack is of. Clobbers r0 to r5. */
+  isOfKey(read: Access['read'], otherwise: string): Code
   /** Whether a socket that connects once more from the same port goes on with its entry. */
   readonly keepsPort: boolean
-  /** `socket` is gone, or will be another connection. */
+  /** `socket` will be another connection: nothing is kept of it. */
   forget(): Code
+  /** `socket` is freed: nothing is kept of it that the kernel does not free too. */
+  freed(): Code
   /** `task =` the current task */
   current(): Code
   /** `dst =` the process of `task`, the current one. */

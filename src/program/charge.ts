@@ -4,7 +4,7 @@ import {
 } from '../../bpf-asm/index.js'
 import { Key, Pid, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
-import { amount, type Context, flow, mapName, stack, task } from './context.js'
+import { amount, type Context, flow, isAlone, mapName, stack, task } from './context.js'
 import { insert } from './enter.js'
 import { cgroupMembers } from './field.js'
 import { admit, choosesProcesses, notePidInside } from './filter.js'
@@ -36,7 +36,7 @@ const filtered = Pid.filtered | 0
  * is charged in it; any other gets an entry of its own beside it. Ends the program.
  */
 export function chargeCurrent(context: Context, moved: Moved, { pockets = false } = {}): Code {
-  const { field, filter, access, locked } = context
+  const { field, filter, access } = context
   const unlessKernel = [access.read(r1, field.taskFlags, task), and(r1, kernelThread), jne(r1, 0, 'unattended')]
   const byId = { ...filter, cgroup: false, cgroupIds: false, mntnsIds: false }
   const byGroup = { ...filter, pids: [] }
@@ -65,7 +65,7 @@ export function chargeCurrent(context: Context, moved: Moved, { pockets = false 
     load(r2, 'u32', flow, Value.pid),
     jne32(r2, nobody, 'share'),
     note('the first to move bytes owns the entry', claim(context)),
-    locked ? [] : [jeq32(r0, nobody, 'claimed'), jeq(r0, r1, 'own'), ja('share'), label('claimed')],
+    isAlone(context) ? [] : [jeq32(r0, nobody, 'claimed'), jeq(r0, r1, 'own'), ja('share'), label('claimed')],
     copyCgroup(context, flow, Value.cgroup),
     notePidInside(context, 'owner_noted'),
     access.tgid(r1),
@@ -102,9 +102,9 @@ export function chargeCurrent(context: Context, moved: Moved, { pockets = false 
   ]
 }
 
-/** Makes r1 the owner of `flow`, which is nobody's; without the lock, unless r0 is then another one who was faster. */
-function claim({ locked }: Context): Code {
-  return locked ? store('u32', flow, Value.pid, r1) : [mov32(r0, nobody), cmpxchg('u32', flow, Value.pid, r1)]
+/** Makes r1 the owner of `flow`, which is nobody's; where others may do that too, unless r0 is then one who was faster. */
+function claim(context: Context): Code {
+  return isAlone(context) ? store('u32', flow, Value.pid, r1) : [mov32(r0, nobody), cmpxchg('u32', flow, Value.pid, r1)]
 }
 
 /** Charges what the kernel moved while no process was at work, to the process that used the socket last. */
@@ -121,7 +121,7 @@ export function chargeLast(context: Context, moved: Moved, name: string): Code {
     jeq(r2, r1, to('add')),
     jne32(r2, nobody, to('share')),
     claim(context),
-    ja(to('add')),
+    isAlone(context) ? ja(to('add')) : [jeq32(r0, nobody, to('add')), jeq(r0, r1, to('add'))],
     label(to('share')),
     store('u32', r10, stack.key + Key.pid, r1),
     lookup(mapName.flows, stack.key),

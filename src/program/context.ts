@@ -18,6 +18,13 @@ export interface Context {
   readonly calls: boolean
   /** Whether a process that has a socket to itself counts in its pocket. Only under the lock. */
   readonly pocket: boolean
+  /** Whether an audit may charge bytes while other programs run, so that what was seen of a socket changes by atomic exchange. */
+  readonly audited: boolean
+}
+
+/** Whether nobody else changes a flow while a program works on it: otherwise it changes by atomic exchange. */
+export function isAlone({ locked, audited }: Context): boolean {
+  return locked && !audited
 }
 
 /** Where a program finds what the function or tracepoint was called with: offsets into its context, 8 bytes each. */
@@ -66,6 +73,8 @@ export const mapName = {
   pages: 'pages',
   /** When processes got another name. */
   names: 'names',
+  /** Sockets on which a call was under way that no program sees return, by the keys of their flows. */
+  unsettled: 'unsettled',
 } as const
 
 /** Where things lie on the program's stack, as offsets from r10. */

@@ -1,9 +1,10 @@
 import {
-  add, and, arsh, atomicAdd, type Code, cmpxchg, ja, jeq, jeq32, jne, jne32, jsle, jle, jset, jsgt32, label, load, lsh, mov, note, r0, r1, r10, r2,
+  add, and, arsh, type Code, cmpxchg, ja, jeq, jeq32, jne, jne32, jsle, jle, jset, jsgt32, label, load, lsh, mov, note, r0, r1, r10, r2,
   r3, r4, r5, type Register, store, sub, sub32,
 } from '../../bpf-asm/index.js'
 import { Value } from '../layout.js'
-import { amount, type Context, flow, socket, stack, state } from './context.js'
+import { amount, type Context, flow, isAlone, socket, stack, state } from './context.js'
+import { present } from './field.js'
 
 /** `SOCK_DONE` of `enum sock_flags` (include/net/sock.h): the peer's FIN has arrived. */
 const sockDone = 1 << 1
@@ -16,7 +17,7 @@ export const unknownEnd = -1
 /** States in which a process may send. In SYN_SENT the first sequence number is not known yet. */
 const sending = bits(state.established, state.closeWait, state.synRecv)
 /** States in which the FIN that was sent last counts in `write_seq`. */
-const finSent = bits(state.finWait1, state.finWait2, state.timeWait, state.lastAck, state.closing)
+export const finSent = bits(state.finWait1, state.finWait2, state.timeWait, state.lastAck, state.closing)
 
 /**
  * `r1 =` all bytes ever queued on `socket`, `r3 =` its state: `bytes_acked + (write_seq - snd_una)`, less the FIN.
@@ -50,7 +51,11 @@ export function lessFin(name: string, even?: 'closed'): Code {
 
 /**
  * `amount =` what `socket` queued and nobody was charged with, at most what `amount` holds if it is a bound; it counts as charged
- * from here on. Goes to `none` when there is nothing. Where no lock is held, several processors may do this at once.
+ * from here on. Goes to `none` when there is nothing. Where no lock is held, or the audit may run, several processors may do this at once.
+ *
+ * The bound keeps the bytes of other calls that are under way for these. Under the lock no other call can be in the middle of a send
+ * unless it sleeps there (`sk_write_pending`: sk_stream_wait_memory and sk_stream_wait_connect of net/core/stream.c); without such a one
+ * everything uncharged is what programs missed, and is taken too.
  */
 export function takeQueued(context: Context, none: string, { name = 'tx', bounded = true } = {}): Code {
   const { field, access } = context
@@ -61,6 +66,7 @@ export function takeQueued(context: Context, none: string, { name = 'tx', bounde
     jsle(r2, 0, none),
     bounded ? [
       jle(r2, amount, `${name}_whole`),
+      context.locked ? [access.read(r3, present(field, 'writePending'), socket), jeq32(r3, 0, `${name}_whole`)] : [],
       note('others’ sends are under way: take our own part', mov(r2, amount)),
       label(`${name}_whole`),
     ] : [],
@@ -88,7 +94,7 @@ export function takeQueued(context: Context, none: string, { name = 'tx', bounde
     label(`${name}_kept`),
     mov(r1, r3),
     label(`${name}_open`),
-    context.locked ? [
+    isAlone(context) ? [
       uncharged,
       add(r0, r2),
       store('u64', flow, Value.txSeen, r0),
@@ -150,21 +156,31 @@ export function consumedUrgent({ field, access }: Context, name: string): Code {
 }
 
 /**
- * `taken =` what r1 says was consumed and nobody was charged with; goes to `none` without any. The lock is held, but where calls are seen
- * when they have returned, an urgent byte is counted without.
+ * `taken =` what r1 says was consumed and nobody was charged with; goes to `none` without any. The lock is held, but an urgent byte may be
+ * counted without it where calls are seen when they have returned, and the audit charges without it.
  */
-export function takeConsumed({ locked }: Context, none: string, taken: Register = amount): Code {
+export function takeConsumed(context: Context, none: string, taken: Register = amount, name = 'consumed'): Code {
+  const uncharged = [sub(r1, r2), jsle(r1, 0, none)]
   return [
-    load(r2, 'u64', flow, Value.rxSeen),
-    locked ? [
+    isAlone(context) ? [
+      load(r2, 'u64', flow, Value.rxSeen),
       mov(r3, r1),
-      sub(r1, r2),
-      jsle(r1, 0, none),
+      uncharged,
       store('u64', flow, Value.rxSeen, r3),
     ] : [
-      sub(r1, r2),
-      jsle(r1, 0, none),
-      atomicAdd('u64', flow, Value.rxSeen, r1),
+      mov(r3, r1),
+      note('tries, should others be faster', mov(r5, 16)),
+      label(`${name}_again`),
+      load(r0, 'u64', flow, Value.rxSeen),
+      mov(r1, r3),
+      mov(r2, r0),
+      uncharged,
+      cmpxchg('u64', flow, Value.rxSeen, r3),
+      jeq(r0, r2, `${name}_taken`),
+      sub(r5, 1),
+      jne(r5, 0, `${name}_again`),
+      ja(none),
+      label(`${name}_taken`),
     ],
     taken === r1 ? [] : mov(taken, r1),
   ]

@@ -3,7 +3,7 @@ import {
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
-import { copyCgroup, copyComm } from './charge.js'
+import { copyCgroup, copyComm, kernelThread } from './charge.js'
 import { amount, type Context, family, flow, mapName, socket, stack, state, task } from './context.js'
 import { consumed, firstSequence, lessFin, queued, unknownEnd } from './counter.js'
 import { choosesProcesses } from './filter.js'
@@ -48,7 +48,7 @@ export function enter(context: Context, origin: Origin, to: { found: string; spi
   return [
     note('the entry is made on the stack', mov(flow, r10)),
     add(flow, stack.value),
-    fill(),
+    fill(context, origin),
     identify(context, origin, none),
     baseline(context, origin),
     access.remember(origin, isKnown, none),
@@ -82,12 +82,13 @@ export function insert(exists: string): Code {
 }
 
 /** Counters zero, nobody’s. */
-function fill(): Code {
+function fill({ audited }: Context, origin: Origin): Code {
   const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns]
   return [
     zero.map(offset => store('u64', flow, offset, 0)),
     store('u64', flow, Value.txEnd, unknownEnd),
     note('nobody’s yet', store('u64', flow, Value.pid, -1)),
+    audited && origin !== 'mptcp' ? store('u64', flow, Value.sk, socket) : store('u64', flow, Value.sk, 0),
   ]
 }
 
@@ -187,20 +188,31 @@ function baseline(context: Context, origin: Origin): Code {
     case 'sending':
     case 'used':
       return [
+        // What it moved before us is not counted, but what the kernel moves for it next is its.
+        origin === 'used' ? expectCurrent(context, `${origin}_user`) : [],
         access.read(r1, field.state, socket),
         jne(r1, state.synSent, `${origin}_connected`),
         note('counted when the connection stands', store('u64', flow, Value.txSeen, 1)),
-        access.current(),
-        expect(context),
+        origin === 'sending' ? [access.current(), expect(context)] : [],
         ja(done),
         label(`${origin}_connected`),
         late,
       ]
     case 'receiving':
+      return [late, expectCurrent(context, `${origin}_user`)]
     case 'ending':
       return late
     case 'seeded':
-      return [isn, sent, received, expect(context)]
+      return [
+        access.read(r1, field.state, socket),
+        jne(r1, state.synSent, 'seeded_connected'),
+        note('a call waits for the connection, with data perhaps', store('u64', flow, Value.txSeen, 1)),
+        ja('seeded_user'),
+        label('seeded_connected'),
+        isn, sent, received,
+        label('seeded_user'),
+        expect(context),
+      ]
     case 'unowned':
       return [isn, sent, received]
     case 'mptcp':
@@ -224,6 +236,20 @@ export function syn({ access, field }: Context, done: string): Code {
     access.read(r1, field.bytesAcked, socket),
     jne(r1, 0, done),
     note('under repair', store('u64', flow, Value.txSeen, 0)),
+  ]
+}
+
+/** The same of the current process, if it is at work on `socket` and is no thread of the kernel. `task` is lost. */
+export function expectCurrent(context: Context, done: string): Code {
+  const { access, field } = context
+  return [
+    access.read(r1, field.owned, socket),
+    note('the kernel’s own work', jeq(r1, 0, done)),
+    access.current(),
+    access.read(r1, field.taskFlags, task),
+    jset(r1, kernelThread, done),
+    expect(context),
+    label(done),
   ]
 }
 

@@ -8,7 +8,7 @@ export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Reado
  * they cannot matter there, and what only programs read that need BTF themselves, those of iterators and at functions' returns. So may
  * `subflow`, the bit of a TCP socket that is a subflow of an MPTCP one: that is absent, too, without CONFIG_MPTCP.
  */
-type Absent = 'saddr6' | 'daddr6' | 'userData' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags'
+type Absent = 'saddr6' | 'daddr6' | 'userData' | 'writePending' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags'
 
 /** Structure and member path of every field, as `include/linux/tcp.h`, `include/net/sock.h` and `sched.h` call them. */
 const path = {
@@ -28,6 +28,7 @@ const path = {
   backlog: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_max_ack_backlog'],
   userData: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_user_data'],
   userlocks: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_userlocks'],
+  writePending: ['tcp_sock', 'inet_conn.icsk_inet.sk.sk_write_pending'],
   protocol: ['sock', 'sk_protocol'],
   bytesReceived: ['tcp_sock', 'bytes_received'],
   rcvNxt: ['tcp_sock', 'rcv_nxt'],

@@ -2,10 +2,10 @@ import {
   and, type Code, ja, jeq, jne, jne32, jset, label, load, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
 } from '../../bpf-asm/index.js'
 import { Stat, Value } from '../layout.js'
-import { chargeLast, kernelThread, leave, lose, nobody, rx, tx } from './charge.js'
-import { type Context, flow, maskOf, protocol, socket, state, task } from './context.js'
+import { chargeLast, leave, lose, type Moved, nobody, rx, tx } from './charge.js'
+import { amount, type Context, flow, maskOf, protocol, socket, state } from './context.js'
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued, unknownEnd } from './counter.js'
-import { enter, expect, identify, syn, unlessDead } from './enter.js'
+import { enter, expectCurrent, identify, syn, unlessDead } from './enter.js'
 import { choosesProcesses } from './filter.js'
 import { endPocket, settle } from './pocket.js'
 import { count, markGone } from './stat.js'
@@ -51,7 +51,7 @@ export function stateSet(context: Context): Code {
     jeq(r9, state.close, 'connected'),
     queued(context),
     store('u64', flow, Value.txEnd, r1),
-    restSent(context, 'exit'),
+    restSent(context, 'exit', 'again'),
     leave(),
 
     label('connected'),
@@ -65,6 +65,10 @@ export function stateSet(context: Context): Code {
     leave(),
 
     label('anew'),
+    note('r9: the socket’s own entry; what is pending is charged before anything begins anew', mov(r9, flow)),
+    restSent(context, 'anew_rest', 'anew'),
+    label('anew_rest'),
+    mov(flow, r9),
     access.keepsPort ? [
       access.read(r1, field.userlocks, socket),
       jset(r1, portChosen << (field.userlocks.bitOffset ?? 0), 'exit'),
@@ -73,7 +77,7 @@ export function stateSet(context: Context): Code {
     ja('forget'),
 
     label('unknown'),
-    jeq(r9, state.synSent, 'forget'),
+    note('what is pending of its last connection is lost', jeq(r9, state.synSent, 'respilled')),
     jeq(r9, state.close, 'spilled'),
     jeq(r7, state.synSent, 'opened'),
     jne(r7, state.synRecv, choosesProcesses(context.filter) ? 'exit' : 'missed'),
@@ -85,7 +89,10 @@ export function stateSet(context: Context): Code {
     access.forget(),
     leave(),
     label('spilled'),
-    endSpilled(context, 'unseen'),
+    endSpilled(context, choosesProcesses(context.filter) ? 'exit' : 'unseen', 'spilled_end'),
+    label('respilled'),
+    endPocket(context, 'respilled'),
+    endSpilled(context, 'exit', 'respilled_end', { isLast: true }),
     choosesProcesses(context.filter) ? [] : [
       label('unseen'),
       jeq(r7, state.synSent, 'exit'),
@@ -124,19 +131,19 @@ export function destroyed(context: Context): Code {
     load(r1, 'u32', flow, Value.flags),
     note('another program has seen it', jne(r1, 0, 'exit')),
     note('r9: the socket’s own entry', mov(r9, flow)),
-    restSent(context, 'sent'),
+    restSent(context, 'sent', 'rest'),
     label('sent'),
     mov(flow, r9),
     restReceived(context, 'received'),
     label('received'),
     mov(flow, r9),
     markGone(),
-    access.forget(),
+    access.freed(),
     label('exit'),
     leave(),
     label('spilled'),
     endPocket(context, 'spilled'),
-    endSpilled(context, 'exit', { isLast: true }),
+    endSpilled(context, 'exit', 'spilled_end', { isLast: true }),
   ]
 }
 
@@ -146,18 +153,12 @@ export function destroyed(context: Context): Code {
  * that, but of every call: what no call moved is the kernel's. r9 is lost.
  */
 function expectCloser(context: Context, done: string): Code {
-  const { access, calls, field, locked } = context
+  const { calls, locked } = context
   return calls && !locked ? [] : [
     load(r1, 'u32', flow, Value.last),
     jne32(r1, nobody, done),
     calls ? [load(r1, 'u32', flow, Value.pid), jne32(r1, nobody, done)] : [],
-    access.read(r1, field.owned, socket),
-    note('ended by the kernel', jeq(r1, 0, done)),
-    access.current(),
-    access.read(r1, field.taskFlags, task),
-    jset(r1, kernelThread, done),
-    expect(context),
-    label(done),
+    expectCurrent(context, done),
   ]
 }
 
@@ -167,8 +168,8 @@ function keepEnd(context: Context, name: string): Code {
 }
 
 /** Charges what was sent unseen, by the kernel or by whoever did not return; goes to `none` without any. */
-function restSent(context: Context, none: string): Code {
-  return [unlessSubflow(context, none), takeQueued(context, none, { name: 'rest_tx', bounded: false }), chargeLast(context, tx, 'last_tx')]
+function restSent(context: Context, none: string, name: string): Code {
+  return [unlessSubflow(context, none), takeQueued(context, none, { name: `${name}_tx`, bounded: false }), chargeLast(context, tx, `${name}_last`)]
 }
 
 /** The same of what was received. */
@@ -177,29 +178,31 @@ function restReceived(context: Context, none: string): Code {
     unlessSubflow(context, none),
     consumed(context, 'rest_rx'),
     consumedUrgent(context, 'rest_urgent'),
-    takeConsumed(context, none),
+    takeConsumed(context, none, amount, 'rest_consumed'),
     chargeLast(context, rx, 'last_rx'),
   ]
 }
 
 /** The end of a connection, or of its socket, that the map had no room for; ends the program, or goes to `none` if there is no such one. */
-function endSpilled(context: Context, none: string, { isLast = false } = {}): Code {
+function endSpilled(context: Context, none: string, name: string, { isLast = false } = {}): Code {
   const { access, filter } = context
-  if (choosesProcesses(filter)) return [access.forget(), leave()]
+  const to = (part: string) => `${name}_${part}`
+  // Whose it was is not known: with a filter, only what is known to be wanted is lost.
+  const loseIfAny = (moved: Moved) => choosesProcesses(filter) ? [] : lose(moved)
   return [
     unlessSubflow(context, 'exit'),
     access.kept(false),
     jeq(r0, 0, none),
     mov(flow, r0),
     isLast ? [
-      takeQueued(context, 'spilled_rx', { name: 'spilled_tx', bounded: false }),
-      lose(tx),
-      label('spilled_rx'),
-    ] : keepEnd(context, 'spilled_end'),
-    consumed(context, 'spilled'),
-    takeConsumed(context, 'spilled_done'),
-    lose(rx),
-    label('spilled_done'),
+      takeQueued(context, to('rx'), { name: to('tx'), bounded: false }),
+      loseIfAny(tx),
+      label(to('rx')),
+    ] : keepEnd(context, to('kept')),
+    consumed(context, name),
+    takeConsumed(context, to('done'), amount, to('consumed')),
+    loseIfAny(rx),
+    label(to('done')),
     isLast ? access.forget() : [],
     leave(),
   ]

@@ -1,5 +1,5 @@
 import {
-  add, and, atomicAdd, call, cmpxchg, type Code, ja, jeq, jeq32, jge, jlt, jne, jsle32, jslt32, label, load, loadMapValue, lsh, mov, mul, mul32, note, or,
+  add, and, atomicAdd, call, cmpxchg, type Code, ja, jeq, jeq32, jge, jlt, jne, jne32, jsle32, jslt32, label, load, loadMapValue, lsh, mov, mul, mul32, note, or,
   r0, r1, r2, r3, r6, r9, r10, type Register, rsh32, store, sub, sub32, xchg,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
@@ -126,8 +126,7 @@ export function receivedFromPocket(context: Context, none: string): Code {
     access.unlessSame(flow, Pocket.connection, 'unpocketed'),
     consumedSince(context, amount, r2),
     jsle32(amount, 0, none),
-    add(r2, amount),
-    store('u64', flow, Pocket.rxSeen, r2),
+    advance(context, Pocket.rxSeen, amount, r2),
   ]
 }
 
@@ -156,9 +155,24 @@ export function movedFromPocket(context: Context, none: string): Code {
     load(r1, 'u64', r10, stack.received),
     ([[Pocket.txSeen, amount], [Pocket.rxSeen, r1]] as const).map(([offset, more]) => [
       load(r2, 'u64', flow, offset),
-      add(r2, more),
-      store('u64', flow, offset, r2),
+      advance(context, offset, more, r2),
     ]),
+    context.audited ? store('u64', r10, stack.received, r1) : [],
+  ]
+}
+
+/**
+ * Counts `more` bytes as seen, besides `seen`, which is lost. What the audit charged in between is taken off `more`: whoever takes the old
+ * count out of the pocket charges the difference, so that no byte is charged twice.
+ */
+function advance({ audited }: Context, offset: number, more: Register, seen: Register): Code {
+  return [
+    add(seen, more),
+    audited ? [
+      mov(more, seen),
+      xchg('u64', flow, offset, seen),
+      note('all of it, unless the audit was faster', sub(more, seen)),
+    ] : store('u64', flow, offset, seen),
   ]
 }
 
@@ -171,6 +185,13 @@ function pocketOf(context: Context, dst: Register, none: string): Code {
 function placeOf({ access }: Context, dst: Register, none: string): Code {
   return [
     note('the socket’s pocket', access.identity(none)),
+    placeAt(dst),
+  ]
+}
+
+/** `dst =` the pocket that a socket may have, of which r2 has the bits of its identity. Clobbers r2. */
+function placeAt(dst: Register): Code {
+  return [
     mul32(r2, golden),
     rsh32(r2, 32 - bits),
     mul(r2, Pocket.size),
@@ -230,6 +251,8 @@ export function makePocket(context: Context): Code {
   ]
 }
 
+/** What was seen, once it is out of the pocket: the audit finds its count there no more. */
+const takenOut = -1
 /** What a pocket has in common with its flow. */
 const seen = [Pocket.txSeen, Pocket.rxSeen] as const
 /** Where in a key there are words. */
@@ -244,7 +267,10 @@ export function settle(context: Context, name: string): Code {
     load(r1, 'u32', r0, Pocket.pid),
     jeq32(r1, nobody, to('settled')),
     store('u32', r0, Pocket.pid, nobody),
-    seen.map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
+    seen.map(offset => [
+      context.audited ? [mov(r1, takenOut), xchg('u64', r0, offset, r1)] : load(r1, 'u64', r0, offset),
+      store('u64', flow, offset, r1),
+    ]),
     note('whoever takes it out of the pocket is the only one to add it', ([[Pocket.tx, Value.tx], [Pocket.rx, Value.rx]] as const).map(([from, to]) => [
       mov(r1, 0),
       xchg('u64', r0, from, r1),
@@ -261,6 +287,43 @@ export function settle(context: Context, name: string): Code {
 export function endPocket(context: Context, name: string): Code {
   const ended = `${name}_pocket_ended`
   return !context.pocket ? [] : [pocketOf(context, r0, ended), store('u64', r0, Pocket.identity, over), label(ended)]
+}
+
+/**
+ * For the audit of `flow`, whose key is on the stack: it has in `flow` what was seen of `socket` last, the pocket where that is in use. Clobbers
+ * r1 and r2.
+ */
+export function latest(context: Context, name: string): Code {
+  const to = (part: string) => `${name}_${part}`
+  return !context.pocket ? [] : [
+    pocketOf(context, r1, to('latest')),
+    load(r2, 'u32', r1, Pocket.pid),
+    jeq32(r2, nobody, to('latest')),
+    mov(flow, r1),
+    label(to('latest')),
+  ]
+}
+
+/**
+ * Keeps `socket` from having a pocket until the next flush, so that what was seen of it stays in its flow; goes to `busy` where it has one now.
+ * Clobbers r0 to r3.
+ */
+export function withoutPocket(context: Context, name: string, busy: string): Code {
+  const to = (part: string) => `${name}_${part}`
+  return !context.pocket ? [] : [
+    placeOf(context, r3, busy),
+    load(r0, 'u64', r3, Pocket.identity),
+    note('free', jeq(r0, 0, to('claim'))),
+    note('another’s', jne(r0, r1, to('without'))),
+    load(r2, 'u32', r3, Pocket.pid),
+    jne32(r2, nobody, busy),
+    label(to('claim')),
+    mov(r1, over),
+    mov(r2, r0),
+    cmpxchg('u64', r3, Pocket.identity, r1),
+    jne(r0, r2, busy),
+    label(to('without')),
+  ]
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type Code, jeq, label, load, note, r0, r1, r6, store } from '../../bpf-asm/index.js'
 import { Value } from '../layout.js'
 import { chargeCurrent, leave, rx } from './charge.js'
-import { type Context, flow, ifRedirected, socket } from './context.js'
+import { amount, type Context, flow, ifRedirected, socket } from './context.js'
 import { consumed, takeConsumed } from './counter.js'
 import { enter } from './enter.js'
 import { countInPocket, receivedFromPocket, settle } from './pocket.js'
@@ -32,7 +32,7 @@ export function consumedBy(context: Context): Code {
     enter(context, 'receiving', { found: 'found', spilled: 'spilled', none: 'exit' }),
     label('spilled'),
     consumed(context, 'spill'),
-    takeConsumed(context, 'exit'),
+    takeConsumed(context, 'exit', amount, 'spill_consumed'),
     loseCurrent(context),
     !context.calls ? [] : [
       label('redirected'),

@@ -45,7 +45,7 @@ function moved(context: Context, none: string, name: string): Code {
     mov(amount, 0),
     consumed(context, to('rx')),
     consumedUrgent(context, to('urgent')),
-    takeConsumed(context, to('sent'), r1),
+    takeConsumed(context, to('sent'), r1, to('consumed')),
     store('u64', r10, stack.received, r1),
     label(to('sent')),
     takeQueued(context, to('both'), { name: to('tx'), bounded: false }),

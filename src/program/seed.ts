@@ -1,6 +1,7 @@
 import { type Code, jeq, jne, label, load, mov, note, r0, r1, r6, r8, r9 } from '../../bpf-asm/index.js'
 import { leave } from './charge.js'
 import { type Context, socket, state } from './context.js'
+import { unsettledIfBusy } from './audit.js'
 import { enter } from './enter.js'
 
 /** Every open file of every process (`iter/task_file`): a TCP socket that was there before us counts from here. */
@@ -41,10 +42,11 @@ function seed(context: Context, origin: 'seeded' | 'unowned'): Code {
     access.asTcp(r6, 'exit'),
     access.read(r1, field.dport, socket),
     note('not connected yet, or listening', jeq(r1, 0, 'exit')),
-    access.read(r1, field.state, socket),
-    jeq(r1, state.synSent, 'exit'),
+    origin === 'seeded' ? [] : [access.read(r1, field.state, socket), jeq(r1, state.synSent, 'exit')],
     access.find(),
-    jne(r0, 0, 'exit'),
-    enter(context, origin, { found: 'exit', spilled: 'exit', none: 'exit' }),
+    jne(r0, 0, 'known'),
+    enter(context, origin, { found: 'known', spilled: 'exit', none: 'exit' }),
+    label('known'),
+    unsettledIfBusy(context),
   ]
 }

@@ -1,8 +1,9 @@
-import { add, call, type Code, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register, store } from '../../bpf-asm/index.js'
+import { add, call, type Code, ja, jeq, jne, label, load, loadMap, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register, store } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
-import { type Access, lookup, sizeOf } from './access.js'
+import { type Access, type Cast, lookup } from './access.js'
 import { family, flow, mapName, socket, stack, state, task } from './context.js'
 import { type Field, present } from './field.js'
+import { atAddress, loading } from './reading.js'
 
 /** `BPF_SK_STORAGE_GET_F_CREATE` (include/uapi/linux/bpf.h) */
 const create = 1
@@ -11,8 +12,10 @@ const create = 1
  * Loads through pointers whose types the verifier knows: `socket` is a `struct tcp_sock *`. Sockets are known by their cookies. Takes
  * what tracing programs have since Linux 5.12: bpf_get_current_task_btf, cookies, socket storage, atomic instructions that fetch.
  */
-export function typed(field: Field): Access & { findMptcp(): Code } {
-  const read: Access['read'] = (dst, member, base) => load(dst, sizeOf(member), base, member.offset)
+export function typed(field: Field, by?: Cast): Access & { findMptcp(): Code } {
+  const read = loading
+  const address = atAddress(field, by)
+  const identityBy = (read: Access['read']): Access['identity'] => otherwise => [read(r1, field.cookie, socket), jeq(r1, 0, otherwise), mov(r2, r1)]
   const key = [
     note('the key: the socket’s cookie, 0 before the kernel was asked for one', read(r1, field.cookie, socket)),
     store('u64', r10, stack.key + Key.cookie, r1),
@@ -27,6 +30,8 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
     mov(r4, make ? create : 0),
     call('sk_storage_get'),
   ]
+  /** Most sockets have none. */
+  const forget: Access['forget'] = () => [loadMap(r1, mapName.sockets), mov(r2, socket), call('sk_storage_delete')]
   /**
    * `bpf_skc_to_tcp_sock`, a helper since 5.9. The family is looked at first because before 6.0 it asks for protocol 6 alone, which
    * a netlink socket can have too.
@@ -67,19 +72,29 @@ export function typed(field: Field): Access & { findMptcp(): Code } {
         jeq(r0, 0, `${name}_fresh`),
         load(r1, 'u32', r0, Value.isn),
         load(r2, 'u32', flow, Value.isn),
-        note('of another connection of this socket', jne(r1, r2, `${name}_fresh`)),
+        note('of another connection of this socket', jne(r1, r2, `${name}_stale`)),
         [Value.txSeen, Value.rxSeen, Value.txEnd].map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
+        ja(`${name}_fresh`),
+        label(`${name}_stale`),
+        forget(),
         label(`${name}_fresh`),
       ] : [],
     ],
     kept,
-    identity: otherwise => [read(r1, field.cookie, socket), jeq(r1, 0, otherwise), mov(r2, r1)],
+    identity: identityBy(read),
+    atAddress: { ...address, identity: identityBy(address.read) },
+    isOfKey: (read, otherwise) => [
+      read(r1, field.cookie, socket),
+      load(r2, 'u64', r10, stack.key + Key.cookie),
+      jne(r1, r2, otherwise),
+    ],
     // Cookies are not used again.
     unlessStale: () => [],
     keepConnection: () => [],
     unlessSame: (_base, _offset, otherwise) => [read(r1, field.state, socket), jne(r1, state.established, otherwise)],
     keepsPort: true,
-    forget: () => [],
+    forget,
+    freed: () => [],
     current,
     tgid,
     currentTgid: dst => [current(), tgid(dst)],

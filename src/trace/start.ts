@@ -19,8 +19,8 @@ export interface Tracer {
   readonly programs: readonly Program[]
   /** A map by its name. Throws when there is none. */
   map(name: string): BpfMap
-  /** Lets every program run that goes over a map. Throws SyscallError. */
-  sweep(): void
+  /** Lets every program run that goes over a map, or over this one. Throws SyscallError. */
+  sweep(map?: string): void
   /** Detaches and unloads everything; nothing stays in the kernel. */
   close(): void
 }
@@ -56,9 +56,9 @@ export function startTracer(kernel: Kernel, plan: TracerPlan, { maps: borrowed =
     const loaded = plan.programs.map(program =>
       ({ hook: program.hook, program: scope.own(kernel.loadProgram({ ...specOf(program, fds), ...detail?.(program) })) }))
     for (const { hook, program } of loaded) if (!('iterator' in hook || 'sweep' in hook)) scope.own(attach(kernel, program, hook))
-    const sweeps = loaded.flatMap(({ hook, program }) => 'sweep' in hook ? [scope.own(kernel.attachIterator(program, map(hook.map)))] : [])
-    const sweep = () => {
-      for (const each of sweeps) each.read()
+    const sweeps = loaded.flatMap(({ hook, program }) => 'sweep' in hook ? [{ map: hook.map, link: scope.own(kernel.attachIterator(program, map(hook.map))) }] : [])
+    const sweep = (wanted?: string) => {
+      for (const { map, link } of sweeps) if (wanted === undefined || wanted === map) link.read()
     }
     for (const { hook, program } of loaded) if ('iterator' in hook) run(kernel, program)
     return { programs: loaded.map(({ program }) => program), map, sweep, close: () => scope.close() }

@@ -11,6 +11,7 @@ int scale = 1;
 static const struct workload *const lists[] = {
     amount_cases, receive_cases, path_cases,      uring_cases, sockmap_cases,
     row_cases,    owner_cases,   machinery_cases, seed_cases,
+    flight_cases,
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 

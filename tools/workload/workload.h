@@ -52,7 +52,7 @@ struct workload {
 
 /* One list for each file of cases; each ends with an entry without a name. */
 extern const struct workload amount_cases[], receive_cases[], path_cases[], uring_cases[], sockmap_cases[], row_cases[],
-    owner_cases[], machinery_cases[], seed_cases[];
+    owner_cases[], machinery_cases[], seed_cases[], flight_cases[];
 
 /* Multiplies the length of the cases that can be made longer: the second argument of `run`, 1 without it. */
 extern int scale;
