@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKernel } from '../syscall/index.js'
 import type { CgroupDirectory } from './cgroup.js'
@@ -80,7 +80,7 @@ const world: World = {
     try {
       if (statfsSync(path).type !== cgroup2) return undefined
       const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
-      return { fd, close: () => closeSync(fd) }
+      return { fd, id: fstatSync(fd, { bigint: true }).ino, close: () => closeSync(fd) }
     } catch {
       return undefined
     }

@@ -43,7 +43,7 @@ export interface World {
   /** One line for the user, on stderr. */
   tell(line: string): void
   /** Opens a cgroup v2 directory; undefined when it is none. */
-  openCgroup(path: string): { readonly fd: number; close(): void } | undefined
+  openCgroup(path: string): { readonly fd: number; readonly id: bigint; close(): void } | undefined
   /** The pid namespace that the tool runs in; undefined in the initial one. */
   pidNamespace(): PidNamespace | undefined
   /** All cgroup v2 directories that can be seen, none where that is not mounted. */
@@ -118,7 +118,7 @@ async function run(options: Options, world: World): Promise<void> {
     const plans = makePlans(request, await factsFor(options, world, () => kernel))
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
-    const surroundings = { maps, cgroup: cgroup?.fd, ...(options.verbose ? { logLevel: 1, sourceOf } as const : {}) }
+    const surroundings = { maps, cgroup, ...(options.verbose ? { logLevel: 1, sourceOf } as const : {}) }
     const { candidate: plan, started: session, refused } = startFirst(plans, plan => {
       // Where there are others to choose from, it is asked first.
       const answer = options.backend === 'auto' ? probe(plan, kernel) : undefined

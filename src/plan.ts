@@ -2,7 +2,7 @@ import type { MapSpec } from '../syscall/index.js'
 import { type Backend, backends, type Hook, of5_12, type Part, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, type Filter, mapName, namesSize, pages, pocketsSize } from './program/index.js'
+import { type Call, callOf, type Context, type Filter, Known, mapName, namesSize, pages, pocketsSize } from './program/index.js'
 import { loadAt, type Point, pointName, programAt, type ProgramPlan, type TracerPlan } from './trace/index.js'
 
 /** What is asked of a plan. */
@@ -105,7 +105,7 @@ function maps({ filter, pocket, audited, access: { sockets } }: Context, maxFlow
       name: mapName.sockets, type: sockets.type, keySize: sockets.keySize, valueSize: Value.pid, maxEntries: sockets.room(maxFlows), flags: sockets.flags,
     },
     { name: mapName.stats, type: 'array', keySize: 4, valueSize: Stat.size, maxEntries: 1 },
-    { name: mapName.found, type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 },
+    { name: mapName.known, type: 'array', keySize: 4, valueSize: Known.size, maxEntries: 1 },
   ]
   return [
     ...own,

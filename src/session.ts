@@ -4,7 +4,7 @@ import { Stat } from './layout.js'
 import type { Plan } from './plan.js'
 import { mapName } from './program/index.js'
 import type { SourceOf } from './source.js'
-import { startTracer } from './trace/index.js'
+import { startTracer, type Tracer } from './trace/index.js'
 
 /** A plan at work in the kernel. */
 export interface Session {
@@ -48,8 +48,8 @@ export interface Runs {
 export interface Surroundings {
   /** Maps by name that the programs use and that somebody else closes. */
   readonly maps?: Readonly<Record<string, BpfMap>>
-  /** A descriptor of the cgroup v2 directory to stay in. */
-  readonly cgroup?: number | undefined
+  /** The cgroup v2 directory to stay in: a descriptor, and the number of its inode. */
+  readonly cgroup?: { readonly fd: number; readonly id: bigint } | undefined
   /** Keeps the verifier's logs: see `ProgramSpec`. */
   readonly logLevel?: 1 | 2 | undefined
   /** Describes the programs by their lines of source wherever there is a log: what places of the plan's instructions were compiled from. */
@@ -61,7 +61,9 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
   const { map, programs, sweep, close } = startTracer(kernel, plan, {
     ...(maps === undefined ? {} : { maps }),
     prepare: map => {
-      if (cgroup !== undefined) map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup).buffer))
+      if (cgroup === undefined) return
+      map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup.fd).buffer))
+      tell(map, 0n, cgroup.id)
     },
     detail: ({ name, assembly }) => ({
       ...(logLevel === undefined ? {} : { logLevel }),
@@ -71,7 +73,7 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
   try {
     // Without iterators what was there before us is never known.
     if (plan.programs.some(({ hook }) => 'iterator' in hook)) {
-      map(mapName.found).update(new Uint8Array(4), Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0))
+      tell(map, 1n, cgroup?.id ?? 0n)
     }
     const flows = map(mapName.flows)
     const batch = () => {
@@ -93,6 +95,11 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
     close()
     throw error
   }
+}
+
+/** Tells the programs what `Known` has. */
+function tell(map: Tracer['map'], found: bigint, cgroup: bigint): void {
+  map(mapName.known).update(new Uint8Array(4), new Uint8Array(BigUint64Array.of(found, cgroup).buffer))
 }
 
 function runsOf(programs: readonly Program[], countsMisses: boolean): Runs {

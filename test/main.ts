@@ -259,7 +259,7 @@ for (const one of choices) {
 
   check('all that was opened is closed in reverse order: the session, the sets, the cgroup', async () => {
     const order: string[] = []
-    const openCgroup = () => ({ fd: 9, close: () => void order.push('cgroup') })
+    const openCgroup = () => ({ fd: 9, id: 77n, close: () => void order.push('cgroup') })
     const fake = fakeWorld(one, set, { openCgroup })
     const { close } = fake.native
     Object.assign(fake.native, { close: (fd: number) => {
@@ -278,7 +278,7 @@ for (const one of choices) {
 
   check('what was opened before a refusal is closed too', async () => {
     const order: string[] = []
-    const openCgroup = () => ({ fd: 9, close: () => void order.push('cgroup') })
+    const openCgroup = () => ({ fd: 9, id: 77n, close: () => void order.push('cgroup') })
     const argv = args('-c', '/c', '--cgroupmap', '/1')
     const noPrograms: Answer = call => call.name === 'PROG_LOAD' ? -EPERM : set(call)
     await complains(1, /EPERM/, argv, noPrograms, { openCgroup })
@@ -293,7 +293,7 @@ for (const one of choices) {
   })
 
   check('what the user wrote is checked before anything stays: a new set is pinned last, and alone', async () => {
-    const openCgroup = () => ({ fd: 9, close: () => {} })
+    const openCgroup = () => ({ fd: 9, id: 77n, close: () => {} })
     const fresh = args('-c', '/c', '--cgroupmap', '/new', '--mntnsmap', '/bad')
     /** Nothing is at /new, and at /bad a program, or nothing either. */
     const at = (call: Call, path: string) => path === `${new TextDecoder().decode(bufferOf(call, object, 'pathname'))}`.slice(0, -1)

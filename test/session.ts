@@ -207,13 +207,15 @@ for (const { title: where, plan, planWith } of distinct) {
   })
 
   check('the cgroup to stay in is put into its map before a program is loaded', () => {
-    const { calls } = start(planWith({ cgroup: true }), undefined, { cgroup: 77 })
+    const { calls } = start(planWith({ cgroup: true }), undefined, { cgroup: { fd: 77, id: 0x1_0000_0002n } })
     const at = calls.findIndex(({ name }) => name === 'MAP_UPDATE_ELEM')
     const update = calls[at]!
     assert.equal(bufferOf(update, mapElem, 'key'), new Uint8Array(4))
     assert.equal(bufferOf(update, mapElem, 'value'), Uint8Array.of(77, 0, 0, 0))
     const before = (all: readonly Call[]) => all.slice(0, all.findIndex(({ name }) => name === 'PROG_LOAD'))
-    assert.is(before(calls).filter(({ name }) => name === 'MAP_UPDATE_ELEM').length, 1)
+    // And its id is told to the programs, which look at processes that are not the current one.
+    const [, known] = before(calls).filter(({ name }) => name === 'MAP_UPDATE_ELEM')
+    assert.equal(new BigUint64Array(bufferOf(known!, mapElem, 'value')!.slice().buffer), BigUint64Array.of(0n, 0x1_0000_0002n))
     assert.ok(at < calls.findIndex(({ name }) => name === 'PROG_LOAD'))
     assert.not.ok(before(start(plan).calls).some(({ name }) => name === 'MAP_UPDATE_ELEM'))
   })
@@ -242,23 +244,28 @@ for (const { title: where, plan, planWith } of distinct) {
       const view = new DataView(value.buffer)
       assert.is(value.length, Stat.size)
       for (const [offset, number] of [
-        [Stat.lostEvents, 1n], [Stat.lostTx, 2n], [Stat.lostRx, 2n ** 40n], [Stat.entered, 4n], [Stat.gone, 5n],
+        [Stat.lostEvents, 1n], [Stat.lostTx, 2n], [Stat.lostRx, 2n ** 40n], [Stat.entered, 4n], [Stat.gone, 5n], [Stat.unsettled, 6n],
       ] as const) view.setBigUint64(offset, number, true)
     })
-    assert.equal(session.stats(), { lost: { events: 1, tx: 2, rx: 2 ** 40 }, entered: 4, gone: 5 })
+    assert.equal(session.stats(), { lost: { events: 1, tx: 2, rx: 2 ** 40 }, entered: 4, gone: 5, unsettled: 6 })
   })
 }
 
 for (const { title: where, plan } of distinct.filter(({ plan }) => plan.programs.some(isSweep))) {
-  test(`${where}: pockets are emptied before each walk over the flows, and not before`, () => {
+  const over = (map: string) => plan.programs.filter(({ hook }) => 'sweep' in hook && hook.map === map).length
+  test(`${where}: pockets are flushed before each drain, and sockets audited when asked for`, () => {
     const { calls, session } = start(plan, ({ name }) => name === 'read' ? 0 : undefined)
     const iterations = () => calls.filter(({ name }) => name === 'ITER_CREATE').length
-    const before = iterations()
-    assert.is(before, plan.programs.filter(isIterator).length)
-    for (const time of [1, 2]) {
-      session.flows.batch()
-      assert.is(iterations(), before + time)
+    let expected = plan.programs.filter(isIterator).length
+    const runs = (more: number, what: () => void) => {
+      what()
+      assert.is(iterations(), expected += more)
     }
+    runs(0, () => {})
+    runs(over(mapName.pages), () => session.flows.batch())
+    runs(over(mapName.unsettled), () => session.audit(false))
+    runs(over(mapName.unsettled) + over(mapName.flows), () => session.audit(true))
+    runs(over(mapName.pages), () => session.flows.batch())
   })
 }
 

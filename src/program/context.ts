@@ -60,8 +60,8 @@ export const mapName = {
   flows: 'flows',
   sockets: 'sockets',
   stats: 'stats',
-  /** A u64: whether all that was there before us has been found, so that what is met from then on is new. */
-  found: 'found',
+  /** A `Known`: what user space tells the programs. */
+  known: 'known',
   cgroup: 'cgroup',
   cgroupIds: 'cgroup_ids',
   mntnsIds: 'mntns_ids',
@@ -77,6 +77,15 @@ export const mapName = {
   unsettled: 'unsettled',
 } as const
 
+/** What user space tells the programs, in the one value of `mapName.known`. */
+export const Known = {
+  /** u64: whether all that was there before us has been found, so that what is met from then on is new. */
+  found: 0,
+  /** u64: the id of the cgroup to stay in. */
+  cgroup: 8,
+  size: 16,
+} as const
+
 /** Where things lie on the program's stack, as offsets from r10. */
 export const stack = {
   /** A flow key. */
@@ -87,8 +96,10 @@ export const stack = {
   passing: -Key.size - 24,
   /** u64: bytes received, where `amount` are those sent. */
   received: -Key.size - 32,
+  /** u64: whether the process at work is wanted, while an entry is made. */
+  wanted: -Key.size - 40,
   /** A flow value in the making. */
-  value: -Key.size - 32 - Value.size,
+  value: -Key.size - 40 - Value.size,
 } as const
 
 /** `IPPROTO_TCP` and `IPPROTO_MPTCP` (include/uapi/linux/in.h). */

@@ -1,12 +1,12 @@
 import {
-  add, be, type Code, ja, jeq, jne, jne32, jset, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4, r9, store, sub, call,
+  add, be, type Code, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4, r9, store, sub, call,
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
 import { copyCgroup, copyComm, kernelThread } from './charge.js'
-import { amount, type Context, family, flow, mapName, socket, stack, state, task } from './context.js'
+import { amount, type Context, family, flow, Known, mapName, socket, stack, state, task } from './context.js'
 import { consumed, firstSequence, lessFin, queued, unknownEnd } from './counter.js'
-import { choosesProcesses } from './filter.js'
+import { admit, admitTask, choosesProcesses } from './filter.js'
 import { count } from './stat.js'
 
 /** How a socket came to our notice, which decides from where its bytes are counted. */
@@ -41,23 +41,68 @@ const mappedWord = 0xffff0000 | 0
  * that are kept beside it, from which only `lost` can be counted, and goes to `spilled`. Goes to `none` when the socket is not wanted.
  */
 export function enter(context: Context, origin: Origin, to: { found: string; spilled: string; none: string }): Code {
-  const { access } = context
+  const { access, filter } = context
   const { found, spilled, none } = to
   const done = `${origin}_done`
-  const isKnown = origin === 'sending' || origin === 'receiving' || origin === 'used'
+  const keep = `${origin}_keep`
+  const chooses = choosesProcesses(filter)
+  const isUsed = origin === 'sending' || origin === 'receiving' || origin === 'used'
   return [
+    chooses && (isUsed || origin === 'mptcp') ? unlessUnwanted(context, origin, to) : [],
+    chooses && origin === 'seeded' ? [
+      store('u64', r10, stack.wanted, 0),
+      admitTask(context, `${origin}_admitted`),
+      store('u64', r10, stack.wanted, 1),
+      label(`${origin}_admitted`),
+    ] : [],
     note('the entry is made on the stack', mov(flow, r10)),
     add(flow, stack.value),
     fill(context, origin),
     identify(context, origin, none),
     baseline(context, origin),
-    access.remember(origin, isKnown, none),
-    insert(done),
-    label(done),
-    lookup(mapName.flows, stack.key),
-    mov(flow, r0),
-    jne(r0, 0, found),
-    origin === 'mptcp' ? ja(spilled) : [access.kept(true), jeq(r0, 0, none), mov(flow, r0), ja(spilled)],
+    access.remember(origin, isUsed || chooses, none),
+    chooses && (isUsed || origin === 'seeded') ? [
+      load(r1, 'u64', r10, stack.wanted),
+      note('the map is for what is wanted', jeq(r1, 0, keep)),
+    ] : [],
+    chooses && !(isUsed || origin === 'seeded' || origin === 'mptcp') ? [] : [
+      insert(done),
+      label(done),
+      lookup(mapName.flows, stack.key),
+      mov(flow, r0),
+      jne(r0, 0, found),
+    ],
+    origin === 'mptcp' ? ja(spilled) : [label(keep), access.kept(true), jeq(r0, 0, none), mov(flow, r0), ja(spilled)],
+  ]
+}
+
+/**
+ * With a filter of processes: a socket that none of them has used yet takes no space in the map. What is moved on it is followed beside it, where
+ * this goes on with `spilled` if that is known of this connection; otherwise it is to be made, with the answer on the stack.
+ */
+function unlessUnwanted(context: Context, origin: Origin, { spilled, none }: { spilled: string; none: string }): Code {
+  const { access, field } = context
+  const to = (part: string) => `${origin}_${part}`
+  return [
+    store('u64', r10, stack.wanted, 0),
+    // After the lock is released, as at any call, a process is at work.
+    origin === 'receiving' || origin === 'used' ? [access.read(r1, field.owned, socket), jeq(r1, 0, to('unwanted'))] : [],
+    access.current(),
+    access.read(r1, field.taskFlags, task),
+    jset(r1, kernelThread, to('unwanted')),
+    admit(context, to('unwanted'), to('admit')),
+    store('u64', r10, stack.wanted, 1),
+    ja(to('make')),
+    label(to('unwanted')),
+    origin === 'mptcp' ? ja(none) : [
+      access.kept(false),
+      jeq(r0, 0, to('make')),
+      mov(flow, r0),
+      firstSequence(context, to('kept'), { racing: false }),
+      load(r2, 'u32', flow, Value.isn),
+      jeq32(r1, r2, spilled),
+    ],
+    label(to('make')),
   ]
 }
 
@@ -160,8 +205,8 @@ function baseline(context: Context, origin: Origin): Code {
   const received = [consumed(context, `${origin}_seen`, racing), store('u64', flow, Value.rxSeen, r1)]
   // Programs may miss an event: where one is preempted, or interrupted, others on that processor are left out (bpf_prog_inc_misses).
   const unlessNew = [
-    loadMapValue(r2, mapName.found, 0),
-    load(r2, 'u64', r2, 0),
+    loadMapValue(r2, mapName.known, 0),
+    load(r2, 'u64', r2, Known.found),
     note('all that was there before us is known: its beginning was missed, and all of it counts', jeq(r2, 0, `${origin}_old`)),
     store('u64', flow, Value.txSeen, 0),
     access.read(r1, field.backlog, socket),
@@ -193,7 +238,7 @@ function baseline(context: Context, origin: Origin): Code {
         access.read(r1, field.state, socket),
         jne(r1, state.synSent, `${origin}_connected`),
         note('counted when the connection stands', store('u64', flow, Value.txSeen, 1)),
-        origin === 'sending' ? [access.current(), expect(context)] : [],
+        origin === 'sending' ? [access.current(), ifWanted(context, done), expect(context)] : [],
         ja(done),
         label(`${origin}_connected`),
         late,
@@ -211,7 +256,9 @@ function baseline(context: Context, origin: Origin): Code {
         label('seeded_connected'),
         isn, sent, received,
         label('seeded_user'),
+        ifWanted(context, 'seeded_expected'),
         expect(context),
+        label('seeded_expected'),
       ]
     case 'unowned':
       return [isn, sent, received]
@@ -248,14 +295,19 @@ export function expectCurrent(context: Context, done: string): Code {
     access.current(),
     access.read(r1, field.taskFlags, task),
     jset(r1, kernelThread, done),
+    ifWanted(context, done),
     expect(context),
     label(done),
   ]
 }
 
+/** Goes to `otherwise` when the process at work was found not to be wanted. */
+function ifWanted({ filter }: Context, otherwise: string): Code {
+  return choosesProcesses(filter) ? [load(r1, 'u64', r10, stack.wanted), jeq(r1, 0, otherwise)] : []
+}
+
 /** Notes `task` as the process that will be charged if the kernel moves bytes before anybody else does. */
 export function expect(context: Context): Code {
-  const { access, field, filter } = context
-  if (choosesProcesses(filter)) return []
+  const { access, field } = context
   return [access.read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(context), copyCgroup(context, flow, Value.cgroup)]
 }

@@ -1,14 +1,15 @@
 import type { Btf, Member } from '../../bpf-asm/index.js'
 
 /** Where the kernel keeps what the program reads: offsets into `struct tcp_sock` unless the name says otherwise. */
-export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow' | keyof typeof cgroupPath, Member>>>
+export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow' | CgroupField, Member>>>
 
 /**
  * What may be absent where fields are found without BTF: addresses where there is no IPv6 and `userData` where there are no sockmaps, for
  * they cannot matter there, and what only programs read that need BTF themselves, those of iterators and at functions' returns. So may
  * `subflow`, the bit of a TCP socket that is a subflow of an MPTCP one: that is absent, too, without CONFIG_MPTCP.
  */
-type Absent = 'saddr6' | 'daddr6' | 'userData' | 'writePending' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags'
+type Absent = 'saddr6' | 'daddr6' | 'userData' | 'writePending' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags' | 'threadPid' | 'pidLevel' |
+  'pidNumbers' | 'pidNamespaceInum'
 
 /** Structure and member path of every field, as `include/linux/tcp.h`, `include/net/sock.h` and `sched.h` call them. */
 const path = {
@@ -51,6 +52,10 @@ const path = {
   comm: ['task_struct', 'comm'],
   nsproxy: ['task_struct', 'nsproxy'],
   mntNs: ['nsproxy', 'mnt_ns'],
+  threadPid: ['task_struct', 'thread_pid'],
+  pidLevel: ['pid', 'level'],
+  pidNumbers: ['pid', 'numbers'],
+  pidNamespaceInum: ['pid_namespace', 'ns.inum'],
   mntInum: ['mnt_namespace', 'ns.inum'],
 } as const satisfies Record<string, readonly [struct: string, member: string]>
 
@@ -65,6 +70,11 @@ const cgroupPath = {
   cgroupId: ['kernfs_node', 'id'],
 } as const
 
+/** The one above a cgroup: the `self` of a cgroup is what it begins with. */
+const cgroupParent = ['cgroup', 'self.parent'] as const
+
+type CgroupField = keyof typeof cgroupPath | 'cgroupParent'
+
 /** The members on the way from a task to its cgroup's id; none where it is not known. */
 export function cgroupMembers(field: Field): Member[] {
   return (Object.keys(cgroupPath) as (keyof typeof cgroupPath)[]).flatMap(name => field[name] ?? [])
@@ -73,7 +83,7 @@ export function cgroupMembers(field: Field): Member[] {
 export type FieldName = keyof typeof path
 
 /** A field that a program with BTF has. Throws where it is absent. */
-export function present(field: Field, name: Absent): Member {
+export function present(field: Field, name: Absent | CgroupField): Member {
   const member = field[name]
   if (member === undefined) throw new Error(`the field ${name} is known by BTF alone`)
   return member
@@ -83,7 +93,7 @@ export function present(field: Field, name: Absent): Member {
 export function fieldsOf(btf: Btf): Field {
   const fields = Object.entries(path).map(([name, [struct, member]]) => [name, btf.member(struct, member)] as const)
   const subflow = btf.findMember('tcp_sock', 'is_mptcp')
-  const cgroup = Object.entries(cgroupPath).map(([name, [struct, member]]) => [name, btf.findMember(struct, member)] as const)
+  const cgroup = Object.entries({ ...cgroupPath, cgroupParent }).map(([name, [struct, member]]) => [name, btf.findMember(struct, member)] as const)
   return {
     ...Object.fromEntries(fields) as Record<FieldName, Member>,
     ...(subflow === undefined ? {} : { subflow }),

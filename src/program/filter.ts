@@ -1,8 +1,10 @@
 import {
-  add, call, type Code, ja, jeq, jeq32, jne, label, load, loadImm64, loadMap, mov, note, r0, r1, r10, r2, r3, r4, store,
+  add, call, type Code, ja, jeq, jeq32, jne, jne32, label, load, loadImm64, loadMap, loadMapValue, lsh, mov, mov32, note, r0, r1, r10, r2, r3, r4,
+  readKernel, store, sub,
 } from '../../bpf-asm/index.js'
-import { lookup } from './access.js'
-import { type Context, mapName, stack, task } from './context.js'
+import { type Access, lookup } from './access.js'
+import { amount, type Context, flow, Known, mapName, stack, task } from './context.js'
+import { type Field, present } from './field.js'
 
 /** A pid namespace: the device and inode of `/proc/self/ns/pid`. */
 export interface PidNamespace {
@@ -57,7 +59,6 @@ export function notePidInside({ access, filter: { pidNamespace } }: Context, nam
 
 /** Goes to `reject` unless the current task, which is `task`, passes. Clobbers r0 to r5. */
 export function admit({ field, filter, access }: Context, reject: string, name = 'admit'): Code {
-  const { read } = access
   return [
     filter.pids.length === 0 ? [] : [
       filter.pidNamespace === undefined ? access.tgid(r1) : [
@@ -81,14 +82,94 @@ export function admit({ field, filter, access }: Context, reject: string, name =
       lookup(mapName.cgroupIds, stack.filterKey),
       jeq(r0, 0, reject),
     ],
-    !filter.mntnsIds ? [] : [
-      note('--mntnsmap: its inode is a key', read(r1, field.nsproxy, task)),
-      jeq(r1, 0, reject),
-      read(r1, field.mntNs, r1),
-      read(r1, field.mntInum, r1),
-      store('u64', r10, stack.filterKey, r1),
-      lookup(mapName.mntnsIds, stack.filterKey),
+    filter.mntnsIds ? inMountNamespaces({ field, access }, reject) : [],
+  ]
+}
+
+function inMountNamespaces({ field, access: { read } }: Pick<Context, 'field' | 'access'>, reject: string): Code {
+  return [
+    note('--mntnsmap: its inode is a key', read(r1, field.nsproxy, task)),
+    jeq(r1, 0, reject),
+    read(r1, field.mntNs, r1),
+    read(r1, field.mntInum, r1),
+    store('u64', r10, stack.filterKey, r1),
+    lookup(mapName.mntnsIds, stack.filterKey),
+    jeq(r0, 0, reject),
+  ]
+}
+
+/** Levels of cgroups that are gone up at most. */
+const levels = 32
+
+/**
+ * Goes to `reject` unless `task` passes, which is not the current one, and for which helpers have no answer; it asks the kernel's structures in
+ * their place. Clobbers r0 to r5, `amount` and `flow`.
+ */
+export function admitTask({ field, filter, access }: Context, reject: string): Code {
+  const { read } = access
+  const cgroup = [note('its cgroup', read(r1, present(field, 'cgroups'), task)), read(r1, present(field, 'defaultCgroup'), r1)]
+  const idOf = [
+    readKernel(stack.passing, 8, flow, present(field, 'cgroupNode').offset),
+    load(r3, 'u64', r10, stack.passing),
+    readKernel(stack.passing, 8, r3, present(field, 'cgroupId').offset),
+  ]
+  return [
+    filter.pids.length === 0 ? [] : [
+      filter.pidNamespace === undefined ? read(r1, field.tgid, task) : pidOf(field, filter.pidNamespace, access, reject),
+      filter.pids.map(pid => jeq32(r1, pid, 'task_admit')),
+      ja(reject),
+      label('task_admit'),
+    ],
+    !filter.cgroup ? [] : [
+      cgroup,
+      mov(flow, r1),
+      note('--cgroup: it or one above it', mov(amount, levels)),
+      label('task_cgroup'),
+      idOf,
+      load(r1, 'u64', r10, stack.passing),
+      loadMapValue(r2, mapName.known, 0),
+      load(r2, 'u64', r2, Known.cgroup),
+      jeq(r1, r2, 'task_inside'),
+      // `struct cgroup` begins with its `self`.
+      readKernel(stack.passing, 8, flow, present(field, 'cgroupParent').offset),
+      load(flow, 'u64', r10, stack.passing),
+      jeq(flow, 0, reject),
+      sub(amount, 1),
+      jne(amount, 0, 'task_cgroup'),
+      ja(reject),
+      label('task_inside'),
+    ],
+    !filter.cgroupIds ? [] : [
+      cgroup,
+      mov(flow, r1),
+      idOf,
+      lookup(mapName.cgroupIds, stack.passing),
       jeq(r0, 0, reject),
     ],
+    filter.mntnsIds ? inMountNamespaces({ field, access }, reject) : [],
+  ]
+}
+
+/** `r1 =` what the process of `task` is called in the namespace that it is right in; goes to `reject` when that is another one. */
+function pidOf(field: Field, { ino }: PidNamespace, { read }: Access, reject: string): Code {
+  // `struct upid` of include/linux/pid.h: the number, then a pointer to the namespace.
+  const upid = { number: 0, namespace: 8, size: 16 }
+  return [
+    read(r1, field.leader, task),
+    read(flow, present(field, 'threadPid'), r1),
+    jeq(flow, 0, reject),
+    read(r1, present(field, 'pidLevel'), flow),
+    note('the last of its numbers', lsh(r1, Math.log2(upid.size))),
+    mov(r3, flow),
+    add(r3, r1),
+    mov(flow, r3),
+    readKernel(stack.passing, 8, flow, present(field, 'pidNumbers').offset + upid.namespace),
+    load(r3, 'u64', r10, stack.passing),
+    readKernel(stack.passing, 4, r3, present(field, 'pidNamespaceInum').offset),
+    load(r1, 'u32', r10, stack.passing),
+    mov32(r2, Number(BigInt.asIntN(32, ino))),
+    jne32(r1, r2, reject),
+    readKernel(stack.passing, 4, flow, present(field, 'pidNumbers').offset + upid.number),
+    load(r1, 'u32', r10, stack.passing),
   ]
 }

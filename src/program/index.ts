@@ -1,6 +1,6 @@
 export type { Access, Cast } from './access.js'
 export { audited, settled } from './audit.js'
-export { type Call, callOf, type Context, mapName } from './context.js'
+export { type Call, callOf, type Context, Known, mapName } from './context.js'
 export { type Field, fieldsOf } from './field.js'
 export { choosesProcesses, type Filter, type PidNamespace } from './filter.js'
 export { destroyed, stateSet } from './life.js'

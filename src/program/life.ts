@@ -153,8 +153,8 @@ export function destroyed(context: Context): Code {
  * that, but of every call: what no call moved is the kernel's. r9 is lost.
  */
 function expectCloser(context: Context, done: string): Code {
-  const { calls, locked } = context
-  return calls && !locked ? [] : [
+  const { calls, filter, locked } = context
+  return calls && !locked || choosesProcesses(filter) ? [] : [
     load(r1, 'u32', flow, Value.last),
     jne32(r1, nobody, done),
     calls ? [load(r1, 'u32', flow, Value.pid), jne32(r1, nobody, done)] : [],

@@ -7,7 +7,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { assemble, exit, mov, parseBtf, r0 } from '../../bpf-asm/index.js'
@@ -68,13 +68,14 @@ for (const count of connections.split(',').map(Number)) {
   const tell = (overhead: Omit<Overhead, 'connections'>) => print({ connections: count, ...overhead })
   const { least, spread } = await timeOf(pingpong, count)
   tell({ tool: 'none', what: 'an event itself', added: Math.round(least), spread })
-  const cgroup = openSync('/sys/fs/cgroup', 'r')
+  const fd = openSync('/sys/fs/cgroup', 'r')
+  const cgroup = { fd, id: fstatSync(fd, { bigint: true }).ino }
   for (const tool of chosen) {
     for (const { what, filter = {}, change } of variationsOf(pingpong.pid, count)) {
       tell({ tool, what, ...await addedBy(pingpong, count, () => start(tool, { ...everything, ...filter }, change, cgroup)) })
     }
   }
-  closeSync(cgroup)
+  closeSync(fd)
   for (const { tool, paths, args } of count === 10 || count === 1 ? tools : []) {
     tell({ tool, what: 'tcptop', ...await addedBy(pingpong, count, () => startOther(paths.find(existsSync), args)) })
   }
@@ -111,12 +112,12 @@ function hollow(plan: Plan): Plan {
   return { ...plan, programs: plan.programs.map(program => ({ ...program, assembly })) }
 }
 
-function start(backend: string, filter: Filter, change: (plan: Plan) => Plan = plan => plan, cgroup?: number): Running | Error {
+function start(backend: string, filter: Filter, change: (plan: Plan) => Plan = plan => plan, cgroup?: { fd: number; id: bigint }): Running | Error {
   let failure = new Error('no plan')
   try {
     for (const plan of makePlans({ backend, filter, maxFlows: 65_536 }, facts)) {
       try {
-        return startSession(change(plan), kernel, filter.cgroup ? { cgroup } : {})
+        return startSession(change(plan), kernel, filter.cgroup && cgroup ? { cgroup } : {})
       } catch (error) {
         failure = error as Error
       }
