@@ -35,7 +35,7 @@ export const enum Key {
 export const enum Value {
   /** u32 of `Flag`. */
   flags = 0,
-  /** u32: the sequence number of the first byte sent, so that `write_seq - isn` is what was ever queued. */
+  /** u32: the sequence number of the first byte sent, so that `write_seq - isn` is what was ever queued; of an MPTCP socket, its token. */
   isn = 4,
   /** u64: bytes that `pid` sent on this socket. */
   tx = 8,

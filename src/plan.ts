@@ -51,9 +51,10 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
   const possible = candidates.flatMap(({ variants }) => variants.filter(({ missing }) => missing.length === 0))
   for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
     const field = facts.field()
-    const has = { pockets: hasPart('pockets', variant, facts), audit: hasPart('audit', variant, facts) }
+    const has = { pockets: hasPart('pockets', variant, facts), audit: hasPart('audit', variant, facts), mptcp: field.mptcp !== undefined && hasPart('mptcp', variant, facts) }
     const context: Context = {
       field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket: has.pockets, audited: has.audit,
+      mptcp: has.mptcp ? field.mptcp : undefined,
     }
     const programs = variant.hooks.filter(({ part }) => part === undefined || has[part]).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
@@ -78,7 +79,7 @@ function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
   ]
 }
 
-/** Whether a variant of which this kernel has the rest may have a part: all need atomic exchange. */
+/** Whether a variant of which this kernel has the rest may have a part. All need what came with Linux 5.12. */
 function hasPart(wanted: Part, { hooks }: Variant, facts: Facts): boolean {
   const needed = hooks.filter(({ part }) => part === wanted)
   return needed.length > 0 && facts.helper(of5_12) && needed.every(({ on }) => callAt(on, facts) !== undefined)

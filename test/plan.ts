@@ -222,7 +222,7 @@ for (const machine of distinct) {
       }
     }
     // What programs cannot do without is no such thing in itself.
-    if (helper === undefined) assert.equal(left(lacking('check_mtu')).programs.map(({ name }) => name), besides(serving('pockets', 'audit')))
+    if (helper === undefined) assert.equal(left(lacking('check_mtu')).programs.map(({ name }) => name), besides(serving('pockets', 'audit', 'mptcp')))
     if (helper !== undefined) refused(lacking(helper), `helper bpf_${helper}`)
     if (casts) refused(lacking('bpf_rdonly_cast'), 'function bpf_rdonly_cast')
   })

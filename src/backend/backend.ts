@@ -5,8 +5,8 @@ import type { Point } from '../trace/index.js'
 /** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, of which BTF does not tell. */
 export const of5_12 = 'check_mtu'
 
-/** What a variant has as a whole or not at all: pockets, or the audit of what programs missed. */
-export type Part = 'pockets' | 'audit'
+/** What a variant has as a whole or not at all: pockets, the audit of what programs missed, or MPTCP sockets counted by their own counters. */
+export type Part = 'pockets' | 'audit' | 'mptcp'
 
 export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */

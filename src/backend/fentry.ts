@@ -35,5 +35,5 @@ export const fentry: Backend = {
       ...seeds,
     ],
     limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],
-  }, atRelease({ entry: 'release_sock' }, 'Linux 5.8 with BTF and ftrace', 3)],
+  }, atRelease(entry => ({ entry }), 'Linux 5.8 with BTF and ftrace', 3)],
 }

@@ -5,7 +5,7 @@ import { atRelease, castAtRelease } from './release.js'
 export const kprobe: Backend = {
   name: 'kprobe',
   variants: [
-    castAtRelease({ kprobe: 'release_sock' }, 'Linux 6.2 with BTF and CONFIG_KPROBE_EVENTS', 4),
-    atRelease({ kprobe: 'release_sock' }, 'Linux 5.5 with CONFIG_KPROBE_EVENTS', 5),
+    castAtRelease(kprobe => ({ kprobe }), 'Linux 6.2 with BTF and CONFIG_KPROBE_EVENTS', 4),
+    atRelease(kprobe => ({ kprobe }), 'Linux 5.5 with CONFIG_KPROBE_EVENTS', 5),
   ],
 }

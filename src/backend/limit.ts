@@ -5,6 +5,8 @@ export const limit = {
   framing: 'of what kTLS sends, the framing is counted when the socket is closed',
   mptcpSocket: 'an MPTCP connection is counted at its MPTCP socket; its subflows are no rows',
   mptcpSubflow: 'an MPTCP connection is counted by its subflows, also a byte that they carry twice; what they received, when the kernel takes it from them',
+  mptcpUnknown:
+    'before Linux 5.12 or without BTF, an MPTCP connection is counted by its subflows, also a byte that they carry twice; what they received, when the kernel takes it from them',
   sockmapCall:
     'what BPF programs redirect between sockets (sockmap) is charged to the caller by its return value, and what the kernel sends on for it to the kernel',
   sockmapQueue: 'what a process gives to a sockmap or gets from it is not counted, but only what its sockets send and receive themselves',

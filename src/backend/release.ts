@@ -1,11 +1,14 @@
-import { cast, probed, released } from '../program/index.js'
+import { cast, probed, released, releasedMptcp } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 import type { Variant } from './backend.js'
 import { audits, emptying, lifeAt, rawPoint, renames, seedsIfAny, typedPoint } from './life.js'
 import { limit } from './limit.js'
 
-/** Readings at the entry of `release_sock`, the one point that every call on a socket passes, on every kernel. */
-export function atRelease(on: Point, needs: string, rank: number): Variant {
+/**
+ * Readings at the entry of `release_sock`, the one point that every call on a socket passes, on every kernel; of an MPTCP socket, at what that
+ * calls for it, so that plain TCP does not pay for it.
+ */
+export function atRelease(at: (func: string) => Point, needs: string, rank: number): Variant {
   return {
     rank,
     needs,
@@ -14,16 +17,19 @@ export function atRelease(on: Point, needs: string, rank: number): Variant {
     calls: false,
     hooks: [
       renames(typedPoint),
-      ...lifeAt(rawPoint, [{ program: 'tcptop_release', on, code: released }]),
+      ...lifeAt(rawPoint, [
+        { program: 'tcptop_mptcp', on: at('mptcp_release_cb'), part: 'mptcp', code: releasedMptcp },
+        { program: 'tcptop_release', on: at('release_sock'), code: released },
+      ]),
       emptying,
       ...audits,
       ...seedsIfAny,
     ],
-    limits: [limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],
+    limits: [limit.ktls, limit.mptcpSocket, limit.mptcpUnknown, limit.sockmapQueue, limit.urgent, limit.unaccepted],
   }
 }
 
 /** The same without copying what is read. */
-export function castAtRelease(on: Point, needs: string, rank: number): Variant {
-  return { ...atRelease(on, needs, rank), access: cast, casts: true }
+export function castAtRelease(at: (func: string) => Point, needs: string, rank: number): Variant {
+  return { ...atRelease(at, needs, rank), access: cast, casts: true }
 }

@@ -55,6 +55,8 @@ export interface Access {
   forget(): Code
   /** `socket` is freed: nothing is kept of it that the kernel does not free too. */
   freed(): Code
+  /** The same for MPTCP sockets, of which TCP knows nothing: they are kept in mind apart. Absent where they are known by their cookies. */
+  readonly mptcp?: Access
   /** `task =` the current task */
   current(): Code
   /** `dst =` the process of `task`, the current one. */

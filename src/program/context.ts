@@ -1,7 +1,7 @@
 import { type Code, jset, type Member, r1, r6, r7, r8, r9, type Register } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import type { Access } from './access.js'
-import { type Field, present } from './field.js'
+import { type Field, type Mptcp, present } from './field.js'
 import type { Filter } from './filter.js'
 
 /** What every part of a program is generated from. */
@@ -13,9 +13,11 @@ export interface Context {
   readonly locked: boolean
   /**
    * Whether hooks see what calls return: an MPTCP socket, and one in a sockmap, is then counted by that. Otherwise their TCP is: of
-   * MPTCP the subflows, of a sockmap what its sockets received.
+   * MPTCP the subflows, unless there is `mptcp`, of a sockmap what its sockets received.
    */
   readonly calls: boolean
+  /** Where an MPTCP socket is counted by its own counters: where they are. */
+  readonly mptcp?: Mptcp | undefined
   /** Whether a process that has a socket to itself counts in its pocket. Only under the lock. */
   readonly pocket: boolean
   /** Whether an audit may charge bytes while other programs run, so that what was seen of a socket changes by atomic exchange. */

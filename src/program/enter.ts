@@ -126,8 +126,8 @@ export function insert(exists: string): Code {
   ]
 }
 
-/** Counters zero, nobody’s. */
-function fill({ audited }: Context, origin: Origin): Code {
+/** At `flow`, a value whose counters are zero, and which is nobody’s. */
+export function fill({ audited }: Context, origin: Origin): Code {
   const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns]
   return [
     zero.map(offset => store('u64', flow, offset, 0)),

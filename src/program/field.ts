@@ -1,7 +1,9 @@
 import type { Btf, Member } from '../../bpf-asm/index.js'
 
 /** Where the kernel keeps what the program reads: offsets into `struct tcp_sock` unless the name says otherwise. */
-export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow' | CgroupField, Member>>>
+export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow' | CgroupField, Member>>> & {
+  readonly mptcp?: Mptcp
+}
 
 /**
  * What may be absent where fields are found without BTF: addresses where there is no IPv6 and `userData` where there are no sockmaps, for
@@ -80,6 +82,50 @@ export function cgroupMembers(field: Field): Member[] {
   return (Object.keys(cgroupPath) as (keyof typeof cgroupPath)[]).flatMap(name => field[name] ?? [])
 }
 
+/** Where an MPTCP socket has counters of its own: offsets into `struct mptcp_sock` (net/mptcp/protocol.h), known by BTF alone. */
+export interface Mptcp {
+  /** u32, another one for each connection. */
+  readonly token: Member
+  readonly writeSeq: Member
+  /** `bytes_consumed`: what the process received. Before there was one, `unread` tells. */
+  readonly consumed: Member
+  readonly unread?: Unread
+}
+
+/** Where an MPTCP socket has what was not read yet. */
+export interface Unread {
+  /** The queues that it waits in, what comes first in the first: until Linux 6.13 there are two. */
+  readonly queues: readonly { readonly length: Member; readonly first: Member }[]
+  readonly ackSeq: Member
+  readonly finSeq: Member
+  /** Of a packet, offsets into `struct sk_buff`: its length, how much of that was read or is no data, and the sequence number of its end. */
+  readonly length: Member
+  readonly taken: Member
+  readonly end: Member
+}
+
+function mptcpOf(btf: Btf): Mptcp | undefined {
+  const own = (path: string) => btf.findMember('mptcp_sock', path)
+  const [token, writeSeq, consumed] = [own('token'), own('write_seq'), own('bytes_consumed')]
+  if (token === undefined || writeSeq === undefined) return undefined
+  if (consumed !== undefined) return { token, writeSeq, consumed }
+  const unread = unreadOf(btf)
+  return unread && { token, writeSeq, consumed: unread.ackSeq, unread }
+}
+
+function unreadOf(btf: Btf): Unread | undefined {
+  const own = (path: string) => btf.findMember('mptcp_sock', path)
+  const queues = ['receive_queue', 'sk.icsk_inet.sk.sk_receive_queue'].flatMap(queue => {
+    const [length, first] = [own(`${queue}.qlen`), own(`${queue}.next`)]
+    return length === undefined || first === undefined ? [] : [{ length, first }]
+  })
+  const [ackSeq, finSeq, length, cb] = [own('ack_seq'), own('rcv_data_fin_seq'), btf.findMember('sk_buff', 'len'), btf.findMember('sk_buff', 'cb')]
+  const [taken, end] = [btf.findMember('mptcp_skb_cb', 'offset'), btf.findMember('mptcp_skb_cb', 'end_seq')]
+  if (!ackSeq || !finSeq || !length || !cb || !taken || !end || queues.length === 0) return undefined
+  const inPacket = (member: Member) => ({ ...member, offset: cb.offset + member.offset })
+  return { queues, ackSeq, finSeq, length, taken: inPacket(taken), end: inPacket(end) }
+}
+
 export type FieldName = keyof typeof path
 
 /** A field that a program with BTF has. Throws where it is absent. */
@@ -93,10 +139,12 @@ export function present(field: Field, name: Absent | CgroupField): Member {
 export function fieldsOf(btf: Btf): Field {
   const fields = Object.entries(path).map(([name, [struct, member]]) => [name, btf.member(struct, member)] as const)
   const subflow = btf.findMember('tcp_sock', 'is_mptcp')
+  const mptcp = mptcpOf(btf)
   const cgroup = Object.entries({ ...cgroupPath, cgroupParent }).map(([name, [struct, member]]) => [name, btf.findMember(struct, member)] as const)
   return {
     ...Object.fromEntries(fields) as Record<FieldName, Member>,
     ...(subflow === undefined ? {} : { subflow }),
+    ...(subflow === undefined || mptcp === undefined ? {} : { mptcp }),
     ...(cgroup.some(([, member]) => member === undefined) ? {} : Object.fromEntries(cgroup)),
   }
 }

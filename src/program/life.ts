@@ -7,6 +7,7 @@ import { amount, type Context, flow, maskOf, protocol, socket, state } from './c
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued, unknownEnd } from './counter.js'
 import { enter, expectCurrent, identify, syn, unlessDead } from './enter.js'
 import { choosesProcesses } from './filter.js'
+import { endFastOpen, stateSetMptcp, unlessCountedAtMptcp } from './mptcp.js'
 import { endPocket, settle } from './pocket.js'
 import { count, markGone } from './stat.js'
 import { typed } from './typed.js'
@@ -19,7 +20,7 @@ const portChosen = 8
  * leaves its handshake, ends that of one whose socket connects once more, and keeps the last count of one that ends.
  */
 export function stateSet(context: Context): Code {
-  const { access, field, calls } = context
+  const { access, field, calls, mptcp } = context
   return [
     load(r6, 'u64', r1, 0),
     load(r9, 'u32', r1, 16),
@@ -33,7 +34,7 @@ export function stateSet(context: Context): Code {
     and(r1, 1 << state.close | 1 << state.finWait1 | 1 << state.lastAck | 1 << state.synSent),
     jeq(r1, 0, 'exit'),
     label('interesting'),
-    access.asTcp(r6, 'exit'),
+    access.asTcp(r6, mptcp ? 'mptcp' : 'exit'),
     access.find(),
     jeq(r0, 0, 'unknown'),
     settle(context, 'known'),
@@ -51,7 +52,12 @@ export function stateSet(context: Context): Code {
     jeq(r9, state.close, 'connected'),
     queued(context),
     store('u64', flow, Value.txEnd, r1),
-    restSent(context, 'exit', 'again'),
+    mptcp === undefined ? restSent(context, 'exit', 'again') : [
+      note('r9: the socket’s own entry', mov(r9, flow)),
+      restSent(context, 'sent_with_syn', 'again'),
+      label('sent_with_syn'),
+      endFastOpen(context, 'exit'),
+    ],
     leave(),
 
     label('connected'),
@@ -77,6 +83,7 @@ export function stateSet(context: Context): Code {
     ja('forget'),
 
     label('unknown'),
+    unlessCountedAtMptcp(context, 'exit'),
     note('what is pending of its last connection is lost', jeq(r9, state.synSent, 'respilled')),
     jeq(r9, state.close, 'spilled'),
     jeq(r7, state.synSent, 'opened'),
@@ -102,7 +109,7 @@ export function stateSet(context: Context): Code {
       enter(context, 'ending', { found: 'connected', spilled: 'exit', none: 'exit' }),
     ],
 
-    !calls ? [] : [
+    mptcp ? [label('mptcp'), stateSetMptcp(context)] : !calls ? [] : [
       label('mptcp'),
       note('an MPTCP socket gives no other sign of its end', jne(r2, protocol.mptcp, 'exit')),
       jne(r9, state.close, 'exit'),

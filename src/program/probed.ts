@@ -50,10 +50,13 @@ function firstSequences(field: Field, read: Access['read']): Code {
   ]
 }
 
-/** Sockets are known by their addresses, and as those are used again, by when and where each was met. */
-function byAddress(field: Field, reading: Reading, by: Cast | undefined): Access {
+/**
+ * Sockets are known by their addresses, and as those are used again, by when and where each was met. An MPTCP socket is known by `nextTo` its
+ * address, where no socket lies: of it nothing is found that was not asked for as one.
+ */
+function byAddress(field: Field, reading: Reading, by: Cast | undefined, nextTo = 0): Access {
   const { read, refresh } = reading
-  const asKey = store('u64', r10, stack.passing, socket)
+  const asKey = nextTo === 0 ? store('u64', r10, stack.passing, socket) : [mov(r1, socket), add(r1, nextTo), store('u64', r10, stack.passing, r1)]
   const kept = () => [asKey, lookup(mapName.sockets, stack.passing)]
   const forget = () => [asKey, loadMap(r1, mapName.sockets), mov(r2, r10), add(r2, stack.passing), call('map_delete_elem')]
   const isTcp = (otherwise: string) => [
@@ -77,8 +80,10 @@ function byAddress(field: Field, reading: Reading, by: Cast | undefined): Access
     load(r1, 'u64', r0, known.port),
     store('u16', r10, stack.key + Key.port, r1),
   ]
+  const found = nextTo === 0 ? 'find_done' : 'find_mptcp_done'
   return {
     ...reading,
+    ...nextTo === 0 ? { mptcp: byAddress(field, reading, by, 1) } : {},
     sockets: { type: 'hash', keySize: 8, flags: 0, room: flows => Math.max(4 * flows, 65_536) },
     asTcp: (source, otherwise, is) => [
       source === socket ? [] : mov(socket, source),
@@ -88,11 +93,11 @@ function byAddress(field: Field, reading: Reading, by: Cast | undefined): Access
     find: () => [
       kept(),
       mov(flow, r0),
-      jeq(r0, 0, 'find_done'),
+      jeq(r0, 0, found),
       copyKey,
       lookup(mapName.flows, stack.key),
       mov(flow, r0),
-      label('find_done'),
+      label(found),
     ],
     remember: (_name, _isKnown, none) => [
       call('ktime_get_ns'),

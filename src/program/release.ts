@@ -3,6 +3,7 @@ import { both, chargeCurrent, leave } from './charge.js'
 import { amount, type Call, type Context, socket, stack } from './context.js'
 import { consumed, consumedUrgent, takeConsumed, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
+import { unlessFastOpen } from './mptcp.js'
 import { countInPocket, movedFromPocket, settle } from './pocket.js'
 import { loseCurrent } from './result.js'
 
@@ -27,6 +28,7 @@ export function released(context: Context, call: Call): Code {
     leave(),
     label('unknown'),
     access.asTcp(socket, 'exit'),
+    unlessFastOpen(context, 'exit'),
     access.read(r1, field.dport, socket),
     note('not connected, or listening', jeq(r1, 0, 'exit')),
     unlessDead(context, 'exit'),

@@ -1,8 +1,9 @@
-import { type Code, jeq, jne, label, load, mov, note, r0, r1, r6, r8, r9 } from '../../bpf-asm/index.js'
+import { type Code, ja, jeq, jne, label, load, mov, note, r0, r1, r6, r8, r9 } from '../../bpf-asm/index.js'
 import { leave } from './charge.js'
 import { type Context, socket, state } from './context.js'
 import { unsettledIfBusy } from './audit.js'
 import { enter } from './enter.js'
+import { seedMptcp, unlessCountedAtMptcp } from './mptcp.js'
 
 /** Every open file of every process (`iter/task_file`): a TCP socket that was there before us counts from here. */
 export function seedFile(context: Context): Code {
@@ -37,9 +38,10 @@ export function seedSocket(context: Context): Code {
 
 /** Makes the entry of r6 if it is a connection that has none. */
 function seed(context: Context, origin: 'seeded' | 'unowned'): Code {
-  const { access, field } = context
+  const { access, field, mptcp } = context
   return [
-    access.asTcp(r6, 'exit'),
+    access.asTcp(r6, mptcp ? 'mptcp' : 'exit'),
+    unlessCountedAtMptcp(context, 'exit'),
     access.read(r1, field.dport, socket),
     note('not connected yet, or listening', jeq(r1, 0, 'exit')),
     origin === 'seeded' ? [] : [access.read(r1, field.state, socket), jeq(r1, state.synSent, 'exit')],
@@ -48,5 +50,6 @@ function seed(context: Context, origin: 'seeded' | 'unowned'): Code {
     enter(context, origin, { found: 'known', spilled: 'exit', none: 'exit' }),
     label('known'),
     unsettledIfBusy(context),
+    mptcp ? [ja('exit'), label('mptcp'), seedMptcp(context)] : [],
   ]
 }

@@ -9,9 +9,9 @@ import { compile, differences, type Result, Run } from './workload.js'
 
 const reason = whyUnprivileged()
 const cases = reason === undefined ? compile() : []
-/** Only this case, for whoever looks into it. */
+/** Only cases that begin so, for whoever looks into them. */
 const only = process.env.CASE
-const wanted = cases.filter(({ name }) => only === undefined || name === only)
+const wanted = cases.filter(({ name }) => only === undefined || name.startsWith(only))
 /** The backend that is tested; the one that is chosen if not told otherwise. */
 const backend = process.env.TCPTOP_BACKEND ?? 'auto'
 /** More arguments of the tool. */

@@ -25,15 +25,18 @@ const crowded = [
   'addresses-reused-by-other-process', 'sockmap-message-to-egress', 'sockmap-message-to-ingress', 'passed-over-unix-socket',
   'inherited-over-fork', 'existing-inherited',
 ]
+const mptcp = ['mptcp', 'mptcp-fallback', 'mptcp-read-in-part', 'mptcp-nonblocking', 'mptcp-fast-open', 'mptcp-shared', 'mptcp-older']
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
 /** Of kernels with CONFIG_PREEMPT_LAZY, which are Debian’s from 6.18 on. */
 const left = 'where a program is preempted, another on that processor is left out, and what it would have seen may be charged to another process'
 const urgent = 'an urgent byte alone shows only when the socket closes, and then nobody is known to have received it'
+const bySubflow = 'MPTCP is counted by its subflows, from which the kernel takes what was not read yet'
 const byCall = 'what a process gives to a sockmap shows in the call’s return value alone'
 
 /** Kernels are Debian's. */
 export const exceptions: readonly Exception[] = [
-  { cases: ['mptcp', 'mptcp-fallback', 'mptcp-older'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no MPTCP' },
+  { cases: mptcp, kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no MPTCP' },
+  { cases: ['mptcp-fast-open'], kind: 'absent', before: '6.2', reason: 'MPTCP sends no data with the SYN before Linux 6.2' },
   { cases: ['kernel-tls'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no kernel TLS' },
   { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'SO_PEEK_OFF for TCP is of Linux 6.9' },
   { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
@@ -42,13 +45,10 @@ export const exceptions: readonly Exception[] = [
   { cases: sockmap, kind: 'inexact', ways: ['packet', 'release'], reason: byCall },
   { cases: crowded, kind: 'inexact', since: '6.18', reason: left },
   {
-    cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', ways: ['return', 'tracepoint'], since: '6.18',
+    cases: mptcp, kind: 'inexact', ways: ['return', 'tracepoint'], since: '6.18',
     reason: 'MPTCP is counted by what calls return: of a call at which the program is left out, because another is preempted in it, nothing shows',
   },
-  {
-    cases: ['mptcp', 'mptcp-fallback'], kind: 'inexact', ways: ['release'],
-    reason: 'MPTCP is counted by its subflows, and they carry a byte twice where the peer’s window was full',
-  },
+  { cases: ['mptcp-read-in-part', 'mptcp-shared', 'mptcp-older'], kind: 'inexact', ways: ['packet'], reason: bySubflow },
   {
     cases: ['passed-over-unix-socket', 'inherited-over-fork', 'four-senders-one-socket', 'existing-inherited'],
     kind: 'inexact', ways: ['packet'],

@@ -17,9 +17,10 @@ const unmeasured = ['socketSk', 'fileInode', 'filePrivate', 'inodeMode', 'msgFla
 const bytewise = ({ offset, size, bitOffset = 0 }: Member, bits: number) => bits <= 8 ? [8 * offset + bitOffset] : [8 * offset + bitOffset, size]
 
 test('every field lies where BTF says', () => {
-  const expected = fieldsOf(parseBtf(readFileSync('/sys/kernel/btf/vmlinux')))
+  // Of MPTCP sockets BTF alone tells.
+  const { mptcp: _, ...expected } = fieldsOf(parseBtf(readFileSync('/sys/kernel/btf/vmlinux')))
   const kernel = openKernel()
-  const measured = measureFields(kernel) as Partial<Record<string, Member>>
+  const measured = measureFields(kernel) as Readonly<Record<string, unknown>> as Partial<Record<string, Member>>
   assert.is(kernel.open, 0, 'descriptors left open')
   for (const [name, member] of Object.entries(expected)) {
     if (unmeasured.includes(name)) continue

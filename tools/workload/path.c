@@ -261,6 +261,117 @@ static void exchange(struct pair p) {
 static void mptcp(void) { exchange(connect_mptcp(true)); }
 static void mptcp_fallback(void) { exchange(connect_mptcp(false)); }
 
+/* What is looked at stays, and what is dropped unread is nobody's; both ends end in both orders. */
+static void mptcp_read_in_part(void) {
+  for (int i = 0; i < 20; i++) {
+    struct pair p = connect_mptcp(true);
+    send_all(&p.a, 5000 + i);
+    send_all(&p.b, 3000);
+    wait_for(p.b.fd, POLLIN);
+    for (int turn = 0; turn < 3; turn++) need(recv(p.b.fd, room(), 1000, MSG_PEEK) == 1000);
+    receive_all(&p.b, 1234);
+    need(recv(p.b.fd, room(), 10, MSG_PEEK) == 10);
+    need(received(&p.b, recv(p.b.fd, NULL, 766, MSG_TRUNC)) == 766);
+    receive_all(&p.a, i % 2 ? 3000 : 2999);
+    if (i % 4 < 2) {
+      receive_all(&p.b, 3000 + i);
+      shutdown(p.b.fd, SHUT_WR);
+      if (i % 2) receive_to_end(&p.a);
+      send_all(&p.a, 77);
+      receive_all(&p.b, 77);
+    }
+    if (i % 3) close(p.a.fd), pause_ms(5), close(p.b.fd);
+    else close(p.b.fd), pause_ms(5), close(p.a.fd);
+  }
+}
+
+/* The call after the connect that did not wait finds a connection, and its own bytes are the first. */
+static void mptcp_nonblocking(void) {
+  for (int i = 0; i < 20; i++) {
+    int listener = mptcp_socket(), fd = mptcp_socket();
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t size = sizeof at;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    need(bind(listener, (struct sockaddr *)&at, size) == 0 && listen(listener, 1) == 0);
+    need(getsockname(listener, (struct sockaddr *)&at, &size) == 0);
+    nonblocking(fd, true);
+    need(connect(fd, (struct sockaddr *)&at, size) == 0 || errno == EINPROGRESS);
+    wait_for(fd, POLLOUT);
+    struct pair p = {end_of(fd), {0}};
+    need(sent(&p.a, send(fd, payload, 4321, 0)) == 4321);
+    p.b = end_of(accept(listener, NULL, NULL));
+    receive_all(&p.b, 4321);
+    nonblocking(fd, false);
+    transfer(&p.b, &p.a, 100000);
+    close(listener);
+    close_pair(&p);
+  }
+}
+
+/* Data in the SYN, which the subflow sends: in full, as the part that fits, and again when the connection stands. */
+static void mptcp_fast_open(void) {
+  own_network();
+  FILE *f = fopen("/proc/sys/net/ipv4/tcp_fastopen", "w");
+  if (!f || fprintf(f, "%d\n", 0x607) < 0 || fclose(f) != 0) skip("no fast open");
+  static const size_t sizes[] = {1, 500, 100000};
+  for (int i = 0; i < 6; i++) {
+    int listener = mptcp_socket(), fd = mptcp_socket();
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t size = sizeof at;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    need(bind(listener, (struct sockaddr *)&at, size) == 0 && listen(listener, 1) == 0);
+    need(getsockname(listener, (struct sockaddr *)&at, &size) == 0);
+    ssize_t n = sendto(fd, payload, sizes[i % 3], MSG_FASTOPEN, (struct sockaddr *)&at, size);
+    if (n < 0 && errno == EOPNOTSUPP) skip("no fast open of MPTCP");
+    need(n > 0);
+    struct pair p = {end_of(fd), end_of(accept(listener, NULL, NULL))};
+    sent(&p.a, n);
+    if (i < 3) {
+      struct tcp_info info;
+      socklen_t length = sizeof info;
+      need(getsockopt(p.a.fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0);
+      fprintf(stderr, "mptcp-fast-open: %zd bytes, %s\n", n, info.tcpi_options & TCPI_OPT_SYN_DATA ? "acknowledged with the SYN" : "sent again");
+    }
+    receive_all(&p.b, n);
+    transfer(&p.b, &p.a, 4321);
+    transfer(&p.a, &p.b, 99);
+    close(listener);
+    close_pair(&p);
+  }
+}
+
+/* Several processes on one socket. */
+static void mptcp_shared(void) {
+  struct pair p = connect_mptcp(true);
+  transfer(&p.a, &p.b, 1111);
+  pid_t pid = spawn();
+  if (pid == 0) {
+    name_process("mptcp-child");
+    for (int i = 0; i < 10; i++) {
+      transfer(&p.a, &p.b, 20000);
+      transfer(&p.b, &p.a, 20);
+    }
+    close_pair(&p);
+    _exit(0);
+  }
+  reap(pid);
+  transfer(&p.b, &p.a, 4444);
+  close_pair(&p);
+}
+
+/* There before the tool, with bytes moved, and some that wait. */
+static void mptcp_older(void) {
+  struct pair p = connect_mptcp(true);
+  transfer(&p.a, &p.b, 100000);
+  transfer(&p.b, &p.a, 30000);
+  send_all(&p.a, 5000);
+  receive_all(&p.b, 1000);
+  wait_for(p.b.fd, POLLIN);
+  ready();
+  receive_all(&p.b, 4000);
+  exchange(p);
+}
+
 const struct workload path_cases[] = {
     {"sendfile-blocking", AFTER, 0, sendfile_blocking},
     {"sendfile-nonblocking", AFTER, 0, sendfile_nonblocking},
@@ -274,5 +385,10 @@ const struct workload path_cases[] = {
     {"kernel-tls", AFTER, 0, kernel_tls},
     {"mptcp", AFTER, 0, mptcp},
     {"mptcp-fallback", AFTER, 0, mptcp_fallback},
+    {"mptcp-read-in-part", AFTER, PARTLY_READ, mptcp_read_in_part},
+    {"mptcp-nonblocking", AFTER, 0, mptcp_nonblocking},
+    {"mptcp-fast-open", AFTER, 0, mptcp_fast_open},
+    {"mptcp-shared", AFTER, 0, mptcp_shared},
+    {"mptcp-older", BEFORE, PARTLY_READ, mptcp_older},
     {0},
 };
