@@ -8,6 +8,7 @@ import { exit, mov, r0 } from '../../bpf-asm/index.js'
 import { programAt, startTracer } from '../../src/trace/index.js'
 import { openKernel } from '../../syscall/index.js'
 import { unless, whyUnprivileged } from '../privilege.js'
+import { compile, Run } from './workload.js'
 
 const reason = whyUnprivileged()
 const test = (title: string, run: () => Promise<void>, why = reason) => uvu(title, unless(why, title, run))
@@ -87,6 +88,26 @@ test('tcpaccept shows every connection that a process accepts, also one that is 
   assert.equal(sorted(lines.map(line => cells(line).join(' '))), sorted(wanted))
   assert.is(stderr, '')
 })
+
+/** Programs of tools/workload that accept one connection, and what they send on that end of it. */
+const accepting = [['blocked-accept', 'already waited when it started', 4000], ['mptcp', 'accepts by MPTCP', 600_190]] as const
+
+for (const [name, how, tx] of accepting) {
+  test(`tcpaccept shows a connection for which a process ${how}`, async () => {
+    const early = compile().find(one => one.name === name)!.before ? new Run(name) : undefined
+    await early?.ready()
+    let accepted: string[] | undefined
+    const { lines } = await trace('tcpaccept', [], async () => {
+      const { truth, skipped } = await (early ?? new Run(name)).finish()
+      const ends = truth.filter(row => row.tx === tx)
+      if (skipped === undefined) accepted = ends.map(({ pid, laddr, lport, raddr, rport }) => `${pid} 4 ${raddr} ${rport} ${laddr} ${lport}`)
+    })
+    if (accepted === undefined) return console.log(`SKIP ${name}: this kernel cannot run it`)
+    assert.is(accepted.length, 1)
+    const shown = lines.map(line => cells(line).filter((_, index) => index !== 1).join(' '))
+    assert.equal(shown.filter(line => accepted!.includes(line)), accepted)
+  })
+}
 
 test('-t tells the time since the first, which goes on', async () => {
   for (const name of ['tcpconnect', 'tcpaccept']) {

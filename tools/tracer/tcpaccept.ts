@@ -8,12 +8,17 @@
 import { parseArgs } from 'node:util'
 import { add, type Btf, call, type Code, jeq, jne, jslt, label, load, lsh, mov, note, r0, r1, r10, r6, r7, readKernel } from 'tcptop/bpf-asm'
 import {
-  connectionOf, connectionSize, emitConnection, eventMaps, eventsOf, follow, kernelBtf, placesOf, type Point, programAt, runTool, startFirst,
+  connectionOf, connectionSize, emitConnection, eventMaps, eventsOf, firstArgument, follow, kernelBtf, placesOf, type Point, programAt, runTool, startFirst,
   startTracer,
 } from 'tcptop/trace'
 
-/** `IPPROTO_TCP` (include/uapi/linux/in.h). */
-const tcp = 6
+/** `IPPROTO_TCP` and `IPPROTO_MPTCP` (include/uapi/linux/in.h). */
+const protocol = { tcp: 6, mptcp: 262 } as const
+/**
+ * `security_sock_graft(sk, socket)`, called for every accepted socket by the process that accepts it, also by one that already waited when the tool
+ * started: by then a hook at the return of `inet_csk_accept` is too late for it. Absent without CONFIG_SECURITY_NETWORK.
+ */
+const grafted = 'security_sock_graft'
 /** The numbers of accept() and accept4(), and where `struct pt_regs` has that of the call, by Node's name of the machine. */
 const calls = { x64: [43, 288, 'orig_ax'], arm64: [202, 242, 'syscallno'] } as const
 
@@ -27,6 +32,8 @@ function points(btf: Btf): readonly (readonly [on: Point, begin: Code])[] {
   const offset = (struct: string, member: string) => btf.member(struct, member).offset
   const returned = 8 * (btf.func('inet_csk_accept')?.params.length ?? 0)
   return [
+    [{ entry: grafted }, load(r6, 'u64', r1, 0)],
+    [{ kprobe: grafted }, load(r6, 'u64', r1, firstArgument(process.arch) ?? 0)],
     [{ exit: 'inet_csk_accept' }, load(r6, 'u64', r1, returned)],
     // trace_sys_exit(regs, ret), at every system call: what was accepted is found by its file descriptor.
     [{ rawTracepoint: 'sys_exit' }, [
@@ -51,7 +58,9 @@ const accepted = (btf: Btf, begin: Code, pid: number | undefined): Code => [
   note('also others than TCP accept, and all may fail', jeq(r6, 0, 'exit')),
   readKernel(-8, 2, r6, btf.member('sock', 'sk_protocol').offset),
   load(r1, 'u16', r10, -8),
-  jne(r1, tcp, 'exit'),
+  jeq(r1, protocol.tcp, 'connection'),
+  jne(r1, protocol.mptcp, 'exit'),
+  label('connection'),
   emitConnection('accepted', btf, pid),
 ]
 

@@ -221,6 +221,33 @@ static void blocked_calls(void) {
   close_pair(&out);
 }
 
+static void *blocked_accept(void *argument) {
+  struct call *call = argument;
+  __atomic_store_n(&call->thread, syscall(SYS_gettid), __ATOMIC_RELEASE);
+  call->result = accept(call->end->fd, NULL, NULL);
+  return NULL;
+}
+
+/* An accept() that began before the tool: of its connection all is new. */
+static void blocked_accept_call(void) {
+  struct end listener = {.fd = listen_on(V4)};
+  struct call call = {.end = &listener};
+  pthread_t thread = start(blocked_accept, &call);
+  await_blocked(&call);
+  struct sockaddr_storage address;
+  socklen_t size = address_of(listener.fd, V4, &address);
+  ready();
+  int fd = client_socket(V4);
+  need(connect(fd, (struct sockaddr *)&address, size) == 0);
+  join(thread);
+  need(call.result >= 0);
+  struct pair p = {end_of(fd), end_of(call.result)};
+  transfer(&p.a, &p.b, 3000);
+  transfer(&p.b, &p.a, 4000);
+  close_pair(&p);
+  close(listener.fd);
+}
+
 const struct workload seed_cases[] = {
     {"existing-connections", BEFORE, 0, existing_connections},
     {"existing-queue", BEFORE, PARTLY_READ, existing_queue},
@@ -231,5 +258,6 @@ const struct workload seed_cases[] = {
     {"existing-in-namespace", BEFORE, PARTLY_READ, existing_in_namespace},
     {"existing-inherited", BEFORE, 0, existing_inherited},
     {"blocked-calls", BEFORE, PARTLY_READ, blocked_calls},
+    {"blocked-accept", BEFORE, 0, blocked_accept_call},
     {0},
 };
