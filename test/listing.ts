@@ -42,14 +42,14 @@ export class Listings {
   }
 }
 
-/** The lines of a program, divided before labels and after jumps. */
+/** The lines of a program, divided before labels and after jumps and calls. */
 function blocksOf(assembly: Assembly): string[] {
   const blocks = ['']
   for (const { labels, text, note, insn } of lines(assembly)) {
     if (labels.length > 0) blocks.push(`${labels.map(lastPart).join(', ')}:\n`)
     const line = `  ${text.replace(/ pc[+-]\d+/, '').replace(/<(.*)>$/, (_, label: string) => `<${lastPart(label)}>`)}`
     blocks[blocks.length - 1] += note === undefined ? `${line}\n` : `${line.padEnd(50)} ; ${note}\n`
-    if (insn.label !== undefined) blocks.push('')
+    if (insn.label !== undefined || /\) (call|exit)/.test(text)) blocks.push('')
   }
   return blocks.filter(block => block !== '')
 }
