@@ -1,7 +1,11 @@
 /** Numbers from a seed, so that a random test that failed can be run again: `SEED` in the environment. */
 export class Random {
-  readonly seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32)) >>> 0
-  #state = this.seed
+  readonly seed: number
+  #state: number
+
+  constructor(seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))) {
+    this.seed = this.#state = seed >>> 0
+  }
 
   /** A whole number from 0 to below `end` (mulberry32). */
   below(end: number): number {

@@ -14,6 +14,8 @@ export interface Line {
   readonly rows: readonly (Row & { readonly pid: number; readonly comm: string })[]
   readonly total: { readonly rx: number; readonly tx: number }
   readonly lost: { readonly events: number; readonly rx: number; readonly tx: number }
+  /** Runs of programs that the kernel skipped; null where it does not count them. */
+  readonly missed?: number | null
 }
 
 /** The tool at work. */

@@ -49,11 +49,13 @@ export class Run {
   readonly #truth: Truth[] = []
   readonly #ended: Promise<unknown>
   readonly #ready: Promise<void>
+  readonly #processes: number[] = []
   #skipped: string | undefined
   #stderr = ''
 
-  constructor(readonly name: string, args: readonly string[] = []) {
-    const child = spawn(program, ['run', name, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+  /** `command`: `run` for a case, `random` for the mix whose seed is `name`. */
+  constructor(readonly name: string, args: readonly string[] = [], command: 'run' | 'random' = 'run') {
+    const child = spawn(program, [command, name, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
     this.#child = child
     this.#ended = once(child, 'close')
     child.stderr.on('data', data => (this.#stderr += data))
@@ -61,12 +63,23 @@ export class Run {
     this.#ready = new Promise(resolve => {
       createInterface({ input: child.stdout }).on('line', line => {
         if (line === 'ready') return resolve()
-        const parsed = JSON.parse(line) as Truth | { skip: string } | { done: true }
+        const parsed = JSON.parse(line) as Truth | { process: number; id: number } | { skip: string } | { done: true }
         if ('skip' in parsed) this.#skipped = parsed.skip
+        else if ('process' in parsed) this.#processes[parsed.process] = parsed.id
         else if ('pid' in parsed) this.#truth.push(parsed)
       })
       void this.#ended.then(() => resolve())
     })
+  }
+
+  /** The pids of a mix's processes, once it is ready. */
+  get processes(): readonly number[] {
+    return this.#processes
+  }
+
+  /** Steps of a mix, where it was asked to print them. */
+  get stderr(): string {
+    return this.#stderr
   }
 
   /** Resolves when its sockets exist. */

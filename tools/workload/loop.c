@@ -83,7 +83,7 @@ static uint16_t note(const struct sockaddr_storage *from, uint8_t *addr, uint16_
   return 6;
 }
 
-struct end end_of(int fd) {
+struct end accepted_end(int fd, const struct sockaddr_storage *peer) {
   struct end e;
   memset(&e, 0, sizeof e); /* the key is compared as bytes */
   e.fd = fd;
@@ -91,10 +91,15 @@ struct end end_of(int fd) {
   socklen_t size = sizeof address;
   need(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
   note(&address, e.key.laddr, &e.key.lport);
-  size = sizeof address;
-  need(getpeername(fd, (struct sockaddr *)&address, &size) == 0);
-  e.key.family = note(&address, e.key.raddr, &e.key.rport);
+  e.key.family = note(peer, e.key.raddr, &e.key.rport);
   return e;
+}
+
+struct end end_of(int fd) {
+  struct sockaddr_storage peer;
+  socklen_t size = sizeof peer;
+  need(getpeername(fd, (struct sockaddr *)&peer, &size) == 0);
+  return accepted_end(fd, &peer);
 }
 
 struct pair connect_to(int listener, enum net net) {

@@ -2,6 +2,7 @@
  * workload run <case> [scale]    prints what each process moved on each connection end, a JSON object a line:
  *     {"case","pid","comm","family","laddr","lport","raddr","rport","rx","tx"[,"rows":"pid"]}
  *   and last {"case","done":true}. A `before` case prints the line `ready` first and waits for a line.
+ * workload random <seed> [options]   a random mix of calls by several processes; see random.c
  *   Exits with 77 after {"skip":"reason"} if this kernel cannot run it, with 1 if the case itself failed.
  */
 #include "workload.h"
@@ -52,8 +53,9 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (argc == 4 && strcmp(argv[1], "after-exec") == 0) return after_exec(argv + 2);
+  if (argc >= 3 && strcmp(argv[1], "random") == 0) return random_main(argc - 2, argv + 2);
   if (argc < 3 || argc > 4 || strcmp(argv[1], "run") != 0) {
-    fprintf(stderr, "usage: workload list | run <case> [scale]\n");
+    fprintf(stderr, "usage: workload list | run <case> [scale] | random <seed> [options]\n");
     return 2;
   }
   if (argc == 4) need((scale = atoi(argv[3])) > 0);

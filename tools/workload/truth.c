@@ -102,6 +102,14 @@ ssize_t received(struct end *e, ssize_t n) {
   return n;
 }
 
+void truth_moved_before(const struct end *e, pid_t pid, uint64_t rx, uint64_t tx) {
+  struct key key = e->key;
+  key.pid = pid;
+  struct row *r = find(table, &key);
+  __atomic_fetch_sub(&r->rx, rx, __ATOMIC_RELAXED);
+  __atomic_fetch_sub(&r->tx, tx, __ATOMIC_RELAXED);
+}
+
 uint64_t tx_of(struct end *e) { return row_of(e)->tx; }
 uint64_t rx_of(struct end *e) { return row_of(e)->rx; }
 

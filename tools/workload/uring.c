@@ -11,11 +11,12 @@ struct ring {
   struct io_uring_cqe *cqes;
 };
 
-static struct ring ring_open(unsigned setup) {
+/* A ring without a descriptor, and errno, where there is no io_uring. */
+static struct ring ring_try(unsigned setup) {
   struct io_uring_params params = {.flags = setup, .sq_thread_idle = 50};
   struct ring r = {.fd = syscall(SYS_io_uring_setup, 64, &params), .setup = setup};
-  if (r.fd < 0) skip("no io_uring: %s", strerror(errno));
-  if (!(params.features & IORING_FEAT_SINGLE_MMAP)) skip("io_uring is older than Linux 5.4");
+  if (r.fd < 0) return r;
+  need(params.features & IORING_FEAT_SINGLE_MMAP); /* Linux 5.4 */
   size_t sq = params.sq_off.array + params.sq_entries * sizeof(uint32_t);
   size_t cq = params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe);
   char *at = mmap(NULL, sq > cq ? sq : cq, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r.fd, IORING_OFF_SQ_RING);
@@ -32,6 +33,12 @@ static struct ring ring_open(unsigned setup) {
   r.cqes = (struct io_uring_cqe *)(at + params.cq_off.cqes);
   uint32_t *array = (uint32_t *)(at + params.sq_off.array);
   for (uint32_t i = 0; i <= r.sq_mask; i++) array[i] = i;
+  return r;
+}
+
+static struct ring ring_open(unsigned setup) {
+  struct ring r = ring_try(setup);
+  if (r.fd < 0) skip("no io_uring: %s", strerror(errno));
   return r;
 }
 
@@ -62,6 +69,34 @@ enum { SEND = 1, RECEIVE = 2 };
 static struct io_uring_sqe operation(int opcode, int fd, const char *buffer, unsigned size, int data) {
   return (struct io_uring_sqe){.opcode = opcode, .fd = fd, .addr = (uintptr_t)buffer, .len = size, .user_data = data};
 }
+
+/* ---- one call at a time ---- */
+
+static ssize_t once(struct io_uring_sqe sqe, int flags, bool workers) {
+  static __thread struct ring mine;
+  static __thread pid_t owner; /* a child of fork() needs a ring of its own */
+  if (owner != getpid()) {
+    mine = ring_try(0);
+    owner = getpid();
+  }
+  if (mine.fd < 0) return errno = ENOSYS, -1;
+  sqe.msg_flags = flags;
+  sqe.flags = workers ? IOSQE_ASYNC : 0;
+  ring_submit(&mine, sqe);
+  int result = ring_wait(&mine)->res;
+  if (result < 0) return errno = -result, -1;
+  return result;
+}
+
+ssize_t uring_send(int fd, const char *from, size_t bytes, int flags, bool workers) {
+  return once(operation(IORING_OP_SEND, fd, from, bytes, SEND), flags, workers);
+}
+
+ssize_t uring_receive(int fd, char *to, size_t bytes, int flags, bool workers) {
+  return once(operation(IORING_OP_RECV, fd, to, bytes, RECEIVE), flags, workers);
+}
+
+/* ---- cases ---- */
 
 /* Receives that wait before there is anything, then sends; each result counts for the end it belongs to. */
 static void exchange(unsigned setup, int send_opcode, unsigned sqe_flags) {

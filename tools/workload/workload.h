@@ -86,6 +86,8 @@ struct end {
 int truth_open(int fd);
 /* Empties the table. */
 void truth_clear(void);
+/* Subtracts what a call of process `pid` moved before the table was emptied: the call's result will include it. */
+void truth_moved_before(const struct end *e, pid_t pid, uint64_t rx, uint64_t tx);
 /* Prints the rows that moved bytes, after checking (unless told not to) that each byte sent was received. */
 void truth_print(const struct workload *w);
 
@@ -130,6 +132,8 @@ int client_socket(enum net net);
 socklen_t address_of(int listener, enum net net, struct sockaddr_storage *to);
 /* Notes the addresses of a connected socket. */
 struct end end_of(int fd);
+/* The same of an accepted socket whose connection may be over: `peer` is what accept() returned. */
+struct end accepted_end(int fd, const struct sockaddr_storage *peer);
 void close_pair(struct pair *p);
 /* What this process counted for the end must be what the kernel counted for the socket, all of which must be its own
  * and acknowledged. `ended`: the peer's FIN was received. */
@@ -162,6 +166,18 @@ void transfer(struct end *from, struct end *to, size_t bytes);
 pthread_t start_receiver(struct end *e);
 void join(pthread_t thread);
 pthread_t start(void *(*body)(void *), void *argument);
+
+/* ---- io_uring (uring.c) ---- */
+
+/* Sends or receives once through a ring of this thread. Fails with ENOSYS where the kernel has no io_uring or does not
+ * permit it. `workers`: a worker thread of the kernel does it. */
+ssize_t uring_send(int fd, const char *from, size_t bytes, int flags, bool workers);
+ssize_t uring_receive(int fd, char *to, size_t bytes, int flags, bool workers);
+
+/* ---- random mixes (random.c) ---- */
+
+/* Runs `workload random` with the arguments after that word. */
+int random_main(int argc, char **argv);
 
 /* ---- processes (loop.c) ---- */
 

@@ -1,0 +1,219 @@
+/**
+ * Random mixes of tools/workload beside the tool, whose rows must be the truth to the byte, whatever it was told to count and whenever it was
+ * started.
+ *
+ *   SEEDS=N         how many mixes (16)
+ *   SEED=S          the first of them; mixes that are watched together have seeds that follow each other
+ *   CONFIG='…'      how all are watched, as a failure prints it
+ *   STEPS=N LANES=A,B   only so much of each mix
+ *   TRACE=1         with a failure prints the steps of the mixes that were in it
+ */
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import { unless, whyUnprivileged } from '../privilege.js'
+import { Random } from '../random.js'
+import { wayOf } from './exception.js'
+import { type Line, startTool } from './tool.js'
+import { compile, Run, type Truth } from './workload.js'
+
+/** How the tool watches. */
+interface Config {
+  /** Of `--max-flows`; 0 for the default, which is enough for all. */
+  readonly flows: number
+  /** How many steps each lane of a mix has made when the tool starts. */
+  readonly start: number
+  /** Which processes are chosen, if not all: `pid` by `-p`, `cgroup` by `-c`. */
+  readonly choice: 'none' | 'pid' | 'cgroup'
+  /** A bit for each process that is chosen. */
+  readonly members: number
+  /** 0: both. */
+  readonly family: 0 | 4 | 6
+  readonly interval: number
+}
+
+/** Mixes that are watched together. */
+interface Round {
+  readonly seeds: readonly number[]
+  readonly config: Config
+}
+
+const backend = process.env.TCPTOP_BACKEND ?? 'auto'
+const more = process.env.TCPTOP_ARGS?.split(' ') ?? []
+const hasBtf = existsSync('/sys/kernel/btf/vmlinux')
+const cgroups = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1] ?? ''
+const group = join(cgroups, `tcptop-random-${process.pid}`)
+/** Nothing else moves bytes in a machine that exists to run tests, so what is lost without a filter is the mixes'. */
+const isQuiet = process.env.TCPTOP_NO_SKIP !== undefined
+/** Mixes in a round. */
+const together = 4
+
+const textOf = (config: Config) => Object.entries(config).map(([name, value]) => `${name}=${value}`).join(' ')
+
+function configOf(text: string): Config {
+  const fields = new Map(text.split(' ').map(field => field.split('=') as [string, string]))
+  const number = (name: string) => Number(fields.get(name))
+  return {
+    flows: number('flows'), start: number('start'), choice: fields.get('choice') as Config['choice'], members: number('members'),
+    family: number('family') as Config['family'], interval: number('interval'),
+  }
+}
+
+function drawConfig(random: Random): Config {
+  return {
+    flows: random.pick([0, 0, 0, 1, 64, 1000]),
+    start: random.chance(0.5) ? 0 : 1 + random.below(60),
+    choice: random.pick(['none', 'pid', 'cgroup', 'cgroup']),
+    members: 1 + random.below(15),
+    family: random.pick([0, 0, 0, 0, 4, 6]),
+    interval: random.pick([0.1, 1]),
+  }
+}
+
+function rounds(): Round[] {
+  const random = new Random()
+  const count = Number(process.env.SEEDS ?? 16)
+  const all: Round[] = []
+  for (let first = 0; first < count; first += together) {
+    const seeds = Array.from({ length: Math.min(together, count - first) }, (_, index) => random.seed + first + index)
+    const config = process.env.CONFIG === undefined ? drawConfig(new Random(seeds[0])) : configOf(process.env.CONFIG)
+    all.push({ seeds, config })
+  }
+  return all
+}
+
+interface Watched {
+  readonly runs: readonly Run[]
+  readonly truth: readonly Truth[]
+  readonly lines: readonly Line[]
+}
+
+const isMember = (config: Config, process: number) => (config.members >> process & 1) === 1
+
+/** Starts the mixes, the tool when they have come to its start, and lets all end. */
+async function watch({ seeds, config }: Round): Promise<Watched> {
+  const args = ['--pause', `${config.start}`, '--cgroup', `${group}:${config.choice === 'cgroup' ? config.members : 0}`]
+  // Packets do not show who sent what waits for room, so with them no socket is shared.
+  if (backend === 'tracepoint' && wayOf(backend, release(), hasBtf) === 'packet') args.push('--alone')
+  if (process.env.STEPS !== undefined) args.push('--steps', process.env.STEPS)
+  if (process.env.LANES !== undefined) args.push('--lanes', process.env.LANES)
+  if (process.env.TRACE !== undefined) args.push('--trace')
+  const runs = seeds.map(seed => new Run(`${seed}`, args, 'random'))
+  await Promise.all(runs.map(run => run.ready()))
+  const pids = runs.flatMap(({ processes }) => processes.filter((_, process) => isMember(config, process)))
+  const finish = () => Promise.all(runs.map(run => run.finish()))
+  const tool = await startTool([
+    '--backend', backend, ...more,
+    ...config.flows > 0 ? ['--max-flows', `${config.flows}`] : [],
+    ...config.choice === 'pid' ? ['-p', pids.length > 0 ? pids.join(',') : '4194304'] : [],
+    ...config.choice === 'cgroup' ? ['-c', group] : [],
+    ...config.family > 0 ? [`-${config.family}`] : [],
+  ], config.interval).catch(async (error: unknown) => {
+    await finish() // they wait for a line
+    throw error
+  })
+  try {
+    const results = await finish()
+    return { runs, truth: results.flatMap(({ truth }) => truth), lines: tool.lines }
+  } finally {
+    const status = await tool.stop()
+    if (status !== 0) throw new Error(`the tool ended with ${status}: ${tool.stderr}`)
+  }
+}
+
+interface Amount {
+  rx: number
+  tx: number
+}
+
+function sumBy<Item extends Amount, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Amount> {
+  const sums = new Map<Key, Amount>()
+  for (const item of items) {
+    const sum = sums.get(keyOf(item)) ?? { rx: 0, tx: 0 }
+    sums.set(keyOf(item), { rx: sum.rx + item.rx, tx: sum.tx + item.tx })
+  }
+  return sums
+}
+
+const total = (items: readonly Amount[]) => sumBy(items, () => 0).get(0) ?? { rx: 0, tx: 0 }
+const none: Amount = { rx: 0, tx: 0 }
+const directions = ['rx', 'tx'] as const
+
+/** Every way in which what the tool printed is not the truth. */
+function differences({ config }: Round, { runs, truth, lines }: Watched): string[] {
+  const found: string[] = []
+  const chosenPids = new Set(runs.flatMap(({ processes }) => processes.filter((_, process) => isMember(config, process))))
+  const isWanted = ({ pid, comm, family }: Truth) => (config.family === 0 || family === config.family) && (
+    config.choice === 'none' || config.choice === 'pid' && chosenPids.has(pid) ||
+    // A child is in the cgroup of its parent, after which it is called.
+    config.choice === 'cgroup' && isMember(config, Number(/^mix(\d+)/.exec(comm)?.[1])))
+  const wanted = truth.filter(isWanted)
+  const rows = lines.flatMap(({ rows }) => rows)
+  const own = new Set(truth.map(({ pid }) => pid))
+  const names = new Map(truth.map(({ pid, comm }) => [pid, comm]))
+  const shown = sumBy(rows.filter(({ pid }) => own.has(pid)), ({ pid }) => pid)
+  const moved = sumBy(wanted, ({ pid }) => pid)
+  const lost = total(lines.map(({ lost }) => lost))
+  const missed = lines.some(({ missed }) => typeof missed === 'number') ? lines.reduce((sum, { missed }) => sum + (missed ?? 0), 0) : null
+  const losesOwnAlone = config.choice !== 'none' || isQuiet
+  const [all, want] = [total([...shown.values()]), total(wanted)]
+
+  for (const pid of new Set([...shown.keys(), ...moved.keys()])) {
+    const [have, should] = [shown.get(pid) ?? none, moved.get(pid) ?? none]
+    for (const direction of directions) {
+      const [is, ought] = [have[direction], should[direction]]
+      // Of a full map the rest may be lost; but what is shown of a process is never more than it moved.
+      const isRight = config.flows === 0 ? is === ought : is <= ought
+      if (!isRight && !(missed ?? 0)) found.push(`${names.get(pid)} ${pid}: ${direction} ${is}, in truth ${ought} (${is - ought})`)
+    }
+  }
+  for (const direction of directions) {
+    const sum = all[direction] + lost[direction]
+    const isRight = losesOwnAlone ? sum === want[direction] : sum >= want[direction]
+    if (!isRight) found.push(`all: ${direction} ${all[direction]} and lost ${lost[direction]}, in truth ${want[direction]} (${sum - want[direction]})`)
+    if (config.flows === 0 && losesOwnAlone && lost[direction] > 0) found.push(`lost: ${direction} ${lost[direction]}`)
+  }
+  for (const { pid, comm, ...row } of rows) {
+    if (config.choice !== 'none' && !own.has(pid)) found.push(`not wanted: ${JSON.stringify({ pid, comm, ...row })}`)
+    else if (pid === 0 && found.length > 0) found.push(`perhaps of these: ${JSON.stringify({ pid, comm, ...row })}`)
+  }
+  if (found.length > 0) found.push(`lost ${JSON.stringify(lost)}, missed ${missed}`)
+  return found
+}
+
+/** Watches each mix alone, as it was watched in a round that failed, and says which of them fail so too. */
+async function alone({ seeds, config }: Round): Promise<string[]> {
+  const found: string[] = []
+  for (const seed of seeds.length > 1 ? seeds : []) {
+    const round = { seeds: [seed], config }
+    const [difference] = differences(round, await watch(round))
+    found.push(`seed ${seed} alone: ${difference ?? 'exact'}`)
+  }
+  return found
+}
+
+const reason = whyUnprivileged()
+if (reason === undefined) compile()
+
+test.before(() => {
+  if (reason === undefined) mkdirSync(group)
+})
+test.after(() => {
+  if (reason === undefined) rmdirSync(group)
+})
+
+for (const round of rounds()) {
+  const title = `SEED=${round.seeds[0]} SEEDS=${round.seeds.length} CONFIG='${textOf(round.config)}'`
+  test(title, unless(reason, title, async () => {
+    console.log(title)
+    const watched = await watch(round)
+    const found = differences(round, watched)
+    if (found.length === 0) return
+    const shown = [...found.slice(0, 20), ...found.length > 20 ? [`and ${found.length - 20} more`] : [], ...await alone(round)]
+    if (process.env.TRACE !== undefined) shown.push(...watched.runs.map(({ stderr }) => stderr))
+    throw new Error(`${title}\n${shown.join('\n')}`)
+  }))
+}
+
+test.run()
