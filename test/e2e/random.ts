@@ -6,6 +6,7 @@
  *   SEED=S          the first of them; mixes that are watched together have seeds that follow each other
  *   CONFIG='…'      how all are watched, as a failure prints it
  *   STEPS=N LANES=A,B   only so much of each mix
+ *   SHRINK=1        with a failure looks for one lane of one mix, and the fewest of its steps, that fail too
  *   TRACE=1         with a failure prints the steps of the mixes that were in it
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
@@ -37,6 +38,9 @@ interface Config {
 interface Round {
   readonly seeds: readonly number[]
   readonly config: Config
+  /** Only so many steps of each lane, and only these lanes: all without. */
+  readonly steps?: number | undefined
+  readonly lanes?: string | undefined
 }
 
 const backend = process.env.TCPTOP_BACKEND ?? 'auto'
@@ -78,7 +82,8 @@ function rounds(): Round[] {
   for (let first = 0; first < count; first += together) {
     const seeds = Array.from({ length: Math.min(together, count - first) }, (_, index) => random.seed + first + index)
     const config = process.env.CONFIG === undefined ? drawConfig(new Random(seeds[0])) : configOf(process.env.CONFIG)
-    all.push({ seeds, config })
+    const steps = process.env.STEPS === undefined ? undefined : Number(process.env.STEPS)
+    all.push({ seeds, config, steps, lanes: process.env.LANES })
   }
   return all
 }
@@ -92,12 +97,12 @@ interface Watched {
 const isMember = (config: Config, process: number) => (config.members >> process & 1) === 1
 
 /** Starts the mixes, the tool when they have come to its start, and lets all end. */
-async function watch({ seeds, config }: Round): Promise<Watched> {
+async function watch({ seeds, config, steps, lanes }: Round): Promise<Watched> {
   const args = ['--pause', `${config.start}`, '--cgroup', `${group}:${config.choice === 'cgroup' ? config.members : 0}`]
   // Packets do not show who sent what waits for room, so with them no socket is shared.
   if (backend === 'tracepoint' && wayOf(backend, release(), hasBtf) === 'packet') args.push('--alone')
-  if (process.env.STEPS !== undefined) args.push('--steps', process.env.STEPS)
-  if (process.env.LANES !== undefined) args.push('--lanes', process.env.LANES)
+  if (steps !== undefined) args.push('--steps', `${steps}`)
+  if (lanes !== undefined) args.push('--lanes', lanes)
   if (process.env.TRACE !== undefined) args.push('--trace')
   const runs = seeds.map(seed => new Run(`${seed}`, args, 'random'))
   await Promise.all(runs.map(run => run.ready()))
@@ -115,10 +120,25 @@ async function watch({ seeds, config }: Round): Promise<Watched> {
   })
   try {
     const results = await finish()
+    if (results.some(({ skipped }) => skipped !== undefined)) throw new NotJudged(results.find(({ skipped }) => skipped)?.skipped)
     return { runs, truth: results.flatMap(({ truth }) => truth), lines: tool.lines }
   } finally {
     const status = await tool.stop()
     if (status !== 0) throw new Error(`the tool ended with ${status}: ${tool.stderr}`)
+  }
+}
+
+/** The truth of a mix is not known. */
+class NotJudged extends Error {}
+
+/** Watches, once more when nobody knows what was moved before the tool. */
+async function watchJudged(round: Round, tries = 5): Promise<Watched> {
+  try {
+    return await watch(round)
+  } catch (error) {
+    if (!(error instanceof NotJudged) || tries === 1) throw error
+    console.log(`once more: ${error.message}`)
+    return watchJudged(round, tries - 1)
   }
 }
 
@@ -182,15 +202,39 @@ function differences({ config }: Round, { runs, truth, lines }: Watched): string
   return found
 }
 
+const titleOf = ({ seeds, config, steps, lanes }: Round) => [
+  `SEED=${seeds[0]} SEEDS=${seeds.length} CONFIG='${textOf(config)}'`,
+  ...lanes === undefined ? [] : [`LANES=${lanes}`], ...steps === undefined ? [] : [`STEPS=${steps}`],
+].join(' ')
+
+async function firstDifference(round: Round): Promise<string | undefined> {
+  return differences(round, await watchJudged(round))[0]
+}
+
 /** Watches each mix alone, as it was watched in a round that failed, and says which of them fail so too. */
-async function alone({ seeds, config }: Round): Promise<string[]> {
-  const found: string[] = []
-  for (const seed of seeds.length > 1 ? seeds : []) {
-    const round = { seeds: [seed], config }
-    const [difference] = differences(round, await watch(round))
-    found.push(`seed ${seed} alone: ${difference ?? 'exact'}`)
-  }
+async function alone(round: Round): Promise<Map<number, string | undefined>> {
+  const found = new Map<number, string | undefined>()
+  for (const seed of round.seeds) found.set(seed, await firstDifference({ ...round, seeds: [seed] }))
   return found
+}
+
+/** The part of a mix that fails too: one lane, if one is enough, and the fewest of its steps, as far as they can be found by halving. */
+async function shrink(round: Round): Promise<Round> {
+  let least = round
+  for (const lanes of ['0', '1', '2', '3']) {
+    const part = { ...round, lanes }
+    // There may be fewer lanes.
+    if (await firstDifference(part).catch(() => undefined) === undefined) continue
+    least = part
+    break
+  }
+  let [passes, fails] = [least.config.start, 140]
+  while (fails - passes > 1) {
+    const steps = passes + fails >> 1
+    if (await firstDifference({ ...least, steps }) === undefined) passes = steps
+    else fails = steps
+  }
+  return { ...least, steps: fails }
 }
 
 const reason = whyUnprivileged()
@@ -204,13 +248,17 @@ test.after(() => {
 })
 
 for (const round of rounds()) {
-  const title = `SEED=${round.seeds[0]} SEEDS=${round.seeds.length} CONFIG='${textOf(round.config)}'`
+  const title = titleOf(round)
   test(title, unless(reason, title, async () => {
     console.log(title)
-    const watched = await watch(round)
+    const watched = await watchJudged(round)
     const found = differences(round, watched)
     if (found.length === 0) return
-    const shown = [...found.slice(0, 20), ...found.length > 20 ? [`and ${found.length - 20} more`] : [], ...await alone(round)]
+    const shown = [...found.slice(0, 20), ...found.length > 20 ? [`and ${found.length - 20} more`] : []]
+    const each = await alone(round)
+    for (const [seed, difference] of each) shown.push(`seed ${seed} alone: ${difference ?? 'exact'}`)
+    const [failing] = [...each].find(([, difference]) => difference !== undefined) ?? []
+    if (process.env.SHRINK !== undefined && failing !== undefined) shown.push(titleOf(await shrink({ ...round, seeds: [failing] })))
     if (process.env.TRACE !== undefined) shown.push(...watched.runs.map(({ stderr }) => stderr))
     throw new Error(`${title}\n${shown.join('\n')}`)
   }))

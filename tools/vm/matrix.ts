@@ -3,9 +3,11 @@
  * is not exact, or is not run, is a failure unless test/e2e/exception.ts says why. What each backend does with few capabilities and in lockdown
  * is tested there too.
  *
- *   npm run matrix [-- RELEASE[/ARCH][:PART,…]…] [--passes alone,together] [--readme]
+ *   npm run matrix [-- RELEASE[/ARCH][:PART,…]…] [--passes alone,together] [--seeds N] [--readme]
  *
- *   ARCH: amd64 (default) or arm64     PART: a backend, one with `-no-btf`, `capability` or `lockdown`; all without
+ *   ARCH: amd64 (default) or arm64     PART: a backend, one with `-no-btf` or `-random`, `capability` or `lockdown`; all but `-random` without
+ *   --seeds: that many random mixes (test/e2e/random.ts), from SEED on if that is set, are watched in each `-random` part; without
+ *     a PART only these run
  *   --readme: rewrites the table in README.md, of the last run without a failure of each backend on each kernel
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -24,8 +26,8 @@ const readme = new URL('../../../README.md', import.meta.url)
 const kept = new URL('../../matrix.json', import.meta.url)
 /** How much slower than this machine a guest may be. */
 const patience = 10
-/** Seconds for all cases of a backend. */
-const most = 1500
+/** Seconds for all cases of a backend, and for a random mix. */
+const [most, mostOfMix] = [1500, 30]
 
 /** What the cases of a backend came to in a guest. */
 interface Outcome extends Count {
@@ -39,6 +41,18 @@ interface Boot {
   readonly parts: readonly { readonly name: string; readonly script: string }[]
 }
 
+const { values: { passes, readme: rewrites, seeds: seedCount }, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    passes: { type: 'string', default: 'alone,together' },
+    seeds: { type: 'string', default: '0' },
+    readme: { type: 'boolean', default: false },
+  },
+})
+const seeds = Number(seedCount)
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
+
+const isRandom = (part: string) => part.endsWith('-random')
 const boots: readonly Boot[] = [{
   append: '',
   parts: [
@@ -48,6 +62,9 @@ const boots: readonly Boot[] = [{
     ...['kprobe', 'tracepoint'].map(name => ({
       name: `${name}-no-btf`,
       script: `mount -t tmpfs none /sys/kernel/btf\nTCPTOP_BACKEND=${name} node dist/test/e2e/exact.js\numount /sys/kernel/btf`,
+    })),
+    ...backends.map(({ name }) => ({
+      name: `${name}-random`, script: `TCPTOP_BACKEND=${name} SEED=${seed} SEEDS=${seeds} node dist/test/e2e/random.js`,
     })),
     { name: 'capability', script: 'echo integrity > /sys/kernel/security/lockdown\nnode dist/test/e2e/capability.js' },
   ],
@@ -66,10 +83,10 @@ async function run(title: string, wanted: readonly string[] | undefined, passes:
   const all: Outcome[] = []
   const started = Date.now()
   for (const { append, parts: possible } of boots) {
-    const parts = possible.filter(({ name }) => wanted === undefined || wanted.includes(name))
+    const parts = possible.filter(({ name }) => wanted === undefined ? isRandom(name) === seeds > 0 : wanted.includes(name))
     if (parts.length === 0) continue
     const { status, output } = await runInGuest({
-      kernel, root: tree, checkout: root, append, patience: most * parts.length,
+      kernel, root: tree, checkout: root, append, patience: most * parts.length + mostOfMix * seeds,
       script: [
         `cd '${root}'`, `export NO_COLOR=1 TCPTOP_NO_SKIP=1 TCPTOP_PATIENCE=${patience} TCPTOP_PASSES=${passes}`,
         ...parts.map(({ name, script }) => `echo PART ${name}\n${script}`),
@@ -93,12 +110,9 @@ function outcomeOf(kernel: string, backend: string, output: string): Outcome {
   return { column: { kernel, backend, outcomes }, ...countOf(output) }
 }
 
-const { values: { passes, readme: rewrites }, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { passes: { type: 'string', default: 'alone,together' }, readme: { type: 'boolean', default: false } },
-})
 const kernels = [...releases, '7.3/arm64']
 const all: Outcome[] = []
+if (seeds > 0) console.log(`     random mixes with seeds ${seed} to ${seed + seeds - 1}`)
 for (const kernel of positionals.length > 0 ? positionals : kernels) {
   const [title = '', parts] = kernel.split(':')
   all.push(...await run(title, parts?.split(','), passes))

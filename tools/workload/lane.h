@@ -44,6 +44,7 @@ struct lane {
   uint64_t state; /* of the generator */
   int steps, most_steps, pause_at;
   bool paused, shares, traces;
+  bool moved_meanwhile; /* a call in flight moved more while the tool started */
   struct member members[MEMBERS];
   struct side sides[2];
   enum net net;
@@ -80,7 +81,8 @@ struct command on(const struct lane *l, int member, int side, enum op op);
 /* Waits until a thread sleeps in its call, or the call has ended. */
 void await_asleep(struct lane *l, int member, int slot);
 
-/* Meets all lanes and the main thread, which lets the tool start, and goes on (random.c). */
+/* Meets all lanes and the main thread, and goes on when that has done something: the first time it waits until all is at rest, the
+ * second time it lets the tool start (random.c). */
 void meet(struct lane *l);
 
 /* Runs the lane to its end (mix.c). */

@@ -191,7 +191,7 @@ static void step_receive(struct lane *l, int side) {
 
 /* A call that waits until something is done about it by others. */
 static struct command waiting_send(struct lane *l, int m, int side) {
-  static const int hows[] = {BY_SEND, BY_WRITEV, BY_SENDMSG, BY_SENDMMSG, BY_MORE, BY_URING, BY_URING_WORKER, BY_SENDFILE, BY_SPLICE, BY_ZEROCOPY};
+  static const int hows[] = {BY_SEND, BY_WRITEV, BY_SENDMSG, BY_SENDMMSG, BY_MORE, BY_URING, BY_URING_WORKER, BY_SENDFILE, BY_SPLICE};
   struct command c = on(l, m < 0 ? 0 : m, side, SEND);
   c.how = hows[next(l, sizeof hows / sizeof *hows)];
   c.size = 100000 + next(l, next(l, 2) ? 500000 : 6000000);
@@ -397,14 +397,21 @@ static void step_burst(struct lane *l, int side) {
 
 /* ---- the lane ---- */
 
+/* What a side has moved so far; a child that waits has no free thread, so a process does it. */
+static bool measure(struct lane *l, int side, struct reply *r) {
+  for (int m = 0; m < l->processes; m++) {
+    if (!l->sides[side].open || l->sides[side].fd[m] < 0) continue;
+    *r = call(l, m, IN_TURN, on(l, m, side, MEASURE), -1);
+    return true;
+  }
+  return false;
+}
+
 /* Leaves calls in flight for the tool to find, and notes what they moved before it starts. */
 static void wait_for_tool(struct lane *l) {
-  struct reply before[2] = {{0}, {0}};
+  struct reply before[2] = {{0}, {0}}, at[2], after;
   settle(l);
-  for (int s = 0; s < 2; s++) {
-    int m = holder(l, s, 0);
-    if (m >= 0) before[s] = call(l, m, IN_TURN, on(l, m, s, MEASURE), -1);
-  }
+  for (int s = 0; s < 2; s++) measure(l, s, &before[s]);
   for (int s = 0; s < 2; s++) {
     if (next(l, 2)) start_waiting(l, s, true);
     if (next(l, 2)) start_waiting(l, s, false);
@@ -414,25 +421,26 @@ static void wait_for_tool(struct lane *l) {
       if (l->members[m].actors[i].busy) await_asleep(l, m, i);
     }
   }
+  meet(l);
+  bool measured[2];
   for (int s = 0; s < 2; s++) {
-    /* A free thread of a process that has the socket: a child that waits has none. */
-    int m = holder(l, s, 0);
-    for (int n = 0; n < l->processes && m < 0 && l->sides[s].open; n++) m = l->sides[s].fd[n] >= 0 ? n : -1;
-    if (!l->sides[s].open || m < 0) continue;
-    struct reply after = call(l, m, IN_TURN, on(l, m, s, MEASURE), -1);
-    for (int n = 0; n < l->members_count; n++) {
-      for (int i = 0; i < l->members[n].slots; i++) {
-        struct actor *a = &l->members[n].actors[i];
-        if (collect(l, n, i) || !a->busy || a->side != s || peeks(&a->command)) continue;
+    measured[s] = measure(l, s, &at[s]);
+    for (int m = 0; measured[s] && m < l->members_count; m++) {
+      for (int i = 0; i < l->members[m].slots; i++) {
+        struct actor *a = &l->members[m].actors[i];
+        if (collect(l, m, i) || !a->busy || a->side != s || peeks(&a->command)) continue;
         struct moved *moved = &l->moved[l->moved_count++];
-        *moved = (struct moved){.e = {.key = l->sides[s].key}, .pid = l->members[n].pid};
-        if (a->command.op == SEND) moved->tx = after.tx - before[s].tx;
-        else moved->rx = after.rx - before[s].rx;
+        *moved = (struct moved){.e = {.key = l->sides[s].key}, .pid = l->members[m].pid};
+        if (a->command.op == SEND) moved->tx = at[s].tx - before[s].tx;
+        else moved->rx = at[s].rx - before[s].rx;
       }
     }
   }
   l->paused = true;
   meet(l);
+  for (int s = 0; s < 2; s++) {
+    if (measured[s] && measure(l, s, &after)) l->moved_meanwhile |= after.tx != at[s].tx || after.rx != at[s].rx;
+  }
 }
 
 static void step(struct lane *l) {
