@@ -1,10 +1,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { interpret, MapModel, type Member, Memory } from '../../bpf-asm/index.js'
+import { interpret, listing, MapModel, type Member, Memory } from '../../bpf-asm/index.js'
 import { Flag, Key, Stat, Value } from '../../src/layout.js'
+import type { Plan } from '../../src/plan.js'
 import { fieldsOf, mapName } from '../../src/program/index.js'
 import { firstArgument } from '../../src/trace/point.js'
-import { type Possible, possible } from '../fixture.js'
+import { plansOf, type Possible, possible, without } from '../fixture.js'
 import { Random } from '../random.js'
 
 const [inet, tcp, mptcp] = [2, 6, 262]
@@ -318,6 +319,17 @@ for (const one of counting) {
       const [tx, rx] = Object.values(world.moved).reduce(([sent, received], [tx, rx]) => [sent + tx, received + rx], zero)
       assert.equal(world.kept(), { flows: 0, sockets: 0, lost: [tx, rx] })
     })
+  })
+
+  test(`${one.title}: a TCP socket that is known takes the same instructions with MPTCP and without`, () => {
+    const plans = plansOf(without(one, 'mptcp_release_cb'), one.backend.name) as readonly Plan[]
+    const known = ({ programs }: Plan) => {
+      const text = listing(programs.find(({ name }) => name === 'tcptop_release')!.assembly).replace(/^ *\d+: |pc[+-]\d+ /gm, '')
+      return text.slice(0, text.search(/^unknown:$/m))
+    }
+    const bare = plans.find(({ variant }) => variant === one.plan.variant)!
+    assert.ok(known(bare).includes('found:'))
+    assert.is(known(one.plan), known(bare))
   })
 
   test(`${one.title}: its subflows are not counted`, () => {
