@@ -58,20 +58,25 @@ export function lessFin(name: string, even?: 'closed'): Code {
  * everything uncharged is what programs missed, and is taken too.
  */
 export function takeQueued(context: Context, none: string, { name = 'tx', bounded = true } = {}): Code {
-  const { field, access } = context
+  const { field, access, locked } = context
+  const tries = [note('tries, should others be faster', mov(r5, 16)), label(`${name}_again`)]
   const uncharged = [
-    load(r0, 'u64', flow, Value.txSeen),
+    locked ? load(r0, 'u64', flow, Value.txSeen) : [],
     mov(r2, r1),
     sub(r2, r0),
     jsle(r2, 0, none),
     bounded ? [
       jle(r2, amount, `${name}_whole`),
-      context.locked ? [access.read(r3, present(field, 'writePending'), socket), jeq32(r3, 0, `${name}_whole`)] : [],
+      locked ? [access.read(r3, present(field, 'writePending'), socket), jeq32(r3, 0, `${name}_whole`)] : [],
       note('others’ sends are under way: take our own part', mov(r2, amount)),
       label(`${name}_whole`),
     ] : [],
   ]
   return [
+    locked ? [] : [
+      tries,
+      note('read first: what others queue and charge after that is no less of what is ours', load(r0, 'u64', flow, Value.txSeen)),
+    ],
     queued(context),
     jeq(r3, state.established, `${name}_open`),
     mov(r4, 1),
@@ -100,8 +105,7 @@ export function takeQueued(context: Context, none: string, { name = 'tx', bounde
       store('u64', flow, Value.txSeen, r0),
       mov(amount, r2),
     ] : [
-      note('tries, should others be faster', mov(r5, 16)),
-      label(`${name}_again`),
+      locked ? tries : [],
       uncharged,
       mov(r3, r0),
       add(r3, r2),
