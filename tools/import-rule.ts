@@ -49,6 +49,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   // As whoever has the package writes them.
   ['tools/tracer/', ['node:', 'tcptop/']],
+  ['tools/mutate', ['node:', 'esbuild', 'tools/']],
   ['tools/', ['node:', 'typedoc', 'bpf-asm', 'syscall', 'src/', 'tools/']],
 ]
 

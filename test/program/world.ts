@@ -1,271 +1,438 @@
-import { interpret, MapModel, type Member, Memory, type Setting } from '../../bpf-asm/index.js'
-import { Key, Stat, Value } from '../../src/layout.js'
-import { type Field, fieldsOf, mapName } from '../../src/program/index.js'
+import { interpret, MapModel, Memory, type Setting } from '../../bpf-asm/index.js'
+import { Flag, Key, Pid, Stat, Value } from '../../src/layout.js'
+import type { Plan } from '../../src/plan.js'
+import { choosesProcesses, type Field, fieldsOf, type Filter, mapName } from '../../src/program/index.js'
 import { Pocket } from '../../src/program/pocket.js'
 import { firstArgument } from '../../src/trace/point.js'
-import type { Possible } from '../fixture.js'
+import { noFilter, type Possible } from '../fixture.js'
 import type { Random } from '../random.js'
+import { Multipath, Redirected } from './multipath.js'
+import { Socket } from './socket.js'
+import { Struct } from './struct.js'
 
-/** A structure of the kernel in the memory of programs; counters in it wrap. */
-class Struct {
-  readonly #memory: Memory
-  readonly address: bigint
-
-  /** Some lie at multiples of a cache line. */
-  constructor(memory: Memory, name: string, lines = 0) {
-    this.#memory = memory
-    this.address = memory.place(name, new Uint8Array(8192 + 64 * lines)) + BigInt(64 * lines)
-  }
-
-  get({ offset, size }: Member): bigint {
-    return this.#memory.read(this.address + BigInt(offset), size)
-  }
-
-  set({ offset, size }: Member, value: bigint | number): void {
-    this.#memory.write(this.address + BigInt(offset), size, BigInt(value))
-  }
-
-  add(member: Member, bytes: number): void {
-    this.set(member, this.get(member) + BigInt(bytes))
-  }
-}
-
-/** What a process moved on a connection, and what it was called when it did that last. */
-interface Moved {
+/** What a process moved on a connection, what it was called when it did that last, and what the row says of both. */
+export interface Row {
   tx: bigint
   rx: bigint
-  name: bigint
+  name: string
+  cgroup: bigint
+  readonly ends: string
 }
 
-const [inet, tcp] = [2, 6]
-const [established, synSent, closed] = [1, 2, 7]
+/** A process, with its leader and one more thread. */
+export interface Process {
+  readonly pid: number
+  /** What the tool's pid namespace calls it; undefined outside. */
+  readonly inside: number | undefined
+  readonly cgroup: bigint
+  readonly mntns: bigint
+  readonly leader: Struct
+  readonly thread: Struct
+  readonly isKernel: boolean
+}
 
-/** The programs of a plan at work without a kernel: its counters move as tcp_sendmsg, tcp_ack and tcp_recvmsg move them. */
+/** Names of which some differ only in their second half. */
+const names = ['worker-1 alpha', 'worker-1 omega', 'worker-2 alpha', 'other']
+/** `PF_KTHREAD` (include/linux/sched.h) */
+const kernelThread = 0x00200000
+/** The tool's pid namespace, where filters ask for it. */
+export const pidNamespace = { dev: 4n, ino: 0xf000_0012n }
+/** Ids that have their lower halves alone in a row; two network namespaces differ in the upper half of theirs. */
+const firstCgroup = 0x1_0000_0100n
+export const networks = [0xf000_0098, 0xf001_0098] as const
+
+/** What of a world is not as usual. */
+export interface Choice {
+  readonly filter?: Partial<Filter>
+  /** Entries that the flow map has space for. */
+  readonly capacity?: number
+  /** Sockets that are there before the programs are are found by `attach`. */
+  readonly isEarly?: boolean
+}
+
+/** The programs of a plan at work without a kernel: it knows the truth, which they have to find out from the same events. */
 export class World {
+  /** Filters of processes want the first two. */
   readonly pids = [100, 200, 300] as const
-  readonly #field: Field
-  readonly #memory = new Memory()
+  readonly wanted = [100, 200] as const
+  /** A kernel thread. */
+  readonly daemon = 50
+  readonly field: Field
+  readonly memory = new Memory()
+  readonly plan: Plan
+  readonly filter: Filter
   readonly #maps: readonly MapModel[]
-  readonly #tasks: ReadonlyMap<number, Struct>
+  readonly #processes: ReadonlyMap<number, Process>
+  readonly #networks: readonly Struct[]
   readonly #setting: Setting
+  readonly #storages = new Map<bigint, Struct>()
+  /** Whether there may be no space for an entry. */
+  readonly isFull: boolean
+  #isAttached = false
   #time = 1_000_000_000n
+  #cookies = 0
+  #ports = 1
+  /** The thread on the processor. */
   #current: Struct
+  #process: Process
   /** What another processor does while a program runs here. */
-  #other: (() => void) | undefined
+  #other: { readonly point: string | undefined; readonly step: number; readonly act: () => void } | undefined
+  #wasDuring = false
 
-  constructor(private readonly one: Possible, private readonly random: Random) {
-    const { btf, plan } = one
-    const memory = this.#memory
-    const field = this.#field = fieldsOf(btf)
-    this.#maps = plan.maps.map(shape => new MapModel(shape))
-    const [css, cgroup, node] = ['struct css_set', 'struct cgroup', 'struct kernfs_node'].map(name => new Struct(memory, name)) as [Struct, Struct, Struct]
-    css.set(field.defaultCgroup!, cgroup.address)
-    cgroup.set(field.cgroupNode!, node.address)
-    this.#tasks = new Map(this.pids.map(pid => {
-      const task = new Struct(memory, `struct task_struct ${pid}`)
-      task.set(field.tgid, pid)
-      task.set(field.leader, task.address)
-      task.set(field.cgroups!, css.address)
-      return [pid, task]
-    }))
-    this.#current = this.#tasks.get(this.pids[0])!
-    const sockets = new Map<bigint, Struct>()
+  /** What is to be `counted`. */
+  readonly moved: Record<string, Row> = {}
+
+  constructor(readonly one: Possible, readonly random: Random, { filter = {}, capacity, isEarly = false }: Choice = {}) {
+    const { memory } = this
+    this.isFull = capacity !== undefined
+    this.plan = Object.keys(filter).length === 0 ? one.plan : one.planWith(filter)
+    this.filter = { ...noFilter, ...filter }
+    const field = this.field = fieldsOf(one.btf)
+    this.#processes = new Map([...this.pids, this.daemon].map((pid, index) => [pid, this.#fork(pid, index)]))
+    this.#process = this.#processes.get(this.pids[0])!
+    this.#current = this.#process.leader
+    this.#networks = networks.map(number => {
+      const network = new Struct(memory, 'struct net')
+      network.set(field.netInum, number)
+      return network
+    })
+    const ids = (name: string, ids: readonly bigint[]) => {
+      const map = new MapModel({ name, type: 'hash', keySize: 8, valueSize: 1, maxEntries: 16 })
+      for (const id of ids) map.update(new Uint8Array(BigUint64Array.of(id).buffer), Uint8Array.of(1))
+      return map
+    }
+    const wanted = this.wanted.map(pid => this.#processes.get(pid)!)
+    this.#maps = [
+      ...this.plan.maps.map(shape => new MapModel(shape.name === mapName.flows ? { ...shape, maxEntries: capacity ?? shape.maxEntries } : shape)),
+      ...this.filter.cgroupIds ? [ids(mapName.cgroupIds, wanted.map(({ cgroup }) => cgroup))] : [],
+      ...this.filter.mntnsIds ? [ids(mapName.mntnsIds, wanted.map(({ mntns }) => mntns))] : [],
+    ]
+    const current = (id: (process: Process) => bigint) => () => id(this.#process)
     this.#setting = {
       memory,
       maps: this.#maps,
       helpers: {
-        skc_to_tcp_sock: (_, socket: bigint) => socket,
-        get_socket_cookie: (_, socket: bigint) => memory.read(socket + BigInt(field.cookie.offset), 8),
+        skc_to_tcp_sock: (_, socket: bigint) => memory.read(socket + BigInt(field.protocol.offset), 2) === 6n ? socket : 0n,
+        get_socket_cookie: (_, socket: bigint) => this.#cookieOf(socket),
         get_current_task: () => this.#current.address,
         get_current_task_btf: () => this.#current.address,
-        get_current_pid_tgid: () => this.#current.get(field.tgid) << 32n,
+        get_current_pid_tgid: current(({ pid }) => BigInt(pid) << 32n | BigInt(pid + (this.#current === this.#process.leader ? 0 : 1))),
+        get_current_cgroup_id: current(({ cgroup }) => cgroup),
+        current_task_under_cgroup: current(process => wanted.includes(process) ? 1n : 0n),
+        get_ns_current_pid_tgid: (_, dev: bigint, ino: bigint, to: bigint, size: bigint) => {
+          const { inside } = this.#process
+          if (dev !== pidNamespace.dev || ino !== pidNamespace.ino || inside === undefined || size !== 8n) return BigInt.asUintN(64, -22n)
+          memory.write(to, 4, BigInt(inside + (this.#current === this.#process.leader ? 0 : 1)))
+          memory.write(to + 4n, 4, BigInt(inside))
+          return 0n
+        },
         get_smp_processor_id: () => 0n,
         ktime_get_ns: () => this.#time += 1000n,
         probe_read_kernel: (_, to: bigint, size: bigint, from: bigint) => {
           memory.bytes(to, Number(size)).set(memory.bytes(from, Number(size)))
           return 0n
         },
-        sk_storage_get: (_, _map: bigint, socket: bigint, _value: bigint, flags: bigint) => {
-          if (flags === 1n && !sockets.has(socket)) sockets.set(socket, new Struct(memory, 'the storage of a socket'))
-          return sockets.get(socket)?.address ?? 0n
+        sock_from_file: (_, file: bigint) => memory.read(file + BigInt(field.filePrivate!.offset), 8),
+        sk_storage_get: ({ map }, address: bigint, socket: bigint, value: bigint, flags: bigint) => {
+          const known = this.#storages.get(socket)
+          if (known !== undefined || flags !== 1n) return known?.address ?? 0n
+          const storage = new Struct(memory, 'the storage of a socket')
+          const size = map(address).shape.valueSize
+          if (value !== 0n) storage.bytes({ offset: 0, size }).set(memory.bytes(value, size))
+          this.#storages.set(socket, storage)
+          return storage.address
         },
+        sk_storage_delete: (_, _map: bigint, socket: bigint) => this.#storages.delete(socket) ? 0n : BigInt.asUintN(64, -2n),
       },
       kfuncs: { bpf_rdonly_cast: (_, address: bigint, _type: bigint) => address },
     }
+    if (!isEarly) this.attach([])
   }
 
-  /** What is to be `counted`. */
-  readonly moved: Record<string, Moved> = {}
-
-  #moves(port: number, pid: number, direction: 'tx' | 'rx', bytes: number): void {
-    const task = this.#current = this.#tasks.get(pid)!
-    const moved = this.moved[`${port} ${pid}`] ??= { tx: 0n, rx: 0n, name: 0n }
-    moved[direction] += BigInt(bytes)
-    moved.name = task.get({ ...this.#field.comm, size: 8 })
+  #fork(pid: number, index: number): Process {
+    const { field, memory } = this
+    const struct = (name: string) => new Struct(memory, `struct ${name}`)
+    const [css, group, node, proxy, namespace] = ['css_set', 'cgroup', 'kernfs_node', 'nsproxy', 'mnt_namespace'].map(struct) as Struct[]
+    const [cgroup, mntns] = [firstCgroup + BigInt(index), 0xf000_0200n + BigInt(index)]
+    css!.set(field.defaultCgroup!, group!.address)
+    group!.set(field.cgroupNode!, node!.address)
+    node!.set(field.cgroupId!, cgroup)
+    proxy!.set(field.mntNs, namespace!.address)
+    namespace!.set(field.mntInum, mntns)
+    const isKernel = pid === this.daemon
+    const leader = struct(`task_struct ${pid}`)
+    const task = (name: string, to: Struct) => {
+      to.set(field.tgid, pid)
+      to.set(field.leader, leader.address)
+      to.set(field.cgroups!, css!.address)
+      to.set(field.nsproxy, proxy!.address)
+      to.set(field.taskFlags, 0x40 | (isKernel ? kernelThread : 0))
+      to.bytes(field.comm).set(Buffer.from(name))
+      return to
+    }
+    task(`process ${pid}`, leader)
+    const thread = task('thread', struct(`task_struct ${pid + 1}`))
+    return { pid, inside: pid === 300 ? undefined : pid / 100, cgroup, mntns, leader, thread, isKernel }
   }
 
-  #has(program: string): boolean {
-    return this.one.plan.programs.some(({ name }) => name === program)
+  #cookieOf(socket: bigint): bigint {
+    const at = socket + BigInt(this.field.cookie.offset)
+    const known = this.memory.read(at, 8)
+    if (known !== 0n) return known
+    const cookie = BigInt(++this.#cookies)
+    this.memory.write(at, 8, cookie)
+    return cookie
   }
 
-  #happen(name: string, context: Uint8Array): void {
-    const { assembly } = this.one.plan.programs.find(program => program.name === name)!
-    // At a step that it may not come to: then it is done right after.
-    const step = this.random.below(100)
-    interpret(assembly, { ...this.#setting, context, meanwhile: steps => steps === step && this.#doOther() })
-    this.#doOther()
+  /** A connection's end here that is not connected yet. */
+  socket(): Socket {
+    return new Socket(this, this.random.pick(this.#networks))
+  }
+
+  /** An MPTCP socket. */
+  multipath(): Multipath {
+    return new Multipath(this, this.#networks[1]!)
+  }
+
+  /** A socket that is to be put into a sockmap. */
+  redirected(): Redirected {
+    return new Redirected(this, this.#networks[0]!)
+  }
+
+  /** One that no other connection has. */
+  newPort(): number {
+    return ++this.#ports
+  }
+
+  /** The kernel frees a socket, and what programs keep at it. */
+  freed(socket: Struct): void {
+    this.#storages.delete(socket.address)
+  }
+
+  /** Programs are attached. First of all they are shown what is there: files of processes, sockets of the network namespace. */
+  attach(sockets: readonly Socket[]): void {
+    this.#isAttached = true
+    for (const socket of sockets) {
+      if (socket.opener === undefined) continue
+      const { leader } = this.#processes.get(socket.opener)!
+      this.#happenWith('task_file', [0, leader.address, 3, socket.file.address])
+      this.#expects(socket, socket.opener)
+    }
+    this.#happenWith('task_file', [0, 0, 0, 0])
+    for (const { sock } of sockets) this.#happenWith('tcp', [0, sock.address, 0])
+    this.#happenWith('tcp', [0, 0, 0])
+    if (this.plan.programs.some(({ hook }) => 'iterator' in hook)) {
+      this.#map(mapName.found).update(new Uint8Array(4), Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0))
+    }
+  }
+
+  /** A thread of this process has the processor from here on. */
+  as(pid: number): void {
+    this.#process = this.#processes.get(pid)!
+    this.#current = this.random.chance(0.5) ? this.#process.leader : this.#process.thread
+  }
+
+  /** The kernel works on its own, in the context of whatever thread was at work. */
+  interrupt(): void {
+    this.as(this.random.pick([...this.#processes.keys()]))
+  }
+
+  /** Whether something is attached at this place of the kernel. */
+  sees(point: string): boolean {
+    return this.plan.programs.some(({ hook }) => Object.values(hook).includes(point))
+  }
+
+  wants({ pid }: Process): boolean {
+    return !choosesProcesses(this.filter) || (this.wanted as readonly number[]).includes(pid)
+  }
+
+  /** The current thread moves bytes if it has the socket, otherwise the kernel does. */
+  moves(socket: Socket, direction: 'tx' | 'rx', bytes: number): void {
+    if (!this.#isAttached || bytes === 0) return
+    const process = this.#process
+    const isProcess = socket.isOwned && !process.isKernel
+    if (isProcess) socket.user = this.wants(process) ? process.pid : 'unwanted'
+    const pid = socket.user ?? (choosesProcesses(this.filter) ? 'unwanted' : Pid.kernel)
+    if (pid === 'unwanted' || ![undefined, socket.family].includes(this.filter.family)) return
+    const charged = this.#processes.get(pid)
+    const row = this.moved[`${socket.name} ${pid}`] ??= {
+      tx: 0n, rx: 0n, name: socket.expected ?? '', cgroup: BigInt.asUintN(32, charged?.cgroup ?? 0n), ends: socket.ends,
+    }
+    row[direction] += BigInt(bytes)
+    if (isProcess) row.name = this.#nameOf(process)
+  }
+
+  #nameOf({ leader }: Process): string {
+    return textOf(leader.bytes(this.field.comm))
+  }
+
+  /** Without a filter it is taken for the socket's user until another one moves bytes. */
+  #expects(socket: Socket, pid: number): void {
+    if (choosesProcesses(this.filter) || socket.user !== undefined) return
+    socket.user = pid
+    socket.expected = this.#nameOf(this.#processes.get(pid)!)
+  }
+
+  /** What is attached at this place of the kernel runs: arguments are a tracepoint's in their order, a function's by their names. */
+  at(point: string, args: Readonly<Record<string, bigint | number>>): void {
+    if (!this.#isAttached) return
+    this.#happenWith(point, Object.values(args), args)
+  }
+
+  #happenWith(point: string, args: readonly (bigint | number)[], named: Readonly<Record<string, bigint | number>> = {}): void {
+    for (const { hook, assembly } of this.plan.programs) {
+      if (!Object.values(hook).includes(point) || 'sweep' in hook) continue
+      const values = 'exit' in hook
+        ? [...this.one.btf.func(hook.exit)!.params.map(({ name }) => named[name] ?? 0), named.result ?? 0] : args
+      this.#run(point, assembly, 'kprobe' in hook ? this.#registers(BigInt(args[0]!)) : contextOf(values))
+    }
+  }
+
+  #registers(argument: bigint): Uint8Array {
+    const registers = new Uint8Array(256)
+    new DataView(registers.buffer).setBigUint64(firstArgument(this.one.arch)!, argument, true)
+    return registers
+  }
+
+  #run(point: string, assembly: Plan['programs'][number]['assembly'], context: Uint8Array): void {
+    const other = this.#other?.point === undefined || this.#other.point === point ? this.#other : undefined
+    interpret(assembly, {
+      ...this.#setting,
+      context,
+      meanwhile: steps => {
+        if (steps !== other?.step || other !== this.#other) return
+        this.#wasDuring = true
+        this.#doOther()
+      },
+    })
+    // At a step that it did not come to: then it is done right after.
+    if (other !== undefined && other === this.#other) this.#doOther()
   }
 
   #doOther(): void {
-    const [other, current] = [this.#other, this.#current]
+    const [other, current, process] = [this.#other, this.#current, this.#process]
     this.#other = undefined
-    other?.()
+    other?.act()
     this.#current = current
+    this.#process = process
   }
 
   /** Does one thing, and another somewhere in the middle of its first program. Both on one socket cannot be, for that is locked. */
   atOnce(one: () => void, other: () => void): void {
-    this.#other = other
+    this.during(undefined, this.random.below(100), one, other)
+  }
+
+  /** Does one thing, and another in the middle of its program at this place, after so many steps; or afterwards, when it has no more: false. */
+  during(point: string | undefined, step: number, one: () => void, other: () => void): boolean {
+    this.#other = { point, step, act: other }
+    this.#wasDuring = false
     one()
     this.#doOther()
+    return this.#wasDuring
   }
 
-  /** At a tracepoint or the return of a function. */
-  #happenWith(name: string, ...args: readonly (bigint | number)[]): void {
-    this.#happen(name, new Uint8Array(BigUint64Array.from(args, BigInt).buffer))
-  }
-
-  /** At a kprobe. */
-  #happenAt(name: string, argument: bigint): void {
-    const registers = new Uint8Array(256)
-    new DataView(registers.buffer).setBigUint64(firstArgument(this.one.arch)!, argument, true)
-    this.#happen(name, registers)
-  }
-
-  socket() {
-    // By their addresses they have few pockets.
-    const [field, msg, sock] = [this.#field, new Struct(this.#memory, 'struct msghdr'), new Struct(this.#memory, 'struct tcp_sock', this.random.below(4))]
-    sock.set(field.family, inet)
-    sock.set(field.protocol, tcp)
-    sock.set(field.net, new Struct(this.#memory, 'struct net').address)
-    const state = (now: number) => {
-      this.#happenWith('tcptop_state', sock.address, sock.get(field.state), now)
-      sock.set(field.state, now)
-    }
-    sock.set(field.state, closed)
-    /** A process lets go of it. */
-    const released = () => {
-      sock.set(field.owned, 1)
-      if (this.#has('tcptop_release')) this.#happenAt('tcptop_release', sock.address)
-    }
-    return {
-      released,
-      /** Asks for a connection from this port, as a socket of this cookie. */
-      connect: (cookie: number, port: number) => {
-        sock.set(field.cookie, cookie)
-        for (const member of [field.bytesAcked, field.bytesReceived, field.sport]) sock.set(member, 0)
-        sock.set(field.dport, 80)
-        state(synSent)
-        sock.set(field.sport, port)
-      },
-      /** The peer accepts it. */
-      establish: () => {
-        const { random } = this
-        /** Soon to begin anew. */
-        const late = () => 2 ** 32 - random.below(2 ** 22)
-        const [ours, theirs] = [late(), late()]
-        for (const member of [field.sndUna, field.writeSeq]) sock.set(member, ours)
-        for (const member of [field.rcvNxt, field.copiedSeq]) sock.set(member, theirs)
-        // The SYN, and the peer's acknowledgement of it.
-        sock.add(field.writeSeq, 1)
-        sock.add(field.sndUna, 1)
-        sock.add(field.bytesAcked, 1)
-        state(established)
-      },
-      send: (pid: number, bytes: number) => {
-        this.#moves(Number(sock.get(field.sport)), pid, 'tx', bytes)
-        sock.add(field.writeSeq, bytes)
-        if (!this.#has('tcptop_tx')) return released()
-        if (this.one.backend.name === 'fentry') this.#happenWith('tcptop_tx', sock.address, msg.address, bytes, bytes)
-        else this.#happenWith('tcptop_tx', sock.address, bytes, 0)
-      },
-      acknowledge: (share: number) => {
-        const flying = Number(BigInt.asUintN(32, sock.get(field.writeSeq) - sock.get(field.sndUna)))
-        const bytes = Math.floor(flying * share)
-        sock.add(field.sndUna, bytes)
-        sock.add(field.bytesAcked, bytes)
-      },
-      receive: (pid: number, bytes: number) => {
-        this.#moves(Number(sock.get(field.sport)), pid, 'rx', bytes)
-        const waiting = this.random.below(2 ** 22)
-        sock.add(field.rcvNxt, bytes + waiting)
-        sock.add(field.bytesReceived, bytes + waiting)
-        sock.add(field.copiedSeq, bytes)
-        sock.set(field.owned, 1)
-        if (this.#has('tcptop_rx')) this.#happenWith('tcptop_rx', sock.address)
-        else released()
-        // What is left in the queue is taken by nobody else.
-        sock.add(field.rcvNxt, -waiting)
-        sock.add(field.bytesReceived, -waiting)
-      },
-      /** The connection ends; when the programs are `left` out, unseen. */
-      end: (left: boolean) => {
-        if (left) sock.set(field.state, closed)
-        else state(closed)
-      },
-      /** The socket goes. */
-      destroy: () => {
-        this.#happenWith('tcptop_destroy', sock.address)
-        this.#happenWith('tcptop_destroy2', sock.address)
-      },
-    }
-  }
-
-  /** A process gets another name. */
-  rename(pid: number): void {
-    const task = this.#tasks.get(pid)!
-    this.#happenWith('tcptop_rename', task.address, 0)
-    task.set({ ...this.#field.comm, size: 8 }, this.random.below(1000))
+  /** A process gets another name, soon after that is told of: `meanwhile` it still has the old one. */
+  rename(pid: number, meanwhile: () => void = () => {}): void {
+    const { leader } = this.#processes.get(pid)!
+    this.at('task_rename', { task: leader.address, comm: 0 })
+    meanwhile()
+    const name = leader.bytes(this.field.comm)
+    name.fill(0)
+    name.set(Buffer.from(this.random.pick(names)))
     this.#time += 10_000_000n
   }
 
-  /** As each drain does it before it reads: every page, and the end. */
-  emptyPockets(): void {
-    const [[, pockets]] = [...this.#map(mapName.pockets).entries()] as [[Uint8Array, Uint8Array]]
-    const pages = [...this.#map(mapName.pages).entries()]
-    const nothing = Buffer.alloc(pockets.length / pages.length)
-    pages.forEach(([key, value], page) => {
-      // For the interpreter is slow: nothing happens where nothing is.
-      if (nothing.equals(pockets.subarray(page * nothing.length, (page + 1) * nothing.length))) return
-      this.#happenWith('tcptop_pockets', 0, 0, this.#memory.place('a key', key), this.#memory.place('a value', value))
-    })
-    this.#happenWith('tcptop_pockets', 0, 0, 0, 0)
+  /** What programs do before user space reads the map: they are shown every entry of another map, and the end. */
+  drain(): void {
+    for (const { hook, assembly } of this.plan.programs) {
+      if (!('sweep' in hook)) continue
+      const show = (key: bigint, value: bigint) => this.#run(hook.sweep, assembly, contextOf([0, 0, key, value]))
+      // The interpreter is slow: a page without pockets is not shown.
+      const shown = hook.map === mapName.pages ? this.#usedPages() : undefined
+      for (const [number, [key, value]] of [...this.#map(hook.map).entries()].entries()) {
+        if (shown?.has(number) ?? true) show(this.memory.place('a key', key), this.memory.place('a value', value))
+      }
+      show(0n, 0n)
+    }
   }
 
-  /** What the flow map has, by local port and process. */
-  counted(): Record<string, Moved> {
-    return Object.fromEntries([...this.#map(mapName.flows).entries()].flatMap(([key, value]) => {
-      const [of, at] = [new DataView(key.buffer), new DataView(value.buffer)]
-      const moved = { tx: at.getBigUint64(Value.tx, true), rx: at.getBigUint64(Value.rx, true), name: at.getBigUint64(Value.comm, true) }
-      const pid = of.getUint32(Key.pid, true) || at.getUint32(Value.pid, true)
-      return moved.tx + moved.rx === 0n ? [] : [[`${at.getUint16(Value.lport, true)} ${pid}`, moved]]
-    }))
-  }
-
-  /** Pockets that are not free. */
-  taken(): number {
-    const [[, pockets]] = [...this.#map(mapName.pockets).entries()] as [[Uint8Array, Uint8Array]]
-    const words = new BigUint64Array(pockets.buffer)
-    return Array.from({ length: pockets.length / Pocket.size }, (_, place) => words[(place * Pocket.size + Pocket.identity) / 8]!).filter(identity => identity !== 0n).length
-  }
-
-  lost(): bigint {
-    const [[, stats]] = [...this.#map(mapName.stats).entries()] as [[Uint8Array, Uint8Array]]
-    return new DataView(stats.buffer).getBigUint64(Stat.lostEvents, true)
+  #usedPages(): ReadonlySet<number> {
+    const pockets = this.#onlyValue(mapName.pockets)
+    const words = new Uint32Array(pockets.buffer)
+    const length = words.length / this.#map(mapName.pages).size
+    const pages = new Set<number>()
+    for (let word = 0; word < words.length; word++) if (words[word] !== 0) pages.add(Math.floor(word / length))
+    return pages
   }
 
   #map(name: string): MapModel {
     return this.#maps.find(({ shape }) => shape.name === name)!
   }
+
+  #onlyValue(name: string): Buffer {
+    const [[, value] = []] = this.#map(name).entries()
+    return Buffer.from(value!.buffer)
+  }
+
+  #flows(): { readonly key: DataView; readonly value: DataView }[] {
+    return [...this.#map(mapName.flows).entries()].map(([key, value]) => ({ key: new DataView(key.buffer), value: new DataView(value.buffer) }))
+  }
+
+  /** What the flow map has, by connection and process. */
+  counted(): Record<string, Row> {
+    const rows: Record<string, Row> = {}
+    for (const { key, value } of this.#flows()) {
+      const [tx, rx] = [value.getBigUint64(Value.tx, true), value.getBigUint64(Value.rx, true)]
+      if (tx + rx === 0n) continue
+      const address = (from: number) => Buffer.from(value.buffer, from, 16).toString('hex')
+      const [lport, rport, service] = [value.getUint16(Value.lport), value.getUint16(Value.rport), value.getUint16(Value.service)]
+      const pid = key.getUint32(Key.pid, true) || value.getUint32(Value.pid, true)
+      const row: Row = {
+        tx, rx, name: textOf(new Uint8Array(value.buffer, Value.comm, 16)), cgroup: BigInt(value.getUint32(Value.cgroup, true)),
+        ends: `${address(Value.laddr)} ${address(Value.raddr)} ${rport} ${service} IPv${value.getUint16(Value.family, true)}`,
+      }
+      const name = `${value.getUint32(Value.netns, true).toString(16)} ${lport} ${pid}`
+      // A socket that connects once more may have another entry.
+      const before = rows[name] ?? { tx: 0n, rx: 0n }
+      rows[name] = { ...row, tx: tx + before.tx, rx: rx + before.rx }
+    }
+    return rows
+  }
+
+  /** Entries that a drain may delete: of sockets, not of further processes. */
+  over(): number {
+    return this.#flows().filter(({ key, value }) => key.getUint32(Key.pid, true) === 0 && value.getUint32(Value.flags, true) & Flag.gone).length
+  }
+
+  /** Entries that there are, and of these a socket's own. */
+  entries(): { readonly all: number; readonly own: number } {
+    const flows = this.#flows()
+    return { all: flows.length, own: flows.filter(({ key }) => key.getUint32(Key.pid, true) === 0).length }
+  }
+
+  /** What processes are called in the tool's pid namespace. */
+  inside(): Record<number, number> {
+    const number = (bytes: Uint8Array) => new DataView(bytes.buffer).getUint32(0, true)
+    return Object.fromEntries([...this.#map(mapName.pids).entries()].map(([key, value]) => [number(key), number(value)]))
+  }
+
+  /** Pockets that are not free. */
+  taken(): number {
+    const pockets = this.#onlyValue(mapName.pockets)
+    return Array.from({ length: pockets.length / Pocket.size }, (_, place) => pockets.readBigUint64LE(place * Pocket.size + Pocket.identity))
+      .filter(identity => identity !== 0n).length
+  }
+
+  stats(): { readonly lost: { readonly events: bigint; readonly tx: bigint; readonly rx: bigint }; readonly entered: number; readonly gone: number } {
+    const stats = this.#onlyValue(mapName.stats)
+    const at = (offset: number) => stats.readBigUint64LE(offset)
+    return { lost: { events: at(Stat.lostEvents), tx: at(Stat.lostTx), rx: at(Stat.lostRx) }, entered: Number(at(Stat.entered)), gone: Number(at(Stat.gone)) }
+  }
 }
 
+function contextOf(values: readonly (bigint | number)[]): Uint8Array {
+  return new Uint8Array(BigUint64Array.from(values, BigInt).buffer)
+}
+
+/** A name up to its end. */
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1').replace(/\0+$/, '')
