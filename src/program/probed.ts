@@ -14,6 +14,8 @@ import { typed } from './typed.js'
 const noExist = 1
 /** Where a value of `mapName.sockets`, laid out as the counters of a `Value`, has the key of its flow. */
 const known = { cookie: Value.tx, port: Value.rx } as const
+/** What a value of `mapName.sockets` has of what was counted, beside the first sequence number. */
+const counters = [Value.txSeen, Value.rxSeen, Value.txEnd] as const
 
 /**
  * Copies what it needs, so that no types are needed: for kprobes and raw tracepoints, and where typed access lacks something. `socket` is
@@ -99,7 +101,7 @@ function byAddress(field: Field, reading: Reading, by: Cast | undefined, nextTo 
       mov(flow, r0),
       label(found),
     ],
-    remember: (_name, _isKnown, none) => [
+    remember: (name, _isKnown, none) => [
       call('ktime_get_ns'),
       store('u64', flow, known.cookie, r0),
       call('get_smp_processor_id'),
@@ -113,10 +115,15 @@ function byAddress(field: Field, reading: Reading, by: Cast | undefined, nextTo 
       call('map_update_elem'),
       note('the one that is there, ours or an earlier one', kept()),
       jeq(r0, 0, none),
-      copyKey,
-      [Value.txSeen, Value.rxSeen, Value.txEnd].map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
       load(r1, 'u32', r0, Value.isn),
-      store('u32', flow, Value.isn, r1),
+      load(r2, 'u32', flow, Value.isn),
+      jeq32(r1, r2, `${name}_same`),
+      note('of another connection of this socket, or of the time before its first sequence number was known', [...counters, known.cookie, known.port].map(offset =>
+        [load(r1, 'u64', flow, offset), store('u64', r0, offset, r1)])),
+      store('u32', r0, Value.isn, r2),
+      label(`${name}_same`),
+      copyKey,
+      counters.map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
       [known.cookie, known.port].map(offset => store('u64', flow, offset, 0)),
     ],
     kept,
