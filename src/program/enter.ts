@@ -39,8 +39,11 @@ const mappedWord = 0xffff0000 | 0
 /**
  * Makes the entry of `socket`: afterwards `flow` is the entry and the program goes to `found`; or, where the map has no room, the counters
  * that are kept beside it, from which only `lost` can be counted, and goes to `spilled`. Goes to `none` when the socket is not wanted.
+ * `isReturn`: a process is at work though it may have let go of the socket.
  */
-export function enter(context: Context, origin: Origin, to: { found: string; spilled: string; none: string }): Code {
+export function enter(
+  context: Context, origin: Origin, to: { found: string; spilled: string; none: string }, { isReturn = origin === 'sending' || origin === 'mptcp' } = {},
+): Code {
   const { access, filter } = context
   const { found, spilled, none } = to
   const done = `${origin}_done`
@@ -48,7 +51,7 @@ export function enter(context: Context, origin: Origin, to: { found: string; spi
   const chooses = choosesProcesses(filter)
   const isUsed = origin === 'sending' || origin === 'receiving' || origin === 'used'
   return [
-    chooses && (isUsed || origin === 'mptcp') ? unlessUnwanted(context, origin, to) : [],
+    chooses && (isUsed || origin === 'mptcp') ? unlessUnwanted(context, origin, to, isReturn) : [],
     chooses && origin === 'seeded' ? [
       store('u64', r10, stack.wanted, 0),
       admitTask(context, `${origin}_admitted`),
@@ -80,13 +83,13 @@ export function enter(context: Context, origin: Origin, to: { found: string; spi
  * With a filter of processes: a socket that none of them has used yet takes no space in the map. What is moved on it is followed beside it, where
  * this goes on with `spilled` if that is known of this connection; otherwise it is to be made, with the answer on the stack.
  */
-function unlessUnwanted(context: Context, origin: Origin, { spilled, none }: { spilled: string; none: string }): Code {
+function unlessUnwanted(context: Context, origin: Origin, { spilled, none }: { spilled: string; none: string }, isReturn: boolean): Code {
   const { access, field } = context
   const to = (part: string) => `${origin}_${part}`
   return [
     store('u64', r10, stack.wanted, 0),
     // After the lock is released, as at any call, a process is at work.
-    origin === 'receiving' || origin === 'used' ? [access.read(r1, field.owned, socket), jeq(r1, 0, to('unwanted'))] : [],
+    isReturn ? [] : [access.read(r1, field.owned, socket), jeq(r1, 0, to('unwanted'))],
     access.current(),
     access.read(r1, field.taskFlags, task),
     jset(r1, kernelThread, to('unwanted')),

@@ -51,7 +51,7 @@ export function received(context: Context): Code {
     ifRedirected(context, r6, 'tcp'),
     ja('exit'),
     label('tcp'),
-    entryOf(context),
+    entryOf(context, 'spilled'),
     label('counted'),
     load(r1, 'u64', r10, stack.received),
     jeq(r1, 0, 'charge'),
@@ -60,6 +60,11 @@ export function received(context: Context): Code {
     chargeCurrent(context, rx),
     label('exit'),
     leave(),
+    label('spilled'),
+    load(r1, 'u64', r10, stack.received),
+    jeq(r1, 0, 'unattributed'),
+    note('the stream will come to it', atomicAdd('u64', flow, Value.rxSeen, amount)),
+    ja('unattributed'),
     label('mptcp'),
     returned(context),
     label('unattributed'),
@@ -86,13 +91,13 @@ function byResult(context: Context, call: Call, moved: Moved, look: Code): Code 
 }
 
 /** Finds or makes the entry of r6, a TCP socket whose own counters do not tell what a process moved. */
-function entryOf(context: Context): Code {
+function entryOf(context: Context, spilled = 'unattributed'): Code {
   const { access } = context
   return [
     access.asTcp(r6, 'exit'),
     access.find(),
     jne(r0, 0, 'counted'),
-    enter(context, 'receiving', { found: 'counted', spilled: 'unattributed', none: 'exit' }),
+    enter(context, 'receiving', { found: 'counted', spilled, none: 'exit' }, { isReturn: true }),
   ]
 }
 
