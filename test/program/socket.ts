@@ -202,8 +202,11 @@ export class Socket {
     for (const member of [field.writeSeq, field.sndUna]) sock.set(member, first)
     for (const member of [field.rcvNxt, field.copiedSeq]) sock.set(member, 0)
     sock.add(field.writeSeq, 1 + bytes)
-    this.#leaves()
-    this.release()
+    if (opening.isUnseen) sock.set(field.owned, 0)
+    else {
+      this.#leaves()
+      this.release()
+    }
   }
 
   /** What is known of a connection that is over. */
@@ -292,9 +295,11 @@ export class Socket {
     if (meanwhile === undefined) return this.#sent(bytes, () => counts(bytes), flags, isCorked)
     if (!this.#byCall) counts(first)
     this.#leaves()
+    this.sock.add(this.#field.writePending!, 1)
     this.release()
     meanwhile()
     this.own(pid)
+    this.sock.add(this.#field.writePending!, -1)
     const rest = this.canSend ? bytes - first : 0
     this.queue(rest)
     this.#sent(first + rest, () => counts(this.#byCall ? first + rest : rest), flags)

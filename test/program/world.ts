@@ -39,6 +39,8 @@ const kernelThread = 0x00200000
 export const pidNamespace = { dev: 4n, ino: 0xf000_0012n }
 /** Ids that have their lower halves alone in a row; two network namespaces differ in the upper half of theirs. */
 const firstCgroup = 0x1_0000_0100n
+/** The cgroup that those of wanted processes are below. */
+const wantedCgroup = 0x1_0000_0050n
 export const networks = [0xf000_0098, 0xf001_0098] as const
 
 /** What of a world is not as usual. */
@@ -152,27 +154,43 @@ export class World {
   #fork(pid: number, index: number): Process {
     const { field, memory } = this
     const struct = (name: string) => new Struct(memory, `struct ${name}`)
-    const [css, group, node, proxy, namespace] = ['css_set', 'cgroup', 'kernfs_node', 'nsproxy', 'mnt_namespace'].map(struct) as Struct[]
+    const [css, proxy, namespace] = ['css_set', 'nsproxy', 'mnt_namespace'].map(struct) as Struct[]
     const [cgroup, mntns] = [firstCgroup + BigInt(index), 0xf000_0200n + BigInt(index)]
-    css!.set(field.defaultCgroup!, group!.address)
-    group!.set(field.cgroupNode!, node!.address)
-    node!.set(field.cgroupId!, cgroup)
+    const group = (id: bigint, above?: Struct) => {
+      const [group, node] = [struct('cgroup'), struct('kernfs_node')]
+      group.set(field.cgroupNode!, node.address)
+      node.set(field.cgroupId!, id)
+      if (above !== undefined) group.set(field.cgroupParent!, above.address)
+      return group
+    }
+    const isWanted = index < this.wanted.length
+    css!.set(field.defaultCgroup!, group(cgroup, isWanted ? group(wantedCgroup, group(1n)) : group(1n)).address)
     proxy!.set(field.mntNs, namespace!.address)
     namespace!.set(field.mntInum, mntns)
     const isKernel = pid === this.daemon
+    const inside = isWanted ? index + 1 : undefined
+    const [numbers, own] = [struct('pid'), struct('pid_namespace')]
+    own.set(field.pidNamespaceInum!, inside === undefined ? 0xf000_0077n : BigInt.asUintN(32, pidNamespace.ino))
+    // It has a number in the initial namespace too, and then one in its own.
+    const upid = (level: number) => ({ offset: field.pidNumbers!.offset + 16 * level, size: 4 })
+    numbers.set({ ...field.pidLevel!, size: 4 }, 1)
+    numbers.set(upid(0), pid)
+    numbers.set(upid(1), inside ?? 9)
+    numbers.set({ offset: upid(1).offset + 8, size: 8 }, own.address)
     const leader = struct(`task_struct ${pid}`)
     const task = (name: string, to: Struct) => {
       to.set(field.tgid, pid)
       to.set(field.leader, leader.address)
       to.set(field.cgroups!, css!.address)
       to.set(field.nsproxy, proxy!.address)
+      to.set(field.threadPid!, numbers.address)
       to.set(field.taskFlags, 0x40 | (isKernel ? kernelThread : 0))
       to.bytes(field.comm).set(Buffer.from(name))
       return to
     }
     task(`process ${pid}`, leader)
     const thread = task('thread', struct(`task_struct ${pid + 1}`))
-    return { pid, inside: pid === 300 ? undefined : pid / 100, cgroup, mntns, leader, thread, isKernel }
+    return { pid, inside, cgroup, mntns, leader, thread, isKernel }
   }
 
   #cookieOf(socket: bigint): bigint {
@@ -212,6 +230,7 @@ export class World {
   /** Programs are attached. First of all they are shown what is there: files of processes, sockets of the network namespace. */
   attach(sockets: readonly Socket[]): void {
     this.#isAttached = true
+    this.#tell(0n)
     for (const socket of sockets) {
       if (socket.opener === undefined) continue
       const { leader } = this.#processes.get(socket.opener)!
@@ -222,8 +241,13 @@ export class World {
     for (const { sock } of sockets) this.#happenWith('tcp', [0, sock.address, 0])
     this.#happenWith('tcp', [0, 0, 0])
     if (this.plan.programs.some(({ hook }) => 'iterator' in hook)) {
-      this.#map(mapName.found).update(new Uint8Array(4), Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0))
+      this.#tell(1n)
     }
+  }
+
+  /** What user space tells the programs: whether they have been shown all that was there, and the cgroup to stay in. */
+  #tell(found: bigint): void {
+    this.#map(mapName.known).update(new Uint8Array(4), new Uint8Array(BigUint64Array.of(found, wantedCgroup).buffer))
   }
 
   /** A thread of this process has the processor from here on. */
@@ -266,11 +290,12 @@ export class World {
     return textOf(leader.bytes(this.field.comm))
   }
 
-  /** Without a filter it is taken for the socket's user until another one moves bytes. */
+  /** It is taken for the socket's user until another one moves bytes. */
   #expects(socket: Socket, pid: number): void {
-    if (choosesProcesses(this.filter) || socket.user !== undefined) return
+    const process = this.#processes.get(pid)!
+    if (!this.wants(process) || socket.user !== undefined) return
     socket.user = pid
-    socket.expected = this.#nameOf(this.#processes.get(pid)!)
+    socket.expected = this.#nameOf(process)
   }
 
   /** What is attached at this place of the kernel runs: arguments are a tracepoint's in their order, a function's by their names. */
