@@ -1,6 +1,6 @@
 import type { Sort } from './aggregate.js'
 import { shortCgroup } from './cgroup.js'
-import { Identity, Pid, Row as At, Value } from './layout.js'
+import { Identity, Row as At, Value } from './layout.js'
 import type { Row } from './row.js'
 import { addressText } from './trace/index.js'
 
@@ -48,10 +48,7 @@ function field<Name extends keyof Row>(
 }
 
 const pid = field('pid', identity(Value.pid), 4, uint32)
-const comm: Field<'comm'> = {
-  ...field('comm', identity(Value.comm), 16, nameText),
-  read: (view, row) => pid.read(view, row) === Pid.kernel ? 'kernel' : nameText(view, row + comm.sort.offset),
-}
+const comm = field('comm', identity(Value.comm), 16, nameText)
 const family = field('family', identity(Value.family), 2, (view, at) => uint16(view, at) === 6 ? 6 : 4)
 const laddr = field('laddr', identity(Value.laddr), 16, addressText)
 const lport = field('lport', identity(Value.lport), 2, networkUint16)

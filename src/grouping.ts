@@ -27,14 +27,18 @@ interface Hidden {
   readonly size: number
 }
 
+const hiddenAt = (offset: number, size: number): Hidden => ({ offset: At.identity + offset - Identity.start, size })
 /** The same addresses and ports in two containers are two connections. */
-const netns: Hidden = { offset: At.identity + Value.netns - Identity.start, size: 4 }
+const netns = hiddenAt(Value.netns, 4)
+/** The same id at another time is another process. */
+const start = hiddenAt(Value.start, 8)
 
 /** All groupings, the default first. */
 export const groupings: readonly Grouping[] = [
   grouping('connection', 'a process and the two ends of its connection', true,
     [column.pid, column.comm, column.local, column.remote], unseen, [netns]),
   grouping('process', 'a process', false, [column.pid, column.comm]),
+  grouping('comm', 'a name of processes', false, [column.comm]),
   grouping('host', 'a remote address', true, [column.host]),
   grouping('port', 'the port of a service, here or there', false, [column.port]),
   grouping('cgroup', 'a cgroup, such as a container or a service', false, [column.cgroup]),
@@ -46,7 +50,10 @@ function grouping(
   const columns = [...keys, column.rx, column.tx]
   const fieldsOf = (columns: readonly Column[]) => columns.flatMap(column => column.fields)
   const fields = [...fieldsOf(keys), ...more, column.rx.fields[0], column.tx.fields[0]]
-  const agreed = [...[...fieldsOf(keys), ...more].map(({ sort }) => sort), ...hidden]
+  // A process is one whatever it is called.
+  const isOfProcess = keys.includes(column.pid)
+  const told = [...fieldsOf(keys), ...more].filter(({ name }) => !(isOfProcess && name === 'comm'))
+  const agreed = [...told.map(({ sort }) => sort), ...isOfProcess ? [start] : [], ...hidden]
   return {
     name,
     description,

@@ -8,8 +8,8 @@
  *
  * flow value    0       4      8    16   24       32       40      48
  *               | flags | isn  | tx | rx | txSeen | rxSeen | txEnd |    counters, u64, never reset
- *               48    52     56     72      88      104   106     108       110      112     116      120  128
- *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | cgroup | sk |  identity until sk
+ *               48    52     56     72      88      104   106     108       110      112     116      120     128  136
+ *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | cgroup | start | sk |  identity until sk
  *
  * row           0    8    16
  *               | rx | tx | total |                                     u64, of one frame
@@ -70,15 +70,20 @@ export const enum Value {
    * of a kernel have it in common while they live.
    */
   cgroup = 116,
+  /**
+   * u64: when `pid` started, in nanoseconds of the kernel's monotonic clock (`task_struct.start_time`), as it was when `pid` first moved bytes
+   * here: two processes that had one id after the other differ in it. 0 where it is not known.
+   */
+  start = 120,
   /** u64: the address of the `struct sock`, for the audit; 0 in a share and of MPTCP. */
-  sk = 120,
-  size = 128,
+  sk = 128,
+  size = 136,
 }
 
 /** Where the identity, the part of a value that a grouping masks, starts and ends. */
 export const enum Identity {
   start = 48,
-  size = 72,
+  size = 80,
 }
 
 /** Bits of `Value.flags`. */
@@ -103,8 +108,8 @@ export const enum Row {
   total = 16,
   identity = 24,
   /** u32: the frame that the counters are of; WASM's own. */
-  frame = 96,
-  size = 104,
+  frame = 104,
+  size = 112,
 }
 
 /** The counters that the program keeps about itself: one value of an array map, u64 each. */

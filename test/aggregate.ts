@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Aggregate, loadAggregate, type Sort, type Source } from '../src/aggregate.js'
+import { groupings } from '../src/grouping.js'
 import { Flag, Identity, Key, Pid, Row, Value } from '../src/layout.js'
 import { type Random, seeded } from './random.js'
 
@@ -12,6 +13,8 @@ interface Flow {
   tx: number
   rx: number
   pid: number
+  /** When the process started. */
+  start: bigint
   comm: string
   readonly raddr: number
   readonly rport: number
@@ -77,7 +80,7 @@ class FakeMap implements Source {
   }
 
   add(flow: Partial<Flow> & Pick<Flow, 'cookie'>): Flow {
-    const whole: Flow = { share: 0, gone: false, tx: 0, rx: 0, pid: 7, comm: 'x', raddr: 1, rport: 1, family: 4, ...flow }
+    const whole: Flow = { share: 0, gone: false, tx: 0, rx: 0, pid: 7, start: 1n, comm: 'x', raddr: 1, rport: 1, family: 4, ...flow }
     this.flows.set(nameOf(whole), whole)
     return whole
   }
@@ -94,6 +97,7 @@ function put(flow: Flow, keyBytes: Uint8Array, valueBytes: Uint8Array): void {
   value.setBigUint64(Value.tx, BigInt(flow.tx), true)
   value.setBigUint64(Value.rx, BigInt(flow.rx), true)
   value.setUint32(Value.pid, flow.pid, true)
+  value.setBigUint64(Value.start, flow.start, true)
   valueBytes.set(new TextEncoder().encode(flow.comm).subarray(0, 15), Value.comm)
   value.setUint32(Value.raddr + 12, flow.raddr)
   value.setUint16(Value.rport, flow.rport)
@@ -141,6 +145,46 @@ function take(aggregate: Aggregate, limit: number, sort: Sort = byTotal, byFamil
 
 const everything = maskOf([Value.pid, 4], [Value.laddr, 44])
 const byProcess = maskOf([Value.pid, 4])
+
+/** Rows of real groupings, of flows of one process id between two ends. */
+async function shownBy(name: string, flows: readonly Partial<Flow>[]) {
+  const grouping = groupings.find(grouping => grouping.name === name)!
+  const map = new FakeMap()
+  const aggregate = await loadAggregate(grouping.mask())
+  const added = flows.map((flow, index) => map.add({ ...flow, cookie: BigInt(index + 1) }))
+  const frame = () => {
+    aggregate.drain(map)
+    return take(aggregate, 9).map(({ tx, comm }) => [tx, comm])
+  }
+  return { frame, flows: added }
+}
+
+for (const by of ['process', 'connection']) {
+  test(`by ${by}, a process that was renamed between two flows is one row, with the name of a flow that changed in this frame`, async () => {
+    const { frame, flows: [one, other] } = await shownBy(by, [{ tx: 1, comm: 'old' }, { tx: 2, comm: 'new' }])
+    const [row, ...more] = frame()
+    assert.equal([row![0], more], [3, []])
+    one!.comm = 'newest'
+    one!.tx += 10
+    assert.equal(frame(), [[10, 'newest']])
+    other!.tx += 5
+    assert.equal(frame(), [[5, 'new']])
+  })
+
+  test(`by ${by}, two processes that had one id after the other are two rows`, async () => {
+    const { frame } = await shownBy(by, [{ tx: 1, start: 1n }, { tx: 2, start: 2n ** 40n + 1n }, { tx: 3, start: 1n }])
+    assert.equal(frame(), [[4, 'x'], [2, 'x']])
+  })
+}
+
+test('by comm, processes of one name are one row, and bytes of earlier frames stay with the old name', async () => {
+  const { frame, flows: [one] } = await shownBy('comm', [{ tx: 1, comm: 'a' }, { tx: 2, comm: 'b', pid: 8 }, { tx: 4, comm: 'a', pid: 9 }])
+  assert.equal(frame(), [[5, 'a'], [2, 'b']])
+  one!.comm = 'b'
+  assert.equal(frame(), [])
+  one!.tx += 7
+  assert.equal(frame(), [[7, 'b']])
+})
 
 test('what was counted since the last frame is shown, and nothing twice', async () => {
   const map = new FakeMap()
@@ -263,7 +307,7 @@ test('the name of a process, which is no part of a row by host, does not change 
   }
 })
 
-const groupings = [
+const masks = [
   { name: 'everything', mask: everything, key: (row: Shown) => [row.pid, row.raddr, row.rport, row.family].join() },
   { name: 'process', mask: byProcess, key: (row: Shown) => `${row.pid}` },
   { name: 'host', mask: maskOf([Value.raddr, 16], [Value.family, 2]), key: (row: Shown) => [row.raddr, row.family].join() },
@@ -298,7 +342,7 @@ function evolve(map: FakeMap, random: Random, cookie: bigint): bigint {
   return cookie
 }
 
-for (const { name, mask, key } of groupings) {
+for (const { name, mask, key } of masks) {
   test(`grouped by ${name}, random flows that come, move bytes and go add up as in a simple model`, seeded(async random => {
     const map = new FakeMap()
     const aggregate = await loadAggregate(mask)
@@ -347,7 +391,7 @@ for (const { name, mask, key } of groupings) {
   }))
 }
 
-for (const { name, mask, key } of groupings) {
+for (const { name, mask, key } of masks) {
   test(`grouped by ${name}, flows between others, at other places and of other processes, busy and idle, add up`, seeded(async random => {
     const map = new FakeMap()
     const aggregate = await loadAggregate(mask)

@@ -20,7 +20,7 @@ async function textOf(argv: readonly string[]): Promise<string> {
   throw new Error('options, not an answer')
 }
 
-const [connection, process, host, port] = groupings as [typeof groupings[0], ...typeof groupings]
+const [connection, process, , host, port] = groupings as [typeof groupings[0], ...typeof groupings]
 
 test('nothing given, all is as bcc has it', async () => {
   const { format, grouping, ...rest } = await optionsOf([])
@@ -155,7 +155,7 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['doctors'], `${interval} "doctors"`],
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
-  [['--by', 'thread'], '--by must be connection, process, host, port or cgroup, got "thread"'],
+  [['--by', 'thread'], '--by must be connection, process, comm, host, port or cgroup, got "thread"'],
   [['--backend', 'magic'], '--backend must be auto, fentry, kprobe or tracepoint, got "magic"'],
   [['--sort', 'PID', '--by', 'port'],
     '--sort must be all, sent, received, port, rx_kb or tx_kb with --by port, got "PID"'],

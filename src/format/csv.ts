@@ -6,7 +6,7 @@ import { microseconds } from './json.js'
  * RFC 4180 with one header line, and a line feed at the end of each. The columns are `time` and `interval` of the
  * frame, then JSON's fields. A name's unprintable characters are `?`, so that a record is a line. What is lost in a
  * frame is a record of its own, whose only key is the word `lost` in the column of the name (of the first key where
- * there is none): a process that is called so has a PID.
+ * there is none): a process that is called so has a PID, except by comm, where that is the only key.
  */
 export const csv: Format = {
   name: 'csv',

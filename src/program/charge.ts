@@ -1,5 +1,5 @@
 import {
-  and, atomicAdd, cmpxchg, type Code, exit, ja, jeq, jeq32, jne, jne32, label, load, mov, mov32, note, r0, r1, r10, r2,
+  and, atomicAdd, cmpxchg, type Code, exit, ja, jeq, jeq32, jne, jne32, label, load, loadImm64, mov, mov32, note, r0, r1, r10, r2,
   r3, r4, r5, type Register, store,
 } from '../../bpf-asm/index.js'
 import { Key, Pid, Stat, Value } from '../layout.js'
@@ -25,6 +25,8 @@ export const both: Moved = (base, sent, received) => [
   atomicAdd('u64', base, received, r3),
 ]
 
+/** The name of what is no process: `kernel` as 8 bytes. */
+const kernelName = new DataView(new TextEncoder().encode('kernel\0\0').buffer).getBigUint64(0, true)
 /** `PF_KTHREAD` (include/linux/sched.h) */
 export const kernelThread = 0x00200000
 /** `Pid.nobody` and `Pid.filtered` as signed immediates */
@@ -66,7 +68,7 @@ export function chargeCurrent(context: Context, moved: Moved, { pockets = false 
     jne32(r2, nobody, 'share'),
     note('the first to move bytes owns the entry', claim(context)),
     isAlone(context) ? [] : [jeq32(r0, nobody, 'claimed'), jeq(r0, r1, 'own'), ja('share'), label('claimed')],
-    copyCgroup(context, flow, Value.cgroup),
+    copyOrigin(context, flow, 0),
     notePidInside(context, 'owner_noted'),
     access.tgid(r1),
     ja('own'),
@@ -78,7 +80,7 @@ export function chargeCurrent(context: Context, moved: Moved, { pockets = false 
     notePidInside(context, 'share_noted'),
     access.tgid(r1),
     copyShare(),
-    copyCgroup(context, r10, stack.value + Value.cgroup),
+    copyOrigin(context, r10, stack.value),
     insert('share_known'),
     label('share_known'),
     lookup(mapName.flows, stack.key),
@@ -114,7 +116,7 @@ export function chargeLast(context: Context, moved: Moved, name: string): Code {
     load(r1, 'u32', flow, Value.last),
     choosesProcesses(context.filter) ? [jeq32(r1, filtered, to('done')), jeq32(r1, nobody, to('done'))] : [
       jne32(r1, nobody, to('known')),
-      note('no process ever used it: a socket of the kernel', mov(r1, Pid.kernel)),
+      note('no process ever used it: a socket of the kernel', loadImm64(r1, kernelName), store('u64', flow, Value.comm, r1), mov(r1, Pid.kernel)),
       label(to('known')),
     ],
     load(r2, 'u32', flow, Value.pid),
@@ -149,16 +151,29 @@ export function copyComm({ access }: Context): Code {
   return [access.comm(), store('u64', flow, Value.comm, r4), store('u64', flow, Value.comm + 8, r5)]
 }
 
-/** At `base + offset`, the cgroup of `task` as it is now. Clobbers r0 to r5. */
-export function copyCgroup({ access, field }: Context, base: Register, offset: number): Code {
+/** Into the value at `base + offset`, the cgroup of `task` as it is now, and when its process started. Clobbers r0 to r5. */
+export function copyOrigin(context: Context, base: Register, offset: number): Code {
+  const { access, field } = context
   const members = cgroupMembers(field)
-  return members.length === 0 ? [] : [
-    members.map((member, index) => access.read(r1, member, index === 0 ? task : r1)),
-    note('its cgroup', store('u32', base, offset, r1)),
+  return [
+    members.length === 0 ? [] : [
+      members.map((member, index) => access.read(r1, member, index === 0 ? task : r1)),
+      note('its cgroup', store('u32', base, offset + Value.cgroup, r1)),
+    ],
+    copyStart(context, base, offset),
   ]
 }
 
-function refreshComm({ access }: Context, done: string): Code {
+function copyStart({ access, field: { leader, startTime } }: Context, base: Register, offset: number): Code {
+  return startTime === undefined ? [] : [
+    access.read(r1, leader, task),
+    access.read(r1, startTime, r1),
+    note('when its process started', store('u64', base, offset + Value.start, r1)),
+  ]
+}
+
+function refreshComm(context: Context, done: string): Code {
+  const { access } = context
   return [
     access.comm(),
     load(r2, 'u64', flow, Value.comm),
@@ -168,6 +183,7 @@ function refreshComm({ access }: Context, done: string): Code {
     label('rename'),
     store('u64', flow, Value.comm, r4),
     store('u64', flow, Value.comm + 8, r5),
+    note('it may be another process of this id', copyStart(context, flow, 0)),
   ]
 }
 

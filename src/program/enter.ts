@@ -3,7 +3,7 @@ import {
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
-import { copyCgroup, copyComm, kernelThread } from './charge.js'
+import { copyComm, copyOrigin, kernelThread } from './charge.js'
 import { amount, type Context, family, flow, Known, mapName, socket, stack, state, task } from './context.js'
 import { consumed, firstSequence, lessFin, queued, unknownEnd } from './counter.js'
 import { admit, admitTask, choosesProcesses } from './filter.js'
@@ -131,7 +131,7 @@ export function insert(exists: string): Code {
 
 /** At `flow`, a value whose counters are zero, and which is nobody’s. */
 export function fill({ audited }: Context, origin: Origin): Code {
-  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns]
+  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns, Value.start]
   return [
     zero.map(offset => store('u64', flow, offset, 0)),
     store('u64', flow, Value.txEnd, unknownEnd),
@@ -312,5 +312,5 @@ function ifWanted({ filter }: Context, otherwise: string): Code {
 /** Notes `task` as the process that will be charged if the kernel moves bytes before anybody else does. */
 export function expect(context: Context): Code {
   const { access, field } = context
-  return [access.read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(context), copyCgroup(context, flow, Value.cgroup)]
+  return [access.read(r1, field.tgid, task), store('u32', flow, Value.last, r1), copyComm(context), copyOrigin(context, flow, 0)]
 }

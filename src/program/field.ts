@@ -7,11 +7,12 @@ export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Reado
 
 /**
  * What may be absent where fields are found without BTF: addresses where there is no IPv6 and `userData` where there are no sockmaps, for
- * they cannot matter there, and what only programs read that need BTF themselves, those of iterators and at functions' returns. So may
- * `subflow`, the bit of a TCP socket that is a subflow of an MPTCP one: that is absent, too, without CONFIG_MPTCP.
+ * they cannot matter there, what only programs read that need BTF themselves, those of iterators and at functions' returns, and `startTime`,
+ * which only tells processes apart that had the same id. So may `subflow`, the bit of a TCP socket that is a subflow of an MPTCP one: that is
+ * absent, too, without CONFIG_MPTCP.
  */
 type Absent = 'saddr6' | 'daddr6' | 'userData' | 'writePending' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags' | 'threadPid' | 'pidLevel' |
-  'pidNumbers' | 'pidNamespaceInum'
+  'pidNumbers' | 'pidNamespaceInum' | 'startTime'
 
 /** Structure and member path of every field, as `include/linux/tcp.h`, `include/net/sock.h` and `sched.h` call them. */
 const path = {
@@ -51,6 +52,7 @@ const path = {
   taskFlags: ['task_struct', 'flags'],
   tgid: ['task_struct', 'tgid'],
   leader: ['task_struct', 'group_leader'],
+  startTime: ['task_struct', 'start_time'],
   comm: ['task_struct', 'comm'],
   nsproxy: ['task_struct', 'nsproxy'],
   mntNs: ['nsproxy', 'mnt_ns'],

@@ -27,6 +27,11 @@ export const samples: Readonly<Record<string, readonly Row[]>> = {
     { pid: 1234, comm: 'sshd', rx: 1024, tx: 2097152 },
     { pid: 0, comm: 'kernel', rx: 0, tx: 60 },
   ],
+  comm: [
+    { comm: 'postgres: writer', rx: 2 ** 32 + 1023, tx: 1023 },
+    { comm: '\x1b[31m,"red"', rx: 1024, tx: 2097152 },
+    { comm: 'kernel', rx: 0, tx: 60 },
+  ],
   host: [
     { raddr: '10.0.0.2', family: 4, rx: 1024, tx: 2097152 },
     { raddr: '255.255.255.255', family: 4, rx: 0, tx: 1 },
