@@ -2,7 +2,7 @@ import type { Sort } from './aggregate.js'
 import { shortCgroup } from './cgroup.js'
 import { Identity, Row as At, Value } from './layout.js'
 import type { Row } from './row.js'
-import { addressText } from './trace/index.js'
+import { addressText, cText } from './trace/index.js'
 
 /** A field of a row as WASM hands it out: where it is, how it reads and how one sorts by it. */
 export interface Field<Name extends keyof Row = keyof Row> {
@@ -28,8 +28,6 @@ export interface Column {
   text(row: Row): string
 }
 
-const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
-
 /** Where an offset of `Value` is in a row. */
 const identity = (offset: number) => At.identity + offset - Identity.start
 
@@ -48,7 +46,10 @@ function field<Name extends keyof Row>(
 }
 
 const pid = field('pid', identity(Value.pid), 4, uint32)
-const comm = field('comm', identity(Value.comm), 16, nameText)
+const comm = field('comm', identity(Value.comm), 16, (view, at) => cText(view, at, 16))
+/** When the process of the row at `row` started: see `Value.start`. */
+export const startOf = (view: DataView, row: number) => view.getBigUint64(row + identity(Value.start), true)
+
 const family = field('family', identity(Value.family), 2, (view, at) => uint16(view, at) === 6 ? 6 : 4)
 const laddr = field('laddr', identity(Value.laddr), 16, addressText)
 const lport = field('lport', identity(Value.lport), 2, networkUint16)
@@ -101,13 +102,6 @@ export const commonSorts: Readonly<Record<'all' | 'sent' | 'received', Sort>> = 
  */
 export function printable(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
-}
-
-/** A name up to its NUL. Bytes that are not UTF-8 become U+FFFD. */
-function nameText(view: DataView, at: number): string {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + at, 16)
-  const end = bytes.indexOf(0)
-  return utf8.decode(end < 0 ? bytes : bytes.subarray(0, end))
 }
 
 function cut(text: string, length: number): string {

@@ -80,6 +80,15 @@ export const enum Value {
   size = 136,
 }
 
+/** The value of `mapName.names`, under the id of a process (u32): its name since it was renamed last. */
+export const enum Name {
+  /** u64: as in `Value`. */
+  start = 0,
+  /** char[16] */
+  comm = 8,
+  size = 24,
+}
+
 /** Where the identity, the part of a value that a grouping masks, starts and ends. */
 export const enum Identity {
   start = 48,

@@ -5,6 +5,7 @@ import { loadAggregate } from './aggregate.js'
 import { backends } from './backend/index.js'
 import { type CgroupDirectory, CgroupPaths } from './cgroup.js'
 import { lookAt, reportJson, reportOf, reportText } from './doctor/index.js'
+import { column, startOf } from './column.js'
 import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
 import { Pid, Row as RowBytes } from './layout.js'
@@ -139,7 +140,11 @@ async function run(options: Options, world: World): Promise<void> {
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
     const paths = new CgroupPaths(world.cgroups)
-    const inside = (row: Row) => pidNamespace === undefined ? row : rowInside(row, session.pidInside)
+    const decorations: readonly Decoration[] = [
+      named(session.nameOf),
+      ...pidNamespace === undefined ? [] : [inside(session.pidInside)],
+      row => paths.named(row),
+    ]
     const size = () => clear ? world.out.size() : undefined
     const frames = trace(session, aggregate, plan.backend.name, world.clock, {
       interval: options.interval,
@@ -147,7 +152,11 @@ async function run(options: Options, world: World): Promise<void> {
       sort: options.sort,
       byFamily: grouping.byFamily,
       limit: () => Math.min(options.rows ?? Infinity, size()?.rows ?? Infinity),
-      decode: (view, offset) => paths.named(inside(grouping.decode(view, offset))),
+      decode: (view, offset) => {
+        const start = startOf(view, offset)
+        return decorations.reduce((row, decorate) => decorate(row, start), grouping.decode(view, offset))
+      },
+      order: options.sort === column.comm.fields[0].sort && grouping.columns.includes(column.pid) ? byName : undefined,
     }, options.maxFlows, world.stop, RowBytes.size)
 
     await world.out.write(format.start(options))
@@ -166,12 +175,30 @@ async function run(options: Options, world: World): Promise<void> {
   }
 }
 
+/** Makes a row as WASM has it, of a process that started then, the one that is shown. */
+type Decoration = (row: Row, start: bigint) => Row
+
+/** A row has the name that its process has now, where that is known. */
+function named(nameOf: Session['nameOf']): Decoration {
+  return (row, start) => {
+    const comm = row.pid === undefined ? undefined : nameOf(row.pid, start)
+    return comm === undefined ? row : { ...row, comm }
+  }
+}
+
+/** By the bytes of the names that are shown, then as rows that tie always are. */
+function byName(one: Row, other: Row): number {
+  return Buffer.compare(Buffer.from(one.comm ?? ''), Buffer.from(other.comm ?? '')) || other.rx + other.tx - one.rx - one.tx
+}
+
 /** A row as it is seen from within a pid namespace. What the kernel moves has no process anywhere. */
-function rowInside(row: Row, pidInside: (pid: number) => number | undefined): Row {
-  const { pid: hostPid, ...rest } = row
-  if (hostPid === undefined || hostPid === Pid.kernel) return row
-  const pid = pidInside(hostPid)
-  return { ...(pid === undefined ? {} : { pid }), hostPid, ...rest }
+function inside(pidInside: Session['pidInside']): Decoration {
+  return row => {
+    const { pid: hostPid, ...rest } = row
+    if (hostPid === undefined || hostPid === Pid.kernel) return row
+    const pid = pidInside(hostPid)
+    return { ...(pid === undefined ? {} : { pid }), hostPid, ...rest }
+  }
 }
 
 /** Writes what this host offers; the status is what `auto` would come to here. */

@@ -1,9 +1,9 @@
 import type { MapSpec } from '../syscall/index.js'
 import { type Backend, backends, type Hook, of5_12, type Part, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
-import { Key, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, type Filter, Known, mapName, namesSize, pages, pocketsSize } from './program/index.js'
-import { loadAt, type Point, pointName, programAt, type ProgramPlan, type TracerPlan } from './trace/index.js'
+import { Key, Name, Stat, Value } from './layout.js'
+import { type Call, callOf, type Context, type Filter, keptNames, Known, mapName, pages, pocketsSize, renamesSize } from './program/index.js'
+import { loadAt, pointName, programAt, type ProgramPlan, type TracerPlan } from './trace/index.js'
 
 /** What is asked of a plan. */
 export interface Request {
@@ -51,7 +51,9 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
   const possible = candidates.flatMap(({ variants }) => variants.filter(({ missing }) => missing.length === 0))
   for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
     const field = facts.field()
-    const has = { pockets: hasPart('pockets', variant, facts), audit: hasPart('audit', variant, facts), mptcp: field.mptcp !== undefined && hasPart('mptcp', variant, facts) }
+    const part = (wanted: Part) => hasPart(wanted, variant, facts)
+    const names = part('names')
+    const has = { names, pockets: names && part('pockets'), audit: part('audit'), mptcp: field.mptcp !== undefined && part('mptcp') }
     const context: Context = {
       field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket: has.pockets, audited: has.audit,
       mptcp: has.mptcp ? field.mptcp : undefined,
@@ -59,7 +61,7 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
     const programs = variant.hooks.filter(({ part }) => part === undefined || has[part]).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
     const countsMisses = facts.countsKprobeMisses || programs.every(({ type }) => type !== 'kprobe')
-    yield { backend, variant, maps: maps(context, maxFlows), programs, countsMisses, passedOver }
+    yield { backend, variant, maps: maps(context, maxFlows, names), programs, countsMisses, passedOver }
   }
 }
 
@@ -73,33 +75,34 @@ export function makePlan(request: Request, facts: Facts): Plan {
 /** What a kernel lacks, in words. */
 function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
   return [
-    ...hooks.filter(({ on, optional, part }) => !optional && part === undefined && callAt(on, facts) === undefined).map(({ on }) => pointName(on)),
+    ...hooks.filter(hook => !hook.optional && hook.part === undefined && callAt(hook, facts) === undefined).map(({ on }) => pointName(on)),
     ...helper === undefined || facts.helper(helper) ? [] : [`helper bpf_${helper}`],
     ...casts && facts.cast === undefined ? ['function bpf_rdonly_cast'] : [],
   ]
 }
 
-/** Whether a variant of which this kernel has the rest may have a part. All need what came with Linux 5.12. */
+/** Whether a variant of which this kernel has the rest may have a part. All but names need what came with Linux 5.12. */
 function hasPart(wanted: Part, { hooks }: Variant, facts: Facts): boolean {
   const needed = hooks.filter(({ part }) => part === wanted)
-  return needed.length > 0 && facts.helper(of5_12) && needed.every(({ on }) => callAt(on, facts) !== undefined)
+  return needed.length > 0 && (wanted === 'names' || facts.helper(of5_12)) && needed.every(hook => callAt(hook, facts) !== undefined)
 }
 
-/** How a program at some point sees what it is called with; undefined when the kernel has no such point. */
-function callAt(on: Point, facts: Facts): Call | undefined {
-  if (loadAt(on, facts) === undefined) return undefined
+/** How the program of a hook sees what it is called with; undefined when the kernel has no such point, or not what the program calls there. */
+function callAt({ on, helper }: Hook, facts: Facts): Call | undefined {
+  if (loadAt(on, facts) === undefined || (helper !== undefined && !facts.helper(helper))) return undefined
   if ('kprobe' in on) return facts.firstArgument === undefined ? undefined : { ...callOf([]), first: facts.firstArgument }
   const func = 'entry' in on ? on.entry : 'exit' in on ? on.exit : undefined
   return callOf((func === undefined ? undefined : facts.func(func))?.params.map(({ name }) => name) ?? [])
 }
 
 /** The program of a hook; none where the kernel lacks an optional point. */
-function program({ program: name, on, code }: Hook, context: Context, facts: Facts): ProgramPlan[] {
-  const call = callAt(on, facts)
+function program(hook: Hook, context: Context, facts: Facts): ProgramPlan[] {
+  const { program: name, on, code } = hook
+  const call = callAt(hook, facts)
   return call === undefined ? [] : [programAt(name, on, () => code(context, call), facts)]
 }
 
-function maps({ filter, pocket, audited, access: { sockets } }: Context, maxFlows: number): MapSpec[] {
+function maps({ filter, pocket, audited, access: { sockets, textFormat: constant } }: Context, maxFlows: number, keepsNames: boolean): MapSpec[] {
   const own: MapSpec[] = [
     { name: mapName.flows, type: 'hash', keySize: Key.size, valueSize: Value.size, maxEntries: maxFlows },
     {
@@ -113,7 +116,11 @@ function maps({ filter, pocket, audited, access: { sockets } }: Context, maxFlow
     ...pocket ? [
       { name: mapName.pockets, type: 'array', keySize: 4, valueSize: pocketsSize, maxEntries: 1 },
       { name: mapName.pages, type: 'array', keySize: 4, valueSize: 4, maxEntries: pages },
-      { name: mapName.names, type: 'array', keySize: 4, valueSize: namesSize, maxEntries: 1 },
+      { name: mapName.renames, type: 'array', keySize: 4, valueSize: renamesSize, maxEntries: 1 },
+    ] as const : [],
+    ...keepsNames ? [{ name: mapName.names, type: 'lru_hash', keySize: 4, valueSize: Name.size, maxEntries: keptNames }] as const : [],
+    ...keepsNames && constant !== undefined ? [
+      { name: mapName.text, type: 'array', keySize: 4, valueSize: constant.length, maxEntries: 1, constant },
     ] as const : [],
     // Calls under way when the programs are attached: what is beyond that is found by the audit of all.
     ...audited ? [{ name: mapName.unsettled, type: 'hash', keySize: Key.size, valueSize: 8, maxEntries: 4096 }] as const : [],

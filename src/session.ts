@@ -1,10 +1,10 @@
 import { debugInfo } from '../bpf-asm/index.js'
 import type { BpfMap, Kernel, Program } from '../syscall/index.js'
-import { Stat } from './layout.js'
+import { Name, Stat } from './layout.js'
 import type { Plan } from './plan.js'
 import { mapName } from './program/index.js'
 import type { SourceOf } from './source.js'
-import { startTracer, type Tracer } from './trace/index.js'
+import { cText, startTracer, type Tracer } from './trace/index.js'
 
 /** A plan at work in the kernel. */
 export interface Session {
@@ -12,6 +12,8 @@ export interface Session {
   readonly programs: readonly Program[]
   /** What a process of the host is called in the plan's pid namespace; undefined when it is not known to be there. */
   pidInside(pid: number): number | undefined
+  /** What a process of the host is called since it was renamed, if that was seen; `start` as in `Value`. */
+  nameOf(pid: number, start: bigint): string | undefined
   /**
    * Charges what programs missed on sockets where a call was under way when they were attached, or of `all`, which costs half a
    * microsecond a flow. Does nothing where the kernel cannot. Throws SyscallError.
@@ -84,13 +86,19 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
       const found = map(mapName.pids).lookup(new Uint8Array(Uint32Array.of(pid).buffer))
       return found && new DataView(found.buffer, found.byteOffset).getUint32(0, true)
     }
+    const names = plan.maps.some(({ name }) => name === mapName.names) ? map(mapName.names) : undefined
+    const nameOf = (pid: number, start: bigint) => {
+      const found = names?.lookup(new Uint8Array(Uint32Array.of(pid).buffer))
+      const view = found && new DataView(found.buffer, found.byteOffset)
+      return view?.getBigUint64(Name.start, true) === start ? cText(view, Name.comm, Name.size - Name.comm) : undefined
+    }
     const attached = programs.filter((_, index) => !('iterator' in plan.programs[index]!.hook))
     const runs = () => runsOf(attached, plan.countsMisses)
     const audit = (all: boolean) => {
       sweep(mapName.unsettled)
       if (all) sweep(mapName.flows)
     }
-    return { flows: { ...flows, batch }, programs, pidInside, audit, stats: () => readStats(map(mapName.stats)), runs, close }
+    return { flows: { ...flows, batch }, programs, pidInside, nameOf, audit, stats: () => readStats(map(mapName.stats)), runs, close }
   } catch (error) {
     close()
     throw error

@@ -26,6 +26,8 @@ export interface View {
   /** Rows wanted in the next frame: asked every time, for a terminal may change its size. */
   limit(): number
   decode(view: DataView, offset: number): Row
+  /** Which of two rows comes first, where only what `decode` makes of them tells; the rows that are not wanted are then decoded too. */
+  readonly order?: ((one: Row, other: Row) => number) | undefined
 }
 
 /** Seconds between looks at how full the map is. */
@@ -70,15 +72,15 @@ export async function* trace(
       audit(runs.missed)
       drain()
       const { lost } = session.stats()
-      const taken = aggregate.take(view.limit(), view.sort, view.byFamily)
+      const { rows, total } = take(aggregate, view, rowSize)
       const cpu = clock.cpu()
       yield {
         time: clock.date(),
         interval: length,
         backend,
         loadavg: clock.loadavg(),
-        rows: Array.from({ length: taken.count }, (_, index) => view.decode(taken.rows, index * rowSize)),
-        total: taken.total,
+        rows,
+        total,
         lost: {
           events: lost.events - previous.lost.events,
           rx: lost.rx - previous.lost.rx,
@@ -97,4 +99,15 @@ export async function* trace(
   } finally {
     unwatch()
   }
+}
+
+/** The rows that are wanted of a frame, in order, and the bytes of all. */
+function take(aggregate: Aggregate, view: View, rowSize: number): Pick<Frame, 'rows' | 'total'> {
+  const { sort, byFamily, order } = view
+  const limit = view.limit()
+  const taken = aggregate.take(order === undefined ? limit : Infinity, sort, byFamily)
+  const rows = Array.from({ length: taken.count }, (_, index) => view.decode(taken.rows, index * rowSize))
+  if (order === undefined) return { rows, total: taken.total }
+  const groups = byFamily ? [rows.filter(({ family }) => family === 4), rows.filter(({ family }) => family === 6)] : [rows]
+  return { rows: groups.flatMap(group => group.sort(order).slice(0, limit)), total: taken.total }
 }

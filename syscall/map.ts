@@ -4,7 +4,7 @@ import { bpf, tryBpf } from './call.js'
 import { SyscallError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
 import type { Native } from './native.js'
-import { batch as batchLayout, info as infoLayout, mapCreate, mapElem, mapInfo, mapType, object } from './uapi.js'
+import { batch as batchLayout, BPF_F_RDONLY_PROG, info as infoLayout, mapCreate, mapElem, mapInfo, mapType, object } from './uapi.js'
 
 /** A type of map by its name in `enum bpf_map_type`, in lower case. */
 export type MapType = keyof typeof mapType
@@ -20,6 +20,8 @@ export interface MapSpec {
   readonly maxEntries: number
   /** `BPF_F_…` */
   readonly flags?: number
+  /** The first value of an array, which nobody can change any more: what programs may take for a constant (since Linux 5.2). */
+  readonly constant?: Uint8Array
   /** The types of key and value, for maps that must be described. */
   readonly btf?: { readonly fd: number; readonly keyTypeId: number; readonly valueTypeId: number }
 }
@@ -73,13 +75,22 @@ export function createMap(descriptors: Descriptors, spec: MapSpec): BpfMap {
     key_size: spec.keySize,
     value_size: spec.valueSize,
     max_entries: spec.maxEntries,
-    map_flags: spec.flags,
+    map_flags: (spec.flags ?? 0) | (spec.constant === undefined ? 0 : BPF_F_RDONLY_PROG),
     map_name: spec.name,
     btf_fd: spec.btf?.fd,
     btf_key_type_id: spec.btf?.keyTypeId,
     btf_value_type_id: spec.btf?.valueTypeId,
   })
-  return mapOf(native, descriptors.own(fd), spec)
+  const map = mapOf(native, descriptors.own(fd), spec)
+  if (spec.constant === undefined) return map
+  try {
+    map.update(new Uint8Array(spec.keySize), spec.constant)
+    bpf(native, 'MAP_FREEZE', mapElem, { map_fd: fd })
+    return map
+  } catch (error) {
+    map.close()
+    throw error
+  }
 }
 
 /** Opens the map pinned at `path`. Throws SyscallError; EINVAL when something else is pinned there. */

@@ -367,6 +367,7 @@ export const perfAttr = {
 
 export const BPF_OBJ_NAME_LEN = 16
 export const BPF_F_NO_PREALLOC = 1
+export const BPF_F_RDONLY_PROG = 128
 export const PERF_TYPE_TRACEPOINT = 2
 export const PERF_EVENT_IOC_ENABLE = 9216
 export const PERF_EVENT_IOC_DISABLE = 9217

@@ -10,7 +10,7 @@ const unique = (names: readonly string[]) => [...new Set(names)]
 const tracepoints = unique(points.flatMap(on => 'tracepoint' in on ? on.tracepoint : 'rawTracepoint' in on ? on.rawTracepoint : []))
 const functions = unique(points.flatMap(on => 'entry' in on ? on.entry : 'exit' in on ? on.exit : 'kprobe' in on ? on.kprobe : []))
 const iterators = unique(points.flatMap(on => 'iterator' in on ? on.iterator : []))
-const helpers = unique(variants.flatMap(({ helper }) => helper ?? []))
+const helpers = unique(variants.flatMap(({ helper, hooks }) => [helper, ...hooks.map(({ helper }) => helper)].flatMap(helper => helper ?? [])))
 
 for (const fixture of btfFixtures) {
   const { name, btf, arch } = fixture
@@ -60,9 +60,10 @@ for (const fixture of btfFixtures) {
 
   test(`on ${name} there are the helpers that its version has`, () => {
     const [major = 0, minor = 0] = name.split(/[.-]/).map(Number)
-    assert.equal(helpers, ['check_mtu'], 'a helper whose version this test does not know')
-    // 34b2021cc616, "bpf: Add BPF-helper for MTU checking"
-    assert.is(facts.helper('check_mtu'), major > 5 || minor >= 12)
+    // 34b2021cc616, "bpf: Add BPF-helper for MTU checking"; 7b15523a989b, "bpf: Add a bpf_snprintf helper"
+    const since: Readonly<Record<string, number>> = { check_mtu: 12, snprintf: 13 }
+    assert.equal([...helpers].sort(), Object.keys(since), 'a helper whose version this test does not know')
+    for (const helper of helpers) assert.is(facts.helper(helper), major > 5 || minor >= since[helper]!, helper)
     assert.not.ok(facts.helper('no_such_thing'))
     assert.not.ok(facts.helper('BPF_FUNC_check_mtu'))
     assert.not.ok(lacking('check_mtu').helper('check_mtu'))

@@ -210,15 +210,19 @@ for (const machine of distinct) {
     const left = (plans: ReturnType<typeof plansOf>) => (plans as readonly Plan[]).find(plan => plan.variant === variant)!
     const serving = (...parts: readonly Part[]) => hooks.filter(({ part }) => part !== undefined && parts.includes(part)).map(({ program }) => program)
     const besides = (programs: readonly string[]) => plan.programs.map(({ name }) => name).filter(name => !programs.includes(name))
-    for (const { on, program, optional, part } of hooks) {
+    for (const { on, program, optional, part, helper: hookHelper } of hooks) {
       const [name] = Object.values(on) as string[]
-      const plans = lacking(name!)
-      // Pockets are flushed and flows are audited at the same kind of point.
-      const without = part === undefined ? [program] : 'sweep' in on ? serving('pockets', 'audit') : serving(part)
-      if (optional || part) assert.equal(left(plans).programs.map(({ name }) => name), besides(without))
-      else refused(plans, pointName(on))
-      if (part === 'pockets') {
-        for (const map of [mapName.pockets, mapName.pages, mapName.names]) assert.not.ok(left(plans).maps.some(({ name }) => name === map))
+      // Pockets are flushed and flows are audited at the same kind of point, and pockets need names.
+      const without = part === undefined ? [program] : 'sweep' in on ? serving('pockets', 'audit') : serving(part, ...part === 'names' ? ['pockets'] as const : [])
+      const gone = {
+        names: [mapName.names, mapName.text, mapName.pockets, mapName.pages, mapName.renames],
+        pockets: [mapName.pockets, mapName.pages, mapName.renames], audit: [mapName.unsettled], mptcp: [],
+      }
+      for (const what of [name!, ...hookHelper === undefined ? [] : [hookHelper]]) {
+        const plans = lacking(what)
+        if (!optional && !part) refused(plans, pointName(on))
+        else assert.equal(left(plans).programs.map(({ name }) => name), besides(without))
+        for (const map of part ? gone[part] : []) assert.not.ok(left(plans).maps.some(({ name }) => name === map), `${map} without ${what}`)
       }
     }
     // What programs cannot do without is no such thing in itself.

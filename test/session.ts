@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { encode } from '../bpf-asm/index.js'
-import { Stat } from '../src/layout.js'
+import { Name, Stat } from '../src/layout.js'
 import { mapName } from '../src/program/index.js'
 import { startSession, type Surroundings } from '../src/session.js'
 import {
@@ -11,7 +11,7 @@ import {
 import { distinct, type Possible } from './fixture.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
 
-const { EACCES, EIO } = constants.errno
+const { EACCES, EIO, ENOENT } = constants.errno
 
 /** Programs that run over what a map holds, before it is walked. */
 const isSweep = ({ hook }: Possible['plan']['programs'][number]) => 'sweep' in hook
@@ -58,10 +58,13 @@ for (const { title: where, plan, planWith } of distinct) {
 
   check('maps are made, all programs loaded, then attached, the iterators run, and then the programs are told', () => {
     const { calls } = start(plan)
-    const order: readonly (readonly Call['name'][])[] = [['MAP_CREATE', 'BTF_LOAD'], ['PROG_LOAD']]
+    const order: readonly (readonly Call['name'][])[] = [['MAP_CREATE', 'BTF_LOAD', 'MAP_FREEZE'], ['PROG_LOAD']]
+    const constants = plan.maps.filter(({ constant }) => constant !== undefined).map(({ name }) => fdsOf(calls)[name])
     let step = 0
     let sweeps = plan.programs.filter(isSweep).length
-    for (const { name } of calls) {
+    for (const call of calls) {
+      const { name } = call
+      if (name === 'MAP_UPDATE_ELEM' && step === 0 && constants.includes(numberOf(call, mapElem, 'map_fd'))) continue
       // A sweep is attached as the others are, and does not run yet.
       if (name === 'LINK_CREATE' && sweeps-- > 0) continue
       const at = order.findIndex(names => names.includes(name))
@@ -208,16 +211,19 @@ for (const { title: where, plan, planWith } of distinct) {
 
   check('the cgroup to stay in is put into its map before a program is loaded', () => {
     const { calls } = start(planWith({ cgroup: true }), undefined, { cgroup: { fd: 77, id: 0x1_0000_0002n } })
-    const at = calls.findIndex(({ name }) => name === 'MAP_UPDATE_ELEM')
+    const fds = fdsOf(calls)
+    const updateOf = (map: string) => calls.findIndex(call => call.name === 'MAP_UPDATE_ELEM' && numberOf(call, mapElem, 'map_fd') === fds[map])
+    const at = updateOf(mapName.cgroup)
     const update = calls[at]!
     assert.equal(bufferOf(update, mapElem, 'key'), new Uint8Array(4))
     assert.equal(bufferOf(update, mapElem, 'value'), Uint8Array.of(77, 0, 0, 0))
-    const before = (all: readonly Call[]) => all.slice(0, all.findIndex(({ name }) => name === 'PROG_LOAD'))
     // And its id is told to the programs, which look at processes that are not the current one.
-    const [, known] = before(calls).filter(({ name }) => name === 'MAP_UPDATE_ELEM')
-    assert.equal(new BigUint64Array(bufferOf(known!, mapElem, 'value')!.slice().buffer), BigUint64Array.of(0n, 0x1_0000_0002n))
-    assert.ok(at < calls.findIndex(({ name }) => name === 'PROG_LOAD'))
-    assert.not.ok(before(start(plan).calls).some(({ name }) => name === 'MAP_UPDATE_ELEM'))
+    const known = calls[updateOf(mapName.known)]!
+    assert.equal(new BigUint64Array(bufferOf(known, mapElem, 'value')!.slice().buffer), BigUint64Array.of(0n, 0x1_0000_0002n))
+    const load = (calls: readonly Call[]) => calls.findIndex(({ name }) => name === 'PROG_LOAD')
+    assert.ok(at < load(calls) && updateOf(mapName.known) < load(calls))
+    const updates = (calls: readonly Call[]) => calls.slice(0, load(calls)).filter(({ name }) => name === 'MAP_UPDATE_ELEM').length
+    assert.is(updates(calls), updates(start(plan).calls) + 2)
   })
 
   check('runs, their time and those that were skipped are sums over the programs that stay attached', () => {
@@ -235,6 +241,24 @@ for (const { title: where, plan, planWith } of distinct) {
       })
       assert.equal(session.runs(), { count: 5 * staying, seconds: 2 * staying, missed })
     }
+  })
+
+  check('a process that was renamed is called what its program noted, unless another process had its id then', () => {
+    const comm = new TextEncoder().encode('renamed')
+    const { session } = start(plan, call => {
+      if (call.name !== 'MAP_LOOKUP_ELEM') return
+      if (new DataView(bufferOf(call, mapElem, 'key')!.buffer).getUint32(0, true) !== 4711) return -ENOENT
+      const value = bufferOf(call, mapElem, 'value')!
+      assert.is(value.length, Name.size)
+      new DataView(value.buffer).setBigUint64(Name.start, 2n ** 40n + 1n, true)
+      value.set(comm, Name.comm)
+      return
+    })
+    const kept = plan.maps.some(({ name }) => name === mapName.names)
+    assert.is(kept, plan.programs.some(({ name }) => name === 'tcptop_rename'))
+    assert.is(session.nameOf(4711, 2n ** 40n + 1n), kept ? 'renamed' : undefined)
+    assert.is(session.nameOf(4711, 1n), undefined)
+    assert.is(session.nameOf(4712, 2n ** 40n + 1n), undefined)
   })
 
   check('what the programs say about themselves is read where they write it', () => {

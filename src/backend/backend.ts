@@ -5,8 +5,11 @@ import type { Point } from '../trace/index.js'
 /** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, of which BTF does not tell. */
 export const of5_12 = 'check_mtu'
 
-/** What a variant has as a whole or not at all: pockets, the audit of what programs missed, or MPTCP sockets counted by their own counters. */
-export type Part = 'pockets' | 'audit' | 'mptcp'
+/**
+ * What a variant has as a whole or not at all: names that processes get, pockets, which need those, the audit of what programs missed, or MPTCP
+ * sockets counted by their own counters.
+ */
+export type Part = 'names' | 'pockets' | 'audit' | 'mptcp'
 
 export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */
@@ -16,6 +19,8 @@ export interface Hook {
   readonly optional?: true
   /** The part that it serves alone: a variant does without it where a kernel lacks any of its points. */
   readonly part?: Part
+  /** A helper that it calls, where the point does not tell that the kernel has it. */
+  readonly helper?: string
   readonly code: (context: Context, call: Call) => Code
 }
 

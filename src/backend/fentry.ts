@@ -18,7 +18,7 @@ export const fentry: Backend = {
     locked: true,
     calls: true,
     hooks: [
-      renames(typedPoint),
+      renames,
       ...lifeAt(typedPoint, [
         { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
         // Until Linux 6.4 sendfile and splice go another way.

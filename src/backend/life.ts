@@ -19,9 +19,11 @@ export const audits: readonly Hook[] = [
   { program: 'tcptop_settle', on: { sweep: 'bpf_map_elem', map: mapName.unsettled }, part: 'audit', code: settled },
 ]
 
-/** Which process has another name. Stands before hooks at which pockets are made. */
-export const renames = (at: (tracepoint: string) => Point): Hook =>
-  ({ program: 'tcptop_rename', on: at('task_rename'), part: 'pockets', code: renamed })
+/** What processes are called. Stands before hooks at which pockets are made. */
+export const renames: Hook = { program: 'tcptop_rename', on: { tracepoint: 'task_rename' }, helper: 'snprintf', part: 'names', code: renamed }
+
+/** The same by copying. */
+export const rawRenames: Hook = { program: 'tcptop_rename', on: { rawTracepoint: 'task_rename' }, part: 'names', code: renamed }
 
 /** Empties all pockets. */
 export const emptying: Hook =

@@ -1,6 +1,6 @@
 import { consumedBy, probed, received, sent, transmitted, typed } from '../program/index.js'
 import { type Backend, of5_12 } from './backend.js'
-import { audits, lifeAt, rawPoint, seeds, seedsIfAny, typedPoint } from './life.js'
+import { audits, lifeAt, rawPoint, rawRenames, renames, seeds, seedsIfAny, typedPoint } from './life.js'
 import { limit } from './limit.js'
 
 /**
@@ -16,6 +16,7 @@ export const tracepoint: Backend = {
     locked: false,
     calls: true,
     hooks: [
+      renames,
       ...lifeAt(typedPoint, [
         { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
         { program: 'tcptop_tx', on: { tracepoint: 'sock_send_length' }, code: sent },
@@ -35,6 +36,7 @@ export const tracepoint: Backend = {
     locked: false,
     calls: false,
     hooks: [
+      renames,
       ...lifeAt(typedPoint, [
         { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
         { program: 'tcptop_packet', on: { tracepoint: 'net_dev_queue' }, code: transmitted },
@@ -50,6 +52,7 @@ export const tracepoint: Backend = {
     locked: true,
     calls: false,
     hooks: [
+      rawRenames,
       ...lifeAt(rawPoint, [
         { program: 'tcptop_rx', on: { rawTracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
         { program: 'tcptop_packet', on: { rawTracepoint: 'net_dev_queue' }, code: transmitted },

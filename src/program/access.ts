@@ -65,6 +65,12 @@ export interface Access {
   currentTgid(dst: Register): Code
   /** `r4, r5 =` the name of `task`'s thread group leader. */
   comm(): Code
+  /**
+   * Copies the kernel's string at `source` to the stack, where there are 16 zeros at `at`: 15 bytes at most. With the constant `textFormat`,
+   * if it needs one, in `mapName.text`. Clobbers r0 to r5.
+   */
+  copyText(at: number, source: Register): Code
+  readonly textFormat?: Uint8Array
   /** `r0 =` the `struct sock` of the open file at `source`; leaves for `otherwise` when it is none of a socket. */
   socketOf(file: Register, otherwise: string): Code
 }
@@ -76,6 +82,9 @@ export interface Cast {
   /** The BTF id of `struct tcp_sock`. */
   readonly tcpSock: number
 }
+
+/** `TASK_COMM_LEN` (include/linux/sched.h) */
+export const nameSize = 16
 
 const sizes: Readonly<Record<number, Size>> = { 1: 'u8', 2: 'u16', 4: 'u32', 8: 'u64' }
 

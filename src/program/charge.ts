@@ -183,7 +183,8 @@ function refreshComm(context: Context, done: string): Code {
     label('rename'),
     store('u64', flow, Value.comm, r4),
     store('u64', flow, Value.comm + 8, r5),
-    note('it may be another process of this id', copyStart(context, flow, 0)),
+    // It may be another process of this id.
+    copyStart(context, flow, 0),
   ]
 }
 

@@ -73,10 +73,14 @@ export const mapName = {
   pockets: 'pockets',
   /** A value for each part of `pockets` that is emptied at once: what is walked over for that. */
   pages: 'pages',
-  /** When processes got another name. */
+  /** When processes got another name, for pockets. */
+  renames: 'renames',
+  /** What processes are called that got another name. */
   names: 'names',
   /** Sockets on which a call was under way that no program sees return, by the keys of their flows. */
   unsettled: 'unsettled',
+  /** The format of `access.copyText`. */
+  text: 'text',
 } as const
 
 /** What user space tells the programs, in the one value of `mapName.known`. */

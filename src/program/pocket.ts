@@ -5,7 +5,7 @@ import {
 import { Key, Value } from '../layout.js'
 import { lookup } from './access.js'
 import { both, leave, lose, type Moved, nobody } from './charge.js'
-import { amount, type Context, flow, mapName, socket, stack, state, task } from './context.js'
+import { amount, type Context, flow, mapName, socket, stack, state } from './context.js'
 import { consumed, urgentRead } from './counter.js'
 import { admit } from './filter.js'
 
@@ -56,27 +56,20 @@ export const pocketsSize = Pocket.size * pockets
 /** Entries of `mapName.pages`. */
 export const pages = pockets / pageful
 
-/** `mapName.names` has, by the last bits of their ids, when processes were renamed last. */
+/** `mapName.renames` has, by the last bits of their ids, when processes were renamed last. */
 const processes = 1024
-export const namesSize = 8 * processes
+export const renamesSize = 8 * processes
 /** Nanoseconds in which a task has the name that `task_rename` tells of, and more. */
 const renaming = 10_000_000
 
-/** `dst =` where `mapName.names` has the process in `pid`. Clobbers `pid`. */
-function nameOf(dst: Register, pid: Register): Code {
-  return [and(pid, processes - 1), lsh(pid, 3), loadMapValue(dst, mapName.names, 0), add(dst, pid)]
+/** `dst =` where `mapName.renames` has the process in `pid`. Clobbers `pid`. */
+function renameOf(dst: Register, pid: Register): Code {
+  return [and(pid, processes - 1), lsh(pid, 3), loadMapValue(dst, mapName.renames, 0), add(dst, pid)]
 }
 
-/** `trace_task_rename(task, name)`, right before it has that name. */
-export function renamed({ access, field }: Context): Code {
-  return [
-    load(task, 'u64', r1, 0),
-    access.read(amount, field.tgid, task),
-    call('ktime_get_ns'),
-    nameOf(r1, amount),
-    store('u64', r1, 0, r0),
-    leave(),
-  ]
+/** Pockets of the process whose id is on the stack at `pid` have another name from now on. Clobbers r0 to r5. */
+export function noteRename(pid: number): Code {
+  return [call('ktime_get_ns'), load(r2, 'u32', r10, pid), renameOf(r1, r2), store('u64', r1, 0, r0)]
 }
 
 /**
@@ -90,7 +83,7 @@ export function countInPocket(context: Context, take: Code, moved: Moved): Code 
     access.currentTgid(r1),
     load(r2, 'u32', flow, Pocket.pid),
     note('is it ours', jne(r2, r1, 'unpocketed')),
-    note('and has the name that it had', nameOf(r1, r2)),
+    note('and has the name that it had', renameOf(r1, r2)),
     load(r1, 'u64', r1, 0),
     load(r2, 'u64', flow, Pocket.named),
     jge(r1, r2, 'unpocketed'),

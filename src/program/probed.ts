@@ -28,9 +28,10 @@ export function probed(field: Field): Access {
 /** Makes typed pointers of the addresses that kprobes and raw tracepoints are given, and loads through them. */
 export function cast(field: Field, by: Cast | undefined): Access {
   if (by === undefined) throw new Error('a cast is known by BTF alone')
-  const { read, current, tgid, currentTgid, comm, socketOf } = typed(field)
+  const { read, current, tgid, currentTgid, comm, copyText, textFormat, socketOf } = typed(field)
   return byAddress(field, {
-    read, current, tgid, currentTgid, comm, socketOf,
+    read, current, tgid, currentTgid, comm, copyText, socketOf,
+    ...textFormat === undefined ? {} : { textFormat },
     refresh: () => recast(by),
     keepConnection: () => [],
     unlessSame: (_base, _offset, otherwise) => [

@@ -1,7 +1,7 @@
 import {
-  and, call, callKfunc, type Code, jeq, jne, load, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5, readKernel, type Register, rsh, store,
+  add, and, call, callKfunc, type Code, jeq, jne, load, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5, readKernel, type Register, rsh, store,
 } from '../../bpf-asm/index.js'
-import { type Access, type Cast, sizeOf } from './access.js'
+import { type Access, type Cast, nameSize, sizeOf } from './access.js'
 import { socket, stack, task } from './context.js'
 import { type Field, type FieldName, present } from './field.js'
 
@@ -48,7 +48,7 @@ function connectionOf({ dport, state }: Field): Member {
 }
 
 /** How members are read, and tasks looked at. */
-export type Reading = Pick<Access, 'read' | 'refresh' | 'keepConnection' | 'unlessSame' | 'current' | 'tgid' | 'currentTgid' | 'comm' | 'socketOf'>
+export type Reading = Pick<Access, 'read' | 'refresh' | 'keepConnection' | 'unlessSame' | 'current' | 'tgid' | 'currentTgid' | 'comm' | 'copyText' | 'textFormat' | 'socketOf'>
 
 /** Loads through a pointer whose type the verifier knows. */
 export const loading: Access['read'] = (dst, member, base) => load(dst, sizeOf(member), base, member.offset)
@@ -102,6 +102,7 @@ export function copying(field: Field): Reading {
       load(r4, 'u64', r10, stack.passing),
       load(r5, 'u64', r10, stack.passing + 8),
     ],
+    copyText: (at, source) => [mov(r1, r10), add(r1, at), mov(r2, nameSize), mov(r3, source), call('probe_read_kernel_str')],
     socketOf: (file, otherwise) => [
       read(r1, present(field, 'fileInode'), file),
       read(r1, present(field, 'inodeMode'), r1),

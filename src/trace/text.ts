@@ -27,9 +27,11 @@ function longestZeros(values: readonly number[]): { start: number; length: numbe
   return best
 }
 
-/** The text of a `char[]` of so many bytes, up to its NUL. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** The text of a `char[]` of so many bytes, up to its NUL. Bytes that are not UTF-8 become U+FFFD. */
 export function cText(view: DataView, offset: number, length: number): string {
   const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, length)
   const end = bytes.indexOf(0)
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end))
+  return utf8.decode(end < 0 ? bytes : bytes.subarray(0, end))
 }
