@@ -12,7 +12,7 @@ int scale = 1;
 static const struct workload *const lists[] = {
     amount_cases, receive_cases, path_cases,      uring_cases, sockmap_cases,
     row_cases,    owner_cases,   machinery_cases, seed_cases,
-    flight_cases,
+    flight_cases, name_cases,
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 
@@ -34,11 +34,12 @@ void ready(void) {
   truth_clear();
 }
 
-/* What the process of `renamed-by-exec` does after exec: argv is the table's descriptor and the socket. */
+/* What a process does after exec: argv is the table's descriptor, the socket and a name to have in the end, if any. */
 static int after_exec(char **argv) {
   truth_open(atoi(argv[0]));
   struct end e = end_of(atoi(argv[1]));
   send_all(&e, 5000);
+  if (argv[2]) name_process(argv[2]);
   return 0;
 }
 
@@ -47,12 +48,12 @@ int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "list") == 0) {
     for (int i = 0; i < LISTS; i++) {
       for (const struct workload *w = lists[i]; w->name; w++) {
-        printf("%s %s\n", w->name, w->kind == BEFORE ? "before" : "after");
+        if (w->kind != APART) printf("%s %s\n", w->name, w->kind == BEFORE ? "before" : "after");
       }
     }
     return 0;
   }
-  if (argc == 4 && strcmp(argv[1], "after-exec") == 0) return after_exec(argv + 2);
+  if (argc >= 4 && strcmp(argv[1], "after-exec") == 0) return after_exec(argv + 2);
   if (argc >= 3 && strcmp(argv[1], "random") == 0) return random_main(argc - 2, argv + 2);
   if (argc < 3 || argc > 4 || strcmp(argv[1], "run") != 0) {
     fprintf(stderr, "usage: workload list | run <case> [scale] | random <seed> [options]\n");

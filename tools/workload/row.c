@@ -47,15 +47,6 @@ static void renamed_process(void) {
   close_pair(&p);
 }
 
-static int table_fd(void) {
-  for (int fd = 3; fd < 100; fd++) {
-    char path[64], target[64] = "";
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (readlink(path, target, sizeof target - 1) > 0 && strncmp(target, "/memfd:truth", 12) == 0) return fd;
-  }
-  die("no table");
-}
-
 /* The process sends, becomes another program (named `exe`, after the path it is run by) and sends on. */
 static void renamed_by_exec(void) {
   struct pair p = connect_pair(V4);

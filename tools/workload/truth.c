@@ -127,6 +127,15 @@ static void print_row(const struct workload *w, const struct row *r) {
          (unsigned long long)r->rx, (unsigned long long)r->tx, w->flags & BY_PID ? ",\"rows\":\"pid\"" : "");
 }
 
+int table_fd(void) {
+  for (int fd = 3; fd < 100; fd++) {
+    char path[64], target[64] = "";
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (readlink(path, target, sizeof target - 1) > 0 && strncmp(target, "/memfd:truth", 12) == 0) return fd;
+  }
+  die("no table");
+}
+
 /* Whatever all processes sent at one end must be what all received at the other. */
 static void check_balance(void) {
   struct table *sums = mmap(NULL, sizeof *sums, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

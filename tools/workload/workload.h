@@ -36,6 +36,7 @@
 enum kind {
   AFTER,  /* started when the tool is attached */
   BEFORE, /* started before it: calls `ready` once its sockets exist */
+  APART,  /* of a test of its own, not listed; calls `ready` */
 };
 
 enum flag {
@@ -52,7 +53,7 @@ struct workload {
 
 /* One list for each file of cases; each ends with an entry without a name. */
 extern const struct workload amount_cases[], receive_cases[], path_cases[], uring_cases[], sockmap_cases[], row_cases[],
-    owner_cases[], machinery_cases[], seed_cases[], flight_cases[];
+    owner_cases[], machinery_cases[], seed_cases[], flight_cases[], name_cases[];
 
 /* Multiplies the length of the cases that can be made longer: the second argument of `run`, 1 without it. */
 extern int scale;
@@ -102,6 +103,8 @@ uint64_t rx_of(struct end *e);
 void name_process(const char *name);
 /* Reads the name back after something else (exec) changed it. */
 void learn_name(void);
+/* The descriptor that truth_open takes after an exec. */
+int table_fd(void);
 /* After fork or clone: rows are now those of this process. pid is 0 unless getpid() is not the initial namespace's. */
 void new_process(pid_t pid);
 
