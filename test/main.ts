@@ -3,10 +3,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseBtf } from '../bpf-asm/index.js'
 import { backends } from '../src/backend/index.js'
+import { Key, Name, Value } from '../src/layout.js'
 import { main, type World } from '../src/main.js'
 import { fieldsOf } from '../src/program/index.js'
 import { UnsupportedError } from '../syscall/index.js'
-import { attachType, batch, info, mapInfo, mapType, object, progInfo, progLoad } from '../syscall/uapi.js'
+import { attachType, batch, info, mapElem, mapInfo, mapType, object, progInfo, progLoad } from '../syscall/uapi.js'
 import { fakeClock } from './clock.js'
 import { btfFixtures, type Possible, possible } from './fixture.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
@@ -341,6 +342,38 @@ for (const one of choices) {
     assert.is(told.length, 1)
     assert.match(told[0]!, /^tcptop: --cgroupmap: no key can be a cgroup id/)
     assert.is(written.length, 2)
+  })
+
+  check('rows show the names that processes have now, and are sorted by them', async () => {
+    const flows = [[1, 'aa'], [2, 'mm'], [3, 'bb']] as const
+    const answer: Answer = call => {
+      if (call.name === 'MAP_LOOKUP_BATCH') {
+        const [keys, values] = [bufferOf(call, batch, 'keys')!, bufferOf(call, batch, 'values')!]
+        flows.forEach(([pid, comm], index) => {
+          new DataView(keys.buffer, keys.byteOffset).setBigUint64(index * Key.size, BigInt(pid), true)
+          const value = new DataView(values.buffer, values.byteOffset + index * Value.size)
+          value.setBigUint64(Value.tx, 1000n, true)
+          value.setUint32(Value.pid, pid, true)
+          value.setBigUint64(Value.start, 77n, true)
+          values.set(new TextEncoder().encode(comm), index * Value.size + Value.comm)
+        })
+        putField(call, batch, 'count', flows.length)
+        return -ENOENT
+      }
+      const value = call.name === 'MAP_LOOKUP_ELEM' ? bufferOf(call, mapElem, 'value')! : undefined
+      if (value?.length !== Name.size) return
+      const pid = new DataView(bufferOf(call, mapElem, 'key')!.buffer).getUint32(0, true)
+      if (pid === 2) return -ENOENT
+      // The third has the id of one that was renamed.
+      new DataView(value.buffer).setBigUint64(Name.start, pid === 3 ? 76n : 77n, true)
+      value.set(new TextEncoder().encode('zz'), Name.comm)
+      return
+    }
+    const shown = async (...more: readonly string[]) => (await run(args('-f', 'csv', '--by', 'process', ...more, '1', '1'), answer))
+      .written.join('').trim().split('\n').slice(1).map(line => line.split(',').slice(2, 4).join(' '))
+    assert.equal(await shown('-s', 'pid'), ['1 zz', '2 mm', '3 bb'])
+    assert.equal(await shown('-s', 'comm'), ['3 bb', '2 mm', '1 zz'])
+    assert.equal(await shown('-s', 'comm', '-r', '1'), ['3 bb'])
   })
 
   check('a load average that cannot be read is told once, and not at all with -S', async () => {

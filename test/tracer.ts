@@ -103,6 +103,23 @@ test('between frames the map is drained when closed connections fill it, and not
   assert.is(watchers.size, 0, 'the watch ends with the frames')
 })
 
+test('where the rows that are decoded have an order of their own, all are decoded, sorted, and cut in each family', async () => {
+  const rows = [[4, 'c', 1], [6, 'b', 1], [4, 'a', 1], [6, 'd', 1], [4, 'b', 1], [4, 'a', 5]] as const
+  const aggregate = { ...fakeAggregate().aggregate, take: (limit: number) => ({ rows: new DataView(new ArrayBuffer(0)), count: Math.min(limit, rows.length), total: { rx: 0, tx: 9 } }) }
+  const shownBy = async (change: Partial<View>) => {
+    const decode: View['decode'] = (_, offset) => {
+      const [family, comm, tx] = rows[offset / 96]!
+      return { family, comm, rx: 0, tx }
+    }
+    const frames = trace(fakeSession().session, aggregate, 'tracepoint', fakeClock().clock, { ...view(1, 1), limit: () => 2, decode, ...change }, 100, new AbortController().signal, 96)
+    return (await collect(frames))[0]!.rows.map(({ family, comm, tx }) => `${family} ${comm} ${tx}`)
+  }
+  const order: View['order'] = (one, other) => one.comm! < other.comm! ? -1 : one.comm! > other.comm! ? 1 : other.tx - one.tx
+  assert.equal(await shownBy({}), ['4 c 1', '6 b 1'])
+  assert.equal(await shownBy({ order }), ['4 a 5', '4 a 1', '6 b 1', '6 d 1'])
+  assert.equal(await shownBy({ order, byFamily: false }), ['4 a 5', '4 a 1'])
+})
+
 test('an error while watching ends the frames instead of vanishing', async () => {
   const { clock, tick } = fakeClock()
   const { session } = fakeSession()
