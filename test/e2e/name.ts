@@ -10,6 +10,8 @@ const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reas
 /** The backend that is tested; the one that is chosen if not told otherwise. */
 const backend = process.env.TCPTOP_BACKEND ?? 'auto'
 
+/** Seconds of a frame: some more on a machine that is so much slower. */
+const interval = Math.min(5, Number(process.env.TCPTOP_PATIENCE ?? 1))
 /** How often a case is run until all of it happens in one frame. */
 const tries = 5
 
@@ -19,7 +21,7 @@ const tries = 5
  */
 async function inOneFrame(name: string, by: string, belongs: (row: Line['rows'][number], truth: readonly Truth[]) => boolean) {
   compile()
-  const tool = await startTool(['--by', by, '--backend', backend], 1)
+  const tool = await startTool(['--by', by, '--backend', backend], interval)
   try {
     for (let left = tries; left > 0; left--) {
       const run = new Run(name)
