@@ -46,6 +46,11 @@ async function watch(body: (runs: () => Iterable<Run>) => Promise<void>): Promis
   return tool.lines
 }
 
+/** Runs of the tool's programs that the kernel skipped; null where it does not count them. */
+function missedIn(lines: readonly Line[]): number | null {
+  return lines.reduce((sum: number | null, { missed }) => sum === null || missed === null ? null : sum + missed, 0)
+}
+
 /** Fails unless the case was exact; one that is known not to be, or that the kernel is known to be unable to run, is told as skipped. */
 function judge(name: string, { truth, skipped }: Result, lines: readonly Line[], known: Exception | undefined): void {
   if (skipped !== undefined) {
@@ -98,7 +103,7 @@ if (reason !== undefined) {
       test(`${name} is exact, ${way}`, () => {
         const result = results.get(name)
         if (failure !== undefined || result === undefined || result instanceof Error) throw result ?? new Error('it was not run')
-        judge(name, result, lines, older?.cases.includes(name) ? older : exceptionFor(name, release(), wayOf(lines[0]!.backend, release(), hasBtf)))
+        judge(name, result, lines, older?.cases.includes(name) ? older : exceptionFor(name, release(), wayOf(lines[0]!.backend, release(), hasBtf), missedIn(lines)))
       })
     }
   }

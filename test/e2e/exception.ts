@@ -16,19 +16,19 @@ export interface Exception {
   /** From this version of Linux on, before that one; of all without. */
   readonly since?: string
   readonly before?: string
+  /** Only in a run in which the kernel skipped runs of the programs, or does not count them. */
+  readonly ifMissed?: true
   readonly reason: string
 }
 
-/** Several processes on one socket, or many on sockets that do not last. */
-const crowded = [
-  'four-senders-one-socket', 'four-receivers-one-socket', 'short-lived-processes', 'short-connections', 'many-open-connections',
-  'addresses-reused-by-other-process', 'sockmap-message-to-egress', 'sockmap-message-to-ingress', 'passed-over-unix-socket',
-  'inherited-over-fork', 'existing-inherited',
-]
+/** Several processes on one socket. */
+const shared = ['four-senders-one-socket', 'four-receivers-one-socket', 'passed-over-unix-socket', 'inherited-over-fork', 'existing-inherited']
+/** Many processes on sockets that do not last. */
+const brief = ['short-lived-processes', 'short-connections', 'many-open-connections', 'addresses-reused-by-other-process']
 const mptcp = ['mptcp', 'mptcp-fallback', 'mptcp-read-in-part', 'mptcp-nonblocking', 'mptcp-fast-open', 'mptcp-shared', 'mptcp-older']
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
 /** Of kernels with CONFIG_PREEMPT_LAZY, which are Debian’s from 6.18 on. */
-const left = 'where a program is preempted, another on that processor is left out, and what it would have seen may be charged to another process'
+const skipped = 'a program that is preempted is skipped for others on that CPU, and what it would have seen may be charged to another process'
 const urgent = 'an urgent byte alone shows only when the socket closes, and then nobody is known to have received it'
 const bySubflow = 'MPTCP is counted by its subflows, from which the kernel takes what was not read yet'
 const byCall = 'what a process gives to a sockmap shows in the call’s return value alone'
@@ -43,10 +43,16 @@ export const exceptions: readonly Exception[] = [
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return'], reason: urgent },
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['packet'], reason: urgent },
   { cases: sockmap, kind: 'inexact', ways: ['packet', 'release'], reason: byCall },
-  { cases: crowded, kind: 'inexact', since: '6.18', reason: left },
+  // Tracepoints can be preempted since 7.0. Returns of functions come under the socket's lock: nobody who preempts one gets to the same socket.
+  { cases: shared, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true, reason: skipped },
+  { cases: [...shared, ...brief], kind: 'inexact', ways: ['release'], since: '6.18', ifMissed: true, reason: skipped },
   {
-    cases: mptcp, kind: 'inexact', ways: ['return', 'tracepoint'], since: '6.18',
-    reason: 'MPTCP is counted by what calls return: of a call at which the program is left out, because another is preempted in it, nothing shows',
+    cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true,
+    reason: 'a sockmap is counted by what calls return: of a call at which the program is skipped, because another is preempted in it, nothing shows',
+  },
+  {
+    cases: mptcp, kind: 'inexact', ways: ['return', 'tracepoint'], since: '6.18', ifMissed: true,
+    reason: 'MPTCP is counted by what calls return: of a call at which the program is skipped, because another is preempted in it, nothing shows',
   },
   { cases: ['mptcp-read-in-part', 'mptcp-shared', 'mptcp-older'], kind: 'inexact', ways: ['packet'], reason: bySubflow },
   {
@@ -62,9 +68,9 @@ export function wayOf(backend: string, release: string, hasBtf: boolean): Way {
   return backend === 'fentry' && !isBefore(release, '5.12') ? 'return' : 'release'
 }
 
-/** The first exception of a case on a kernel. */
-export function exceptionFor(name: string, release: string, way: Way): Exception | undefined {
-  return exceptions.find(({ cases, ways, since, before }) =>
+/** The first exception of a case on a kernel, in a run in which it skipped so many runs of the programs; null where it does not count them. */
+export function exceptionFor(name: string, release: string, way: Way, missed: number | null): Exception | undefined {
+  return exceptions.find(({ cases, ways, since, before, ifMissed }) =>
     cases.includes(name) && (ways?.includes(way) ?? true) && (since === undefined || !isBefore(release, since)) &&
-    (before === undefined || isBefore(release, before)))
+    (before === undefined || isBefore(release, before)) && (!ifMissed || missed !== 0))
 }

@@ -15,7 +15,7 @@ export interface Line {
   readonly total: { readonly rx: number; readonly tx: number }
   readonly lost: { readonly events: number; readonly rx: number; readonly tx: number }
   /** Runs of programs that the kernel skipped; null where it does not count them. */
-  readonly missed?: number | null
+  readonly missed: number | null
 }
 
 /** The tool at work. */
