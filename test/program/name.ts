@@ -21,10 +21,10 @@ for (const one of renaming) {
     const [pid, other] = world.pids
     world.renameThread(pid)
     assert.equal(world.names(), {})
-    world.rename(pid, 'a name that is too long')
+    world.rename(pid, undefined, 'a name that is too long')
     assert.equal(world.names(), { [pid]: { name: 'a name that is ', start: startOf(pid) } })
-    world.rename(pid, 'b')
-    world.rename(other, '')
+    world.rename(pid, undefined, 'b')
+    world.rename(other, undefined, '')
     world.renameThread(other)
     assert.equal(world.names(), { [pid]: { name: 'b', start: startOf(pid) }, [other]: { name: '', start: startOf(other) } })
   })
@@ -34,7 +34,7 @@ for (const one of moving) {
   test(`${one.title}: flows and shares tell when their process started`, () => {
     const world = new World(one, new Random())
     const socket = world.socket()
-    socket.connect(7, 1)
+    socket.connect()
     socket.establish()
     for (const pid of [...world.pids, ...world.pids]) socket.send(pid, 1000)
     assert.equal(world.starts(), Object.fromEntries(world.pids.map(pid => [pid, startOf(pid)])))

@@ -1,8 +1,10 @@
+import * as assert from 'uvu/assert'
 import { interpret, MapModel, Memory, type Setting } from '../../bpf-asm/index.js'
-import { Flag, Key, Pid, Stat, Value } from '../../src/layout.js'
+import { Flag, Key, Name, Pid, Stat, Value } from '../../src/layout.js'
 import type { Plan } from '../../src/plan.js'
 import { choosesProcesses, type Field, fieldsOf, type Filter, mapName } from '../../src/program/index.js'
 import { Pocket } from '../../src/program/pocket.js'
+import { cText } from '../../src/trace/index.js'
 import { firstArgument } from '../../src/trace/point.js'
 import { noFilter, type Possible } from '../fixture.js'
 import type { Random } from '../random.js'
@@ -18,6 +20,9 @@ export interface Row {
   cgroup: bigint
   readonly ends: string
 }
+
+/** When a process started: no two at once. */
+export const startOf = (pid: number) => BigInt(pid) * 1_000_000_007n
 
 /** A process, with its leader and one more thread. */
 export interface Process {
@@ -68,6 +73,7 @@ export class World {
   readonly #networks: readonly Struct[]
   readonly #setting: Setting
   readonly #storages = new Map<bigint, Struct>()
+  readonly #name = new Struct(this.memory, 'a name')
   /** Whether there may be no space for an entry. */
   readonly isFull: boolean
   #isAttached = false
@@ -134,6 +140,8 @@ export class World {
           memory.bytes(to, Number(size)).set(memory.bytes(from, Number(size)))
           return 0n
         },
+        probe_read_kernel_str: (_, to: bigint, size: bigint, from: bigint) => this.#copyText(to, size, from),
+        snprintf: (_, to: bigint, size: bigint, _format: bigint, data: bigint) => this.#copyText(to, size, memory.read(data, 8)),
         sock_from_file: (_, file: bigint) => memory.read(file + BigInt(field.filePrivate!.offset), 8),
         sk_storage_get: ({ map }, address: bigint, socket: bigint, value: bigint, flags: bigint) => {
           const known = this.#storages.get(socket)
@@ -181,6 +189,7 @@ export class World {
     const task = (name: string, to: Struct) => {
       to.set(field.tgid, pid)
       to.set(field.leader, leader.address)
+      if (field.startTime !== undefined) to.set(field.startTime, startOf(pid))
       to.set(field.cgroups!, css!.address)
       to.set(field.nsproxy, proxy!.address)
       to.set(field.threadPid!, numbers.address)
@@ -357,14 +366,52 @@ export class World {
   }
 
   /** A process gets another name, soon after that is told of: `meanwhile` it still has the old one. */
-  rename(pid: number, meanwhile: () => void = () => {}): void {
+  rename(pid: number, meanwhile: () => void = () => {}, to: string = this.random.pick(names)): void {
     const { leader } = this.#processes.get(pid)!
-    this.at('task_rename', { task: leader.address, comm: 0 })
+    this.at('task_rename', { task: leader.address, comm: this.#placeName(to) })
     meanwhile()
     const name = leader.bytes(this.field.comm)
     name.fill(0)
-    name.set(Buffer.from(this.random.pick(names)))
+    name.set(Buffer.from(to).subarray(0, name.length - 1))
     this.#time += 10_000_000n
+  }
+
+  /** A thread that does not lead its process gets a name. */
+  renameThread(pid: number): void {
+    this.at('task_rename', { task: this.#processes.get(pid)!.thread.address, comm: this.#placeName('thread') })
+  }
+
+  /** A string of the kernel's, in the place of the last one; something follows it. */
+  #placeName(text: string): bigint {
+    const bytes = Buffer.from(`${text}\0more`)
+    this.memory.bytes(this.#name.address, bytes.length).set(bytes)
+    return this.#name.address
+  }
+
+  /** Copies a string with its end, all of which has at most this size; how long it is. */
+  #copyText(to: bigint, size: bigint, from: bigint): bigint {
+    let length = 0
+    while (length < Number(size) - 1 && this.memory.read(from + BigInt(length), 1) !== 0n) length++
+    this.memory.bytes(to, length + 1).set([...this.memory.bytes(from, length), 0])
+    return BigInt(length + 1)
+  }
+
+  /** What processes are called that were renamed, and when they started. */
+  names(): Record<number, { name: string; start: bigint }> {
+    return Object.fromEntries([...this.#map(mapName.names).entries()].map(([key, value]) => {
+      const [of, at] = [new DataView(key.buffer), new DataView(value.buffer)]
+      assert.equal(value.subarray(value.indexOf(0, Name.comm)), new Uint8Array(value.length - value.indexOf(0, Name.comm)), 'zeros follow')
+      return [of.getUint32(0, true), { name: cText(at, Name.comm, 16), start: at.getBigUint64(Name.start, true) }]
+    }))
+  }
+
+  /** When the processes started that flows with bytes are of. */
+  starts(): Record<number, bigint> {
+    return Object.fromEntries([...this.#map(mapName.flows).entries()].flatMap(([, value]) => {
+      const at = new DataView(value.buffer)
+      const moved = at.getBigUint64(Value.tx, true) + at.getBigUint64(Value.rx, true)
+      return moved === 0n ? [] : [[at.getUint32(Value.pid, true), at.getBigUint64(Value.start, true)]]
+    }))
   }
 
   /** What programs do before user space reads the map: they are shown every entry of another map, and the end. */
