@@ -7,11 +7,14 @@ import { factsOf } from '../../src/facts.js'
 import { makePlans, PlanError } from '../../src/plan.js'
 import { startSession } from '../../src/session.js'
 import { openKernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
+import { standAlone } from '../kit/alone.js'
 import { unless } from '../privilege.js'
 import { isBefore } from '../release.js'
 import { asNobody, enough, nobody, withoutNobody } from './nobody.js'
 import { asArgs, complains, run } from './outcome.js'
 import { countsExactly } from './watch.js'
+
+standAlone()
 
 const nobodyTest = (title: string, run: () => Promise<void>) => test(title, unless(withoutNobody, title, run))
 

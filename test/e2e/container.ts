@@ -4,14 +4,16 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { enough, nobody, withoutNobody } from './nobody.js'
 import { asArgs, complains, run } from './outcome.js'
 import { packed, root as checkout, unpack, withoutPackage } from './pack.js'
 import { startTool } from './tool.js'
 import { countsExactly } from './watch.js'
 
-const reason = withoutPackage ?? whyUnprivileged()
+const alone = standAlone()
+const reason = withoutPackage ?? alone.reason
 const script = packed('/package')
 
 /** A root with node where it is here, the libraries that it is linked with, and the package: no shell, no /tmp, and nothing in /etc. */

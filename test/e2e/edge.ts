@@ -1,17 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { startTool, type Tool } from './tool.js'
 import { compile, differences, Run, type Truth } from './workload.js'
 
-const reason = whyUnprivileged()
+const { reason, cgroup } = standAlone()
 if (reason === undefined) compile()
 const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reason, title, run))
 
+/** Starts the tool so that it shows our own processes alone: foreign bytes are neither in its rows nor in what it says is lost. */
+const startAlone = (args: readonly string[], interval: number) => startTool(['-c', cgroup, ...args], interval)
+
 /** Runs `body` beside the tool, which ends with status 0 whatever happens. */
 async function withTool(args: readonly string[], interval: number, body: (tool: Tool) => Promise<void>): Promise<Tool> {
-  const tool = await startTool(args, interval)
+  const tool = await startAlone(args, interval)
   try {
     await body(tool)
   } finally {
@@ -43,6 +47,7 @@ function balanced(truth: readonly Truth[], tool: Tool): void {
   const pids = new Set(truth.map(({ pid }) => pid))
   const rows = tool.lines.flatMap(({ rows }) => rows).filter(({ pid }) => pids.has(pid))
   const lost = lostIn(tool)
+  assert.is.not(sum(truth, ({ tx }) => tx), sum(truth, ({ rx }) => rx), 'if they were equal, nothing would notice that they are swapped')
   assert.is(sum(rows, ({ tx }) => tx) + lost.tx, sum(truth, ({ tx }) => tx), 'tx')
   assert.is(sum(rows, ({ rx }) => rx) + lost.rx, sum(truth, ({ rx }) => rx), 'rx')
 }
@@ -76,7 +81,7 @@ test('a reader that stops reading for a while loses nothing', async () => {
 
 test('what was moved in an interval that a signal cuts short is in the last frame', async () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    const tool = await startTool([], 2)
+    const tool = await startAlone([], 2)
     const before = tool.lines.length
     const truth = await truthOf('vectored-calls')
     assert.is(await tool.stop(signal), 0)

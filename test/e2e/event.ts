@@ -1,22 +1,28 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
-import { call, exit, fetchAdd, jne, label, load, loadMapValue, mov, r0, r1, r10, r2, r6, rsh, store } from '../../bpf-asm/index.js'
+import { call, exit, fetchAdd, jne, label, load, loadImm64, loadMapValue, mov, r0, r1, r10, r2, r6, rsh, store } from '../../bpf-asm/index.js'
 import { emit, eventMaps, eventsOf, programAt, startTracer } from '../../src/trace/index.js'
 import { openKernel } from '../../syscall/index.js'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 
-/** The number of getppid(), which nobody calls who is not told to; undefined on machines of other kinds. */
+/** The number of getppid(); undefined on machines of other kinds. */
 const getppid = { x64: 110, arm64: 173 }[process.arch as string]
-const reason = whyUnprivileged() ?? (getppid === undefined ? 'the number of getppid() is not known here' : undefined)
+const alone = standAlone()
+const reason = alone.reason ?? (getppid === undefined ? 'the number of getppid() is not known here' : undefined)
 const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reason, title, run))
 
-/** Sends who called, and the number of the call over all. */
+/** Sends which of our own processes called, and the number of the call over all. */
 const program = programAt('ask_parent', { rawTracepoint: 'sys_enter' }, [
   load(r1, 'u64', r1, 8),
   jne(r1, getppid ?? 0, 'exit'),
+  call('get_current_cgroup_id'),
+  loadImm64(r1, alone.reason === undefined ? statSync(alone.cgroup, { bigint: true }).ino : 0n),
+  jne(r0, r1, 'exit'),
   call('get_current_pid_tgid'),
   rsh(r0, 32),
   mov(r6, r0),

@@ -8,8 +8,10 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 
+const { reason } = standAlone()
 /** Up from dist/test/e2e/. */
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code)
@@ -47,7 +49,7 @@ examples.forEach((code, index) => {
 })
 
 const runs = 'the tracer of README.md counts the connections that a process opens'
-test(runs, unless(whyUnprivileged(), runs, () => within(async folder => {
+test(runs, unless(reason, runs, () => within(async folder => {
   const child = spawn(process.execPath, [compile(folder, examples[0]!)], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data))

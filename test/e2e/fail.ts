@@ -11,13 +11,14 @@ import { bpf, type Command, tryBpf } from '../../syscall/call.js'
 import { openKernel } from '../../syscall/index.js'
 import { loadNative } from '../../syscall/native.js'
 import { object } from '../../syscall/uapi.js'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { asNobody, enough, withoutNobody } from './nobody.js'
 import { asArgs, complains, type Outcome, patience, run, tool } from './outcome.js'
 import { Peer } from './peer.js'
 import { cli, type Line } from './tool.js'
 
-const reason = whyUnprivileged()
+const { reason } = standAlone()
 const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reason, title, run))
 /** The tool in a shell's script, where it is "$@". */
 const inShell = (script: string, ...args: string[]) => run('sh', ['-c', script, 'sh', ...asArgs(...args)])

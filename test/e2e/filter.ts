@@ -1,22 +1,21 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type BpfMap, type MapType, openKernel } from '../../syscall/index.js'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { type Net, Peer } from './peer.js'
 import { startTool, type Tool } from './tool.js'
 import { compile, differences, Run, type Truth } from './workload.js'
 
-const reason = whyUnprivileged()
+const { reason, cgroup, cgroups } = standAlone()
 const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reason, title, run))
 const nets: readonly Net[] = ['ipv4', 'ipv6', 'mapped']
 
-/** Where cgroup v2 is mounted. */
-const cgroups = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1] ?? ''
-const group = join(cgroups, `tcptop-${process.pid}`)
+const group = join(cgroup, 'group')
 const child = join(group, 'child')
 const bpffs = mkdtempSync(join(tmpdir(), 'tcptop-'))
 
@@ -36,12 +35,11 @@ uvu.after(() => {
 
 /** What is started meanwhile is in the cgroup. */
 function inside<T>(folder: string, start: () => T): T {
-  const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/'
   writeFileSync(join(folder, 'cgroup.procs'), `${process.pid}`)
   try {
     return start()
   } finally {
-    writeFileSync(join(cgroups, own, 'cgroup.procs'), `${process.pid}`)
+    writeFileSync(join(cgroup, 'cgroup.procs'), `${process.pid}`)
   }
 }
 
@@ -196,7 +194,7 @@ test('a process that changes its cgroup is counted from there on', async () => {
       writeFileSync(join(group, 'cgroup.procs'), `${peer!.pid}`)
       await peer!.move(3333)
       truth = await peer!.truth()
-      writeFileSync(join(cgroups, 'cgroup.procs'), `${peer!.pid}`)
+      writeFileSync(join(cgroup, 'cgroup.procs'), `${peer!.pid}`)
       await peer!.move(44)
     })
     exactly(truth, tool)

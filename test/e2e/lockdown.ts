@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { test } from 'uvu'
 import { backends } from '../../src/backend/index.js'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { isBefore } from '../release.js'
 import { complains, tool } from './outcome.js'
 import { countsExactly } from './watch.js'
@@ -19,6 +20,7 @@ function lockdown(): { readonly level?: string; readonly reason?: string } {
   }
 }
 
+const alone = standAlone()
 const { level, reason } = lockdown()
 const confidential = level === 'confidentiality'
 /** Where programs read without a helper: typed, and with the helpers that came with that. */
@@ -26,7 +28,7 @@ const reads = (backend: string) => !confidential || (backend !== 'kprobe' && !is
 
 for (const name of [...backends.map(({ name }) => name), ...confidential ? ['auto'] : []]) {
   const title = `locked down, ${name} counts exactly where it may read, and else is refused in one line that names lockdown`
-  test(title, unless(reason ?? whyUnprivileged(), title, async () => {
+  test(title, unless(reason ?? alone.reason, title, async () => {
     if (reads(name)) return countsExactly(['--backend', name])
     complains(await tool('--backend', name, '0.1', '1'), 1, 'bpf_probe_read', `${file} says [confidentiality]`)
   }))

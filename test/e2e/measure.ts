@@ -6,9 +6,10 @@ import { type Member, parseBtf } from '../../bpf-asm/index.js'
 import { measureFields } from '../../src/measure/index.js'
 import { fieldsOf } from '../../src/program/index.js'
 import { openKernel } from '../../syscall/index.js'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 
-const reason = whyUnprivileged()
+const { reason } = standAlone()
 const test = (title: string, run: () => void | Promise<void>) => uvu(title, unless(reason, title, run))
 
 /** Fields that have no place without BTF. */

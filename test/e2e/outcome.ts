@@ -15,7 +15,8 @@ export interface Outcome {
 /** Runs a command to its end. */
 export function run(file: string, args: readonly string[]): Promise<Outcome> {
   return new Promise(resolve => {
-    const child = execFile(file, args, { timeout: patience }, (error, out, err) =>
+    // On a busy host a frame has many rows.
+    const child = execFile(file, args, { timeout: patience, maxBuffer: 2 ** 30 }, (error, out, err) =>
       resolve({ status: error ? error.code ?? error.signal : 0, out, err }))
     child.stdin?.end()
   })

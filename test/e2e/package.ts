@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { wantsOf } from '../elf.js'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { complains, run } from './outcome.js'
 import { packed, root, unpack, withoutPackage } from './pack.js'
 import { countsExactly } from './watch.js'
 
+const alone = standAlone()
 const folder = withoutPackage === undefined ? unpack() : ''
 const packageTest = (title: string, run: () => void | Promise<void>) => test(title, unless(withoutPackage, title, run))
 const runPacked = (at: string, ...args: string[]) => run(process.execPath, [packed(at), ...args])
@@ -51,7 +53,7 @@ packageTest('what was unpacked tells its version and help, and prints its progra
 })
 
 const counts = 'what was unpacked counts to the byte what others move'
-test(counts, unless(withoutPackage ?? whyUnprivileged(), counts, () => countsExactly([], [], packed(folder))))
+test(counts, unless(withoutPackage ?? alone.reason, counts, () => countsExactly([], [], packed(folder))))
 
 packageTest('where no packed shim fits, one is built from source; where that is not done, one line says so', async () => {
   const other = mkdtempSync(join(tmpdir(), 'tcptop-package-'))

@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { Peer } from './peer.js'
 import { startTool } from './tool.js'
 import { differences } from './workload.js'
 
-const reason = whyUnprivileged()
+const { reason } = standAlone()
 const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reason, title, run))
 
 /** The only child of a process, by the host's number. */

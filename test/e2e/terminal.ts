@@ -7,11 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { type Net, Peer } from './peer.js'
 import { cli } from './tool.js'
 
-const reason = whyUnprivileged() ?? whyNoScript()
+const reason = standAlone().reason ?? whyNoScript()
 const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reason, title, run))
 
 /** util-linux's `script` makes the pseudo-terminals; that of other systems knows other options. */

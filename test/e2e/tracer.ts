@@ -7,10 +7,11 @@ import * as assert from 'uvu/assert'
 import { exit, mov, r0 } from '../../bpf-asm/index.js'
 import { programAt, startTracer } from '../../src/trace/index.js'
 import { openKernel } from '../../syscall/index.js'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { compile, Run } from './workload.js'
 
-const reason = whyUnprivileged()
+const { reason } = standAlone()
 const test = (title: string, run: () => Promise<void>, why = reason) => uvu(title, unless(why, title, run))
 
 /** Starts one of tools/tracer/, lets `act` happen once its first line is there, and returns the others. */

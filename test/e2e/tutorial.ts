@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 
 /** Up from dist/test/e2e/. */
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -22,7 +23,7 @@ const packages = {
   '@types/node@20': join(root, 'node_modules/@types/node'),
 }
 const env = { ...process.env, npm_config_offline: 'true', npm_config_ignore_scripts: 'true', npm_config_audit: 'false' }
-const unprivileged = whyUnprivileged()
+const { reason: unprivileged } = standAlone()
 const [major = 0, minor = 0] = release().split('.').map(Number)
 /** Before, the verifier says it in other words, and without file and line. */
 const old = major < 6 || (major === 6 && minor < 9) ? 'the page shows what Linux 6.9 and newer print' : undefined

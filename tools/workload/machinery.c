@@ -128,6 +128,8 @@ static void many_open_connections(void) {
     }
     pause_ms(300);
   }
+  /* Some bytes stay unread, so that in all more is sent than received. */
+  for (int i = 0; i < MANY; i++) need(sent(&pairs[i].a, send(pairs[i].a.fd, "unread", 6, 0)) == 6);
   for (int i = 0; i < MANY; i++) close_pair(&pairs[i]);
   close(listener);
   free(pairs);
@@ -246,7 +248,7 @@ const struct workload machinery_cases[] = {
     {"four-senders-one-socket", AFTER, 0, four_senders_one_socket},
     {"four-receivers-one-socket", AFTER, 0, four_receivers_one_socket},
     {"short-connections", AFTER, 0, short_connections},
-    {"many-open-connections", AFTER, 0, many_open_connections},
+    {"many-open-connections", AFTER, PARTLY_READ, many_open_connections},
     {"threads-that-receive-nothing", AFTER, 0, threads_that_receive_nothing},
     {"random-stress", AFTER, 0, random_stress},
     {0},
