@@ -1,15 +1,4 @@
-import { openKernel } from '../syscall/index.js'
-
-/** Why programs cannot be loaded here, or undefined when they can: asked of the kernel itself, with the smallest program there is. */
-export function whyUnprivileged(): string | undefined {
-  const exit = Uint8Array.of(0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0)
-  try {
-    openKernel().loadProgram({ name: 'may_i', type: 'raw_tracepoint', insns: exit, license: 'GPL' }).close()
-    return undefined
-  } catch (error) {
-    return `BPF programs cannot be loaded here: ${error instanceof Error ? error.message : String(error)}`
-  }
-}
+export { whyUnprivileged } from '../tools/privilege.js'
 
 /** Runs `run`, or says loudly that it was not; in a machine that exists to run it, a skip is a failure. */
 export function unless(reason: string | undefined, title: string, run: () => void | Promise<void>): () => void | Promise<void> {

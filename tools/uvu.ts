@@ -22,3 +22,8 @@ export function countOf(output: string): Count {
 export function closingLine(passed: number, failed: number, skipped: number): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }
+
+/** The line before it when nothing that needs the kernel was tested: a result of the run, not one more skip. */
+export function warning(reason: string): string {
+  return `NO END-TO-END TEST WAS RUN ON THIS KERNEL: ${reason}`
+}

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { whyUnprivileged } from '../privilege.js'
+import { cgroupMount, whyCrowded, whyUnprivileged } from '../../tools/privilege.js'
 
 /** What a test file has for itself on a host where others are busy. */
 export interface Alone {
@@ -15,7 +15,6 @@ export interface Alone {
 
 const variable = 'TCPTOP_TEST_CGROUP'
 const prefix = 'tcptop-test-'
-const cgroups = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1] ?? ''
 /** Runs "$@" in the network namespace of the shell and in this cgroup. */
 const enter = 'echo $$ > "$1/cgroup.procs"; shift; ip link set lo up; exec "$@"'
 
@@ -26,10 +25,13 @@ const enter = 'echo $$ > "$1/cgroup.procs"; shift; ip link set lo up; exec "$@"'
  */
 export function standAlone(): Alone {
   const given = process.env[variable]
+  const cgroups = cgroupMount() ?? ''
   if (given !== undefined) return { cgroup: given, cgroups }
-  const cgroup = join(cgroups, `${prefix}${process.pid}`)
-  const reason = whyUnprivileged() ?? whyCrowded(cgroup)
+  const reason = whyUnprivileged() ?? whyCrowded()
   if (reason !== undefined) return { reason, cgroup: '', cgroups }
+  removeOrphans(cgroups)
+  const cgroup = join(cgroups, `${prefix}${process.pid}`)
+  mkdirSync(cgroup)
   try {
     const self = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
     const { status, signal, error } = spawnSync('unshare', ['--net', 'sh', '-ec', enter, 'sh', cgroup, ...self], {
@@ -43,22 +45,8 @@ export function standAlone(): Alone {
   process.exit()
 }
 
-/** Makes the cgroup. Returns why a network namespace or a cgroup cannot be made here. */
-function whyCrowded(cgroup: string): string | undefined {
-  const { status, stderr, error } = spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up'], { encoding: 'utf8' })
-  if (status !== 0) return `no network namespace can be made here: ${(error?.message ?? stderr).trim()}`
-  if (cgroups === '') return 'cgroup v2 is not mounted here'
-  try {
-    removeOrphans()
-    mkdirSync(cgroup)
-    return undefined
-  } catch (error) {
-    return `no cgroup can be made here: ${(error as Error).message}`
-  }
-}
-
 /** A test file that was killed could not remove its cgroup. */
-function removeOrphans(): void {
+function removeOrphans(cgroups: string): void {
   for (const name of readdirSync(cgroups)) {
     const pid = name.startsWith(prefix) ? name.slice(prefix.length) : undefined
     if (pid !== undefined && !existsSync(`/proc/${pid}`)) removeGroup(join(cgroups, name))
