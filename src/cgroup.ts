@@ -6,6 +6,11 @@ export interface CgroupDirectory {
   readonly path: string
 }
 
+/** Where cgroup v2 is mounted, by the text of /proc/self/mounts, which has blanks as octal escapes; undefined where it is not. */
+export function cgroupMount(mounts: string): string | undefined {
+  return /^\S+ (\S+) cgroup2 /m.exec(mounts)?.[1]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
+}
+
 /**
  * The paths of cgroups by the lower halves of their ids, which is what is counted in the kernel. One that has gone keeps the path it was
  * last seen at. The directories are walked when a row is shown whose cgroup is new, at most once in a frame.

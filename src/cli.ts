@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKernel } from '../syscall/index.js'
-import type { CgroupDirectory } from './cgroup.js'
+import { type CgroupDirectory, cgroupMount } from './cgroup.js'
 import { main, type Output, type Threads, type World } from './main.js'
 import { interrupted, readBtf, systemClock } from './trace/index.js'
 
@@ -48,12 +48,6 @@ function* walkCgroups(root: string, path = '/'): Generator<CgroupDirectory> {
   }
 }
 
-/** Where cgroup v2 is mounted, with octal escapes of blanks undone. */
-function cgroupRoot(): string | undefined {
-  return /^\S+ (\S+) cgroup2 /m.exec(readText('/proc/self/mounts') ?? '')?.[1]
-    ?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
-}
-
 const world: World = {
   openKernel,
   readBtf,
@@ -94,7 +88,7 @@ const world: World = {
     }
   },
   *cgroups() {
-    const root = cgroupRoot()
+    const root = cgroupMount(readText('/proc/self/mounts') ?? '')
     if (root !== undefined) yield* walkCgroups(root)
   },
   mayBePin: path => {

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type CgroupDirectory, CgroupPaths, shortCgroup } from '../src/cgroup.js'
+import { type CgroupDirectory, cgroupMount, CgroupPaths, shortCgroup } from '../src/cgroup.js'
 
 const id = '4f0a1c9be37d5a62c8f1e09d7b3a5c6e8f2d4b1a0c9e7f5d3b1a2c4e6f8091a3'
 const pod = '0c1d7b2e_9f3a_4c55_8e21_7a6b5c4d3e2f'
@@ -89,6 +89,14 @@ test('a cgroup that has gone keeps its path', () => {
   found.pop()
   paths.refresh()
   assert.equal([pathOf('7'), pathOf('8')], ['/a', '8'])
+})
+
+test('the mount of cgroup v2 is found among others, and its blanks are read', () => {
+  const others = 'proc /proc proc rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n'
+  assert.is(cgroupMount(`${others}cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n`), '/sys/fs/cgroup/unified')
+  assert.is(cgroupMount(`${others}none /mnt/my\\040own\\011cgroup\\134s cgroup2 rw 0 0\n`), '/mnt/my own\tcgroup\\s')
+  assert.is(cgroupMount(others), undefined)
+  assert.is(cgroupMount(''), undefined)
 })
 
 test.run()

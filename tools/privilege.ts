@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, readFileSync } from 'node:fs'
+import { cgroupMount } from '../src/cgroup.js'
 import { openKernel } from '../syscall/index.js'
 
 /** Why programs cannot be loaded here, or undefined when they can: asked of the kernel itself, with the smallest program there is. */
@@ -13,16 +14,11 @@ export function whyUnprivileged(): string | undefined {
   }
 }
 
-/** Where cgroup v2 is mounted; undefined where it is not. */
-export function cgroupMount(): string | undefined {
-  return /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1]
-}
-
 /** Why a test cannot have a network namespace and a cgroup of its own here, or undefined when it can. */
 export function whyCrowded(): string | undefined {
   const { status, stderr, error } = spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up'], { encoding: 'utf8' })
   if (status !== 0) return `no network namespace can be made here: ${(error?.message ?? stderr).trim()}`
-  const cgroups = cgroupMount()
+  const cgroups = cgroupMount(readFileSync('/proc/self/mounts', 'utf8'))
   if (cgroups === undefined) return 'cgroup v2 is not mounted here'
   try {
     accessSync(cgroups, constants.W_OK)

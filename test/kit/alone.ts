@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { cgroupMount, whyCrowded, whyUnprivileged } from '../../tools/privilege.js'
+import { cgroupMount } from '../../src/cgroup.js'
+import { whyCrowded, whyUnprivileged } from '../../tools/privilege.js'
 
 /** What a test file has for itself on a host where others are busy. */
 export interface Alone {
@@ -25,7 +26,7 @@ const enter = 'echo $$ > "$1/cgroup.procs"; shift; ip link set lo up; exec "$@"'
  */
 export function standAlone(): Alone {
   const given = process.env[variable]
-  const cgroups = cgroupMount() ?? ''
+  const cgroups = cgroupMount(readFileSync('/proc/self/mounts', 'utf8')) ?? ''
   if (given !== undefined) return { cgroup: given, cgroups }
   const reason = whyUnprivileged() ?? whyCrowded()
   if (reason !== undefined) return { reason, cgroup: '', cgroups }
