@@ -8,7 +8,8 @@ import { lookAt, reportJson, reportOf, reportText } from './doctor/index.js'
 import { column, startOf } from './column.js'
 import { dump, dumpJson, type Loaded } from './dump.js'
 import { type Facts, factsByName, factsOf } from './facts.js'
-import { Pid, Row as RowBytes } from './layout.js'
+import { rowInside } from './inside.js'
+import { Row as RowBytes } from './layout.js'
 import { type Frame, missedText, type Row } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
@@ -191,14 +192,9 @@ function byName(one: Row, other: Row): number {
   return Buffer.compare(Buffer.from(one.comm ?? ''), Buffer.from(other.comm ?? '')) || other.rx + other.tx - one.rx - one.tx
 }
 
-/** A row as it is seen from within a pid namespace. What the kernel moves has no process anywhere. */
+/** A row as it is seen from within a pid namespace. */
 function inside(pidInside: Session['pidInside']): Decoration {
-  return row => {
-    const { pid: hostPid, ...rest } = row
-    if (hostPid === undefined || hostPid === Pid.kernel) return row
-    const pid = pidInside(hostPid)
-    return { ...(pid === undefined ? {} : { pid }), hostPid, ...rest }
-  }
+  return row => rowInside(row, pidInside)
 }
 
 /** Writes what this host offers; the status is what `auto` would come to here. */

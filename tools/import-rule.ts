@@ -20,6 +20,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/check', ['src/usage-error']],
   ['src/command-line', ['yargs', 'src/usage-error']],
   ['src/cgroup', ['src/row']],
+  ['src/inside', ['src/layout', 'src/row']],
   ['src/column', ['src/row', 'src/cgroup', 'src/layout', 'src/aggregate', 'src/trace']],
   ['src/grouping', ['src/column', 'src/row', 'src/layout', 'src/aggregate', 'src/trace']],
   ['src/format/', ['src/row', 'src/column', 'src/grouping']],
