@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { csv } from '../src/format/csv.js'
@@ -54,6 +55,7 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [['5'], { interval: 5, intervalText: '5' }],
   [['0.5', '10'], { interval: 0.5, intervalText: '0.5', count: 10 }],
   [['.1'], { interval: 0.1, intervalText: '.1' }],
+  [['2000000'], { interval: 2_000_000, intervalText: '2000000' }],
   [['5.', '1'], { interval: 5, intervalText: '5.', count: 1 }],
   [['5', '-C', '2'], { interval: 5, intervalText: '5', count: 2, clear: false }],
   [['--', '5', '2'], { interval: 5, intervalText: '5', count: 2 }],
@@ -238,7 +240,10 @@ test('the examples of the help are understood', async () => {
   for (const line of lines) await optionsOf(line.split(' ').filter(Boolean))
 })
 
-test('the version is the package’s', async () => assert.match(await textOf(['--version']), /^tcptop \d+\.\d+\.\d+\n$/))
+test('the version is the package’s', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
+  assert.is(await textOf(['--version']), `tcptop ${version}\n`)
+})
 
 test('the help does not depend on the language or the width of the terminal', async () => {
   const help = await textOf(['-h'])

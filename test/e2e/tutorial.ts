@@ -62,7 +62,9 @@ async function work(title: string, kind: string, text: string): Promise<void> {
     const [, file = '', rest = ''] = /^\/\/ (\S+)\n(.*)/s.exec(text) ?? []
     return kind === 'diff' ? change(file, rest.split('\n')) : writeFileSync(join(folder, file), text)
   }
-  for (const [, command = '', shown = ''] of text.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)) {
+  const commands = [...text.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)]
+  assert.is(commands.map(([block]) => block).join(''), text, 'a block begins with a command')
+  for (const [, command = '', shown = ''] of commands) {
     const reason = command.startsWith('sudo ') ? unprivileged : undefined
     await unless(reason, `${title}: ${command}`, () => assert.is(essential(run(command)), essential(shown)))()
   }
