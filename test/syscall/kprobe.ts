@@ -169,4 +169,18 @@ test('probes of processes that are gone are removed, those of others that live a
   })
 })
 
+test('a probe of another user’s process, which may not be signalled, is not removed', () => {
+  const there = `p:tcptop/tcp_close_${nobody} tcp_close\n`
+  const { kill } = process
+  process.kill = () => { throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' }) }
+  try {
+    within({ events: there, id: 1 }, ({ attach, events }) => {
+      attach()
+      assert.is(events(), `${there}p:${ours} release_sock\n`)
+    })
+  } finally {
+    process.kill = kill
+  }
+})
+
 test.run()

@@ -1,5 +1,9 @@
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
-import { constants } from 'node:os'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { contentsOf } from '../../syscall/contents.js'
@@ -87,5 +91,73 @@ test('what a file has not is an error, not zeros', () => {
   assert.is(native.contents(-1, 4096), -EBADF)
   assert.throws(() => contentsOf('/nowhere'), /ENOENT/)
 })
+
+test('what cannot be mapped is read, in as many pieces as it comes in', () => {
+  // A pipe of two pages at most gives no more at once.
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
+  const path = join(folder, 'pipe')
+  const size = 300_000
+  const wanted = Buffer.from(Array.from({ length: size }, (_, index) => index % 251))
+  writeFileSync(join(folder, 'wanted'), wanted)
+  execFileSync('mkfifo', [path])
+  const writer = spawn('sh', ['-c', 'exec cat wanted > pipe'], { cwd: folder, stdio: 'inherit' })
+  const fd = openSync(path, 'r')
+  try {
+    const found = native.contents(fd, size)
+    assert.ok(found instanceof Uint8Array && wanted.equals(found))
+  } finally {
+    closeSync(fd)
+    writer.kill()
+    rmSync(folder, { recursive: true })
+  }
+})
+
+/** A program that runs `code` with the shim as `native`, at the end of a command. */
+function withShim(command: readonly string[], code: string): string {
+  const shim = JSON.stringify(new URL('../../syscall/native.js', import.meta.url).href)
+  const program = `import { loadNative } from ${shim}\nimport { readFileSync } from 'node:fs'\nconst native = loadNative()\n${code}`
+  const [file = process.execPath, ...args] = [...command, process.execPath, '--input-type=module', '-e', program]
+  return execFileSync(file, args, { encoding: 'utf8' }).trim()
+}
+
+test('where locked memory may not be unlimited, as much is allowed as may be', () => {
+  const limits = ['prlimit', '--memlock=65536:1048576']
+  const lacking = process.getuid?.() === 0 ? ['setpriv', '--inh-caps=-sys_resource', '--bounding-set=-sys_resource'] : []
+  const code = "console.log(native.raiseMemlock(), /^Max locked memory +(\\d+) +(\\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')).slice(1).join())"
+  assert.is(withShim([...limits, ...lacking], code), '0 1048576,1048576')
+})
+
+/** Calls the handler of the signal that gives up capabilities, where it may, and where it may not: it asks for what was given up. */
+const interrupted = `
+#include "${fileURLToPath(new URL('../../../syscall/binding.cc', import.meta.url))}"
+int main() {
+  for (unsigned wanted : {0u, ~0u}) {
+    for (auto &half : capabilities) half = {wanted, wanted, 0};
+    errno = 42;
+    on_signal(0);
+    if (errno != 42) return 1;
+  }
+  return answers == 1 ? 0 : 2;
+}
+`
+
+const headers = join(dirname(dirname(process.execPath)), 'include/node')
+const withoutCompiler = !existsSync(join(headers, 'node_api.h')) ? `there is no ${headers}`
+  : spawnSync('g++', ['--version']).status === 0 ? undefined : 'there is no g++'
+const signal = 'a thread that is interrupted to give up its capabilities goes on with its errno'
+test(signal, unless(withoutCompiler, signal, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
+  try {
+    writeFileSync(join(folder, 'main.cc'), interrupted)
+    const binding = dirname(createRequire(import.meta.url).resolve('node-addon-api'))
+    const defines = ['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNODE_ADDON_API_DISABLE_DEPRECATED']
+    // Node.js has the functions of Node-API: what calls them is dropped.
+    const options = ['-std=c++17', '-O2', '-fno-exceptions', '-ffunction-sections', '-Wl,--gc-sections']
+    execFileSync('g++', [...options, ...defines, `-I${headers}`, `-I${binding}`, '-o', 'main', 'main.cc'], { cwd: folder })
+    assert.is(spawnSync(join(folder, 'main')).status, 0)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}))
 
 test.run()

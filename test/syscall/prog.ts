@@ -114,6 +114,14 @@ test('where the log does not tell of registers, as before Linux 5.18, a more det
     assert.is((failureOf(() => loadProgram(descriptors, spec)) as VerifierError).log, expected)
     assert.equal(calls.map(logLevel), [0, 1, 2])
   }
+  // The end of a log says what is wrong. One that is cut off does not have it, and the error is then not the verifier's.
+  const { descriptors } = fakeKernel(call => {
+    const isDetailed = logLevel(call) === 2
+    write(call, isDetailed ? `${detailed.repeat(1000)}\0` : plain)
+    return isDetailed ? -ENOSPC : -EACCES
+  })
+  const error = failureOf(() => loadProgram(descriptors, spec)) as VerifierError
+  assert.equal([error.code, error.log], ['EACCES', plain])
 })
 
 test('a log that has no room is asked for with more, up to what every kernel takes', () => {

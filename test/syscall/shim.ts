@@ -1,9 +1,10 @@
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { contentsOf } from '../../syscall/contents.js'
 import type { loadNative } from '../../syscall/native.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -12,8 +13,10 @@ const prebuilt = `prebuilt/linux-${process.arch}/tcptop.node`
 /** One that fits, also in a guest. */
 const real = [prebuilt, built].map(place => join(root, place)).find(existsSync) ?? ''
 
-/** What loadNative does in an installation where these shims are: the real one, or another machine's. */
-async function load(shims: Readonly<Record<string, 'real' | 'foreign'>>): Promise<ReturnType<typeof loadNative>> {
+/** The modules of syscall/ in an installation where these shims are: the real one, or another machine's. */
+async function within<Result>(
+  shims: Readonly<Record<string, 'real' | 'foreign'>>, body: (load: <Module>(name: string) => Promise<Module>) => Promise<Result>,
+): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
   try {
     cpSync(join(root, 'dist/syscall'), join(folder, 'dist/syscall'), { recursive: true })
@@ -24,12 +27,15 @@ async function load(shims: Readonly<Record<string, 'real' | 'foreign'>>): Promis
       if (kind === 'real') copyFileSync(real, path)
       else writeFileSync(path, '\x7fELF of another machine')
     }
-    const native = await import(pathToFileURL(join(folder, 'dist/syscall/native.js')).href) as { loadNative: typeof loadNative }
-    return native.loadNative()
+    return await body(name => import(pathToFileURL(join(folder, 'dist/syscall', name)).href))
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
+
+/** What loadNative does there. */
+const load = (shims: Parameters<typeof within>[0]) =>
+  within(shims, async load => (await load<{ loadNative: typeof loadNative }>('native.js')).loadNative())
 
 async function refusal(shims: Parameters<typeof load>[0]): Promise<Error> {
   try {
@@ -60,6 +66,13 @@ test('without a shim that fits, what is wrong is said, with the reason for the o
   assert.is(error.name, 'UnsupportedError')
   assert.match(error.message, /^the native shim \S+\/syscall\/build\/Release\/tcptop\.node, \S+\/prebuilt\/\S+ does not fit this machine: /)
   assert.match((error.cause as Error).message, /syscall\/build\/Release/)
+})
+
+test('without a shim a file of the kernel is read as any other', async () => {
+  await within({}, async load => {
+    const contents = await load<{ contentsOf: typeof contentsOf }>('contents.js')
+    for (const path of [process.execPath, '/proc/version']) assert.ok(readFileSync(path).equals(contents.contentsOf(path)), path)
+  })
 })
 
 test.run()
