@@ -9,11 +9,12 @@
  *   SHRINK=1        with a failure looks for one lane of one mix, and the fewest of its steps, that fail too
  *   TRACE=1         with a failure prints the steps of the mixes that were in it
  */
-import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { Random } from '../random.js'
 import { wayOf } from './exception.js'
 import { type Line, startTool } from './tool.js'
@@ -46,8 +47,8 @@ interface Round {
 const backend = process.env.TCPTOP_BACKEND ?? 'auto'
 const more = process.env.TCPTOP_ARGS?.split(' ') ?? []
 const hasBtf = existsSync('/sys/kernel/btf/vmlinux')
-const cgroups = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1] ?? ''
-const group = join(cgroups, `tcptop-random-${process.pid}`)
+const { reason, cgroup } = standAlone()
+const group = join(cgroup, 'chosen')
 /** Nothing else moves bytes in a machine that exists to run tests, so what is lost without a filter is the mixes'. */
 const isQuiet = process.env.TCPTOP_NO_SKIP !== undefined
 /** Mixes in a round. */
@@ -237,7 +238,6 @@ async function shrink(round: Round): Promise<Round> {
   return { ...least, steps: fails }
 }
 
-const reason = whyUnprivileged()
 if (reason === undefined) compile()
 
 test.before(() => {
