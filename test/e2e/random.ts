@@ -2,8 +2,8 @@
  * Random mixes of tools/workload beside the tool, whose rows must be the truth to the byte, whatever it was told to count and whenever it was
  * started.
  *
- *   SEEDS=N         how many mixes (16)
- *   SEED=S          the first of them; mixes that are watched together have seeds that follow each other
+ *   SEEDS=N         how many mixes (16); those watched together have seeds that follow each other
+ *   SEED=S          the first seed
  *   CONFIG='…'      how all are watched, as a failure prints it
  *   STEPS=N LANES=A,B   only so much of each mix
  *   SHRINK=1        with a failure looks for one lane of one mix, and the fewest of its steps, that fail too
@@ -121,7 +121,8 @@ async function watch({ seeds, config, steps, lanes }: Round): Promise<Watched> {
   })
   try {
     const results = await finish()
-    if (results.some(({ skipped }) => skipped !== undefined)) throw new NotJudged(results.find(({ skipped }) => skipped)?.skipped)
+    const skipped = results.map(({ skipped }) => skipped).find(reason => reason !== undefined)
+    if (skipped !== undefined) throw new NotJudged(skipped)
     return { runs, truth: results.flatMap(({ truth }) => truth), lines: tool.lines }
   } finally {
     const status = await tool.stop()
@@ -129,16 +130,16 @@ async function watch({ seeds, config, steps, lanes }: Round): Promise<Watched> {
   }
 }
 
-/** The truth of a mix is not known. */
+/** A mix was not run, or its truth is not known. */
 class NotJudged extends Error {}
 
-/** Watches, once more when nobody knows what was moved before the tool. */
+/** Watches; again where a call in flight went on while the tool started, so that nobody knows what it moved before. */
 async function watchJudged(round: Round, tries = 5): Promise<Watched> {
   try {
     return await watch(round)
   } catch (error) {
     if (!(error instanceof NotJudged) || tries === 1) throw error
-    console.log(`once more: ${error.message}`)
+    console.log(`again: ${error.message}`)
     return watchJudged(round, tries - 1)
   }
 }
@@ -260,7 +261,9 @@ for (const round of rounds()) {
     const [failing] = [...each].find(([, difference]) => difference !== undefined) ?? []
     if (process.env.SHRINK !== undefined && failing !== undefined) shown.push(titleOf(await shrink({ ...round, seeds: [failing] })))
     if (process.env.TRACE !== undefined) shown.push(...watched.runs.map(({ stderr }) => stderr))
-    throw new Error(`${title}\n${shown.join('\n')}`)
+    const error = new Error(`${title}\n${shown.join('\n')}`)
+    error.stack = '' // which would print all of it again
+    throw error
   }))
 }
 

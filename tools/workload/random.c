@@ -41,7 +41,10 @@ static void on_child(int signal) {
   (void)signal;
   int status;
   while (waitpid(-1, &status, WNOHANG) > 0) {
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) _exit(WIFEXITED(status) && WEXITSTATUS(status) == 77 ? 77 : 1);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
+    static const char text[] = "workload: a process of the mix has failed\n";
+    if (!WIFEXITED(status) && write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(1);
+    _exit(WIFEXITED(status) && WEXITSTATUS(status) == 77 ? 77 : 1);
   }
 }
 
