@@ -2,9 +2,9 @@ import { isBefore } from '../release.js'
 
 /**
  * How bytes are counted: at the return of functions, by tracepoints that tell what a call returned, by those that tell of packets, or at
- * `release_sock`.
+ * `release_sock`, there also where the kernel keeps what it reads was measured, without BTF.
  */
-export type Way = 'return' | 'tracepoint' | 'packet' | 'release'
+export type Way = 'return' | 'tracepoint' | 'packet' | 'release' | 'measured'
 
 /** What a case cannot be on some kernels, and why: everything else must be run and be exact. */
 export interface Exception {
@@ -30,7 +30,7 @@ const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
 /** Of kernels with CONFIG_PREEMPT_LAZY, which are Debian’s from 6.18 on. */
 const skipped = 'a program that is preempted is skipped for others on that CPU, and what it would have seen may be charged to another process'
 const urgent = 'an urgent byte alone shows only when the socket closes, and then nobody is known to have received it'
-const bySubflow = 'MPTCP is counted by its subflows, from which the kernel takes what was not read yet'
+const bySubflow = 'MPTCP is counted by its subflows, which carry some bytes twice, and from which the kernel takes what was not read yet'
 const byCall = 'what a process gives to a sockmap shows in the call’s return value alone'
 
 /** Kernels are Debian's. */
@@ -42,10 +42,10 @@ export const exceptions: readonly Exception[] = [
   { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return'], reason: urgent },
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['packet'], reason: urgent },
-  { cases: sockmap, kind: 'inexact', ways: ['packet', 'release'], reason: byCall },
+  { cases: sockmap, kind: 'inexact', ways: ['packet', 'release', 'measured'], reason: byCall },
   // Tracepoints can be preempted since 7.0. Returns of functions come under the socket's lock: nobody who preempts one gets to the same socket.
   { cases: shared, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true, reason: skipped },
-  { cases: [...shared, ...brief], kind: 'inexact', ways: ['release'], since: '6.18', ifMissed: true, reason: skipped },
+  { cases: [...shared, ...brief], kind: 'inexact', ways: ['release', 'measured'], since: '6.18', ifMissed: true, reason: skipped },
   {
     cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true,
     reason: 'a sockmap is counted by what calls return: of a call at which the program is skipped, because another is preempted in it, nothing shows',
@@ -55,6 +55,7 @@ export const exceptions: readonly Exception[] = [
     reason: 'MPTCP is counted by what calls return: of a call at which the program is skipped, because another is preempted in it, nothing shows',
   },
   { cases: ['mptcp-read-in-part', 'mptcp-shared', 'mptcp-older'], kind: 'inexact', ways: ['packet'], reason: bySubflow },
+  { cases: mptcp, kind: 'inexact', ways: ['measured'], reason: bySubflow },
   {
     cases: ['passed-over-unix-socket', 'inherited-over-fork', 'four-senders-one-socket', 'existing-inherited'],
     kind: 'inexact', ways: ['packet'],
@@ -65,7 +66,7 @@ export const exceptions: readonly Exception[] = [
 /** How a backend counts on a kernel. */
 export function wayOf(backend: string, release: string, hasBtf: boolean): Way {
   if (backend === 'tracepoint') return hasBtf && !isBefore(release, '6.3') ? 'tracepoint' : 'packet'
-  return backend === 'fentry' && !isBefore(release, '5.12') ? 'return' : 'release'
+  return backend === 'fentry' && !isBefore(release, '5.12') ? 'return' : hasBtf ? 'release' : 'measured'
 }
 
 /** The first exception of a case on a kernel, in a run in which it skipped so many runs of the programs; null where it does not count them. */
