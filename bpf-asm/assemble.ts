@@ -1,4 +1,4 @@
-import { AssemblyError, type Code, type Insn, isLabel, type Label, withoutSites } from './code.js'
+import { AssemblyError, type Code, type Insn, isLabel, type Label, type Place, type Target, withoutSites } from './code.js'
 import { Class, exists, Jump, loadImm64Code, Pseudo } from './opcode.js'
 
 /** A program whose labels are resolved: only descriptors of maps are missing. */
@@ -18,20 +18,23 @@ export interface Assembly {
 /** Bytes of a slot. */
 const slotSize = 8
 
+const gotolCode = Class.jmp32 | Jump.ja
+
 /** Slots that an instruction takes. */
 export function slotsOf(insn: Insn): number {
   return insn.high === undefined ? 1 : 2
 }
 
 /**
- * Puts the parts of a program together and turns labels into distances. Throws AssemblyError, with the stack of the call
- * that made the instruction or label, when a label is missing or defined twice, when it is at the end, where no instruction
- * is, or further away than the instruction can go. Code that is yet to be made is made without such stacks, and again where they are wanted.
+ * Joins the parts of a program, appends the code of asides, and resolves labels and places to distances. Throws AssemblyError, with the stack of
+ * the call that made the instruction, label or place: when a target is missing or defined twice, when it is at the end, where there is no
+ * instruction, when it is too far away, and when code runs on into an aside. Code passed as a function is made without such stacks, which are
+ * slow, and made again when they are needed.
  */
 export function assemble(code: Code | (() => Code)): Assembly {
   if (typeof code !== 'function') return join(code)
   try {
-    const assembly = join(withoutSites(code))
+    const assembly = withoutSites(() => join(code()))
     makers.set(assembly, code)
     return assembly
   } catch (error) {
@@ -58,14 +61,19 @@ function errorOf(run: () => unknown): unknown {
 }
 
 function join(code: Code): Assembly {
-  const parts = [code as unknown].flat(Infinity) as (Insn | Label)[]
-  const places = new Map<string, number>()
+  const parts = reachedOf(gather(code))
+  const places = new Map<Target, number>()
+  const goals = new Set<Target>()
   let slots = 0
   for (const part of parts) {
-    if (!isLabel(part)) slots += slotsOf(part)
-    else if (places.has(part.define)) throw at(part.site, `label ${part.define} is defined twice`)
-    else places.set(part.define, slots)
+    if (!isLabel(part)) {
+      const goal = goalOf(part)
+      if (goal !== undefined) goals.add(goal)
+      slots += slotsOf(part)
+    } else if (!places.has(placeOf(part))) places.set(placeOf(part), slots)
+    else throw at(part.site, part.place === undefined ? `label ${part.define} is defined twice` : `${shown(part.place)} is placed twice`)
   }
+  const names = namesOf(places, goals)
   const insns: Insn[] = []
   const notes = new Array<string | undefined>(slots).fill(undefined)
   const maps = new Set<string>()
@@ -74,12 +82,93 @@ function join(code: Code): Assembly {
     if (isLabel(part)) continue
     if (part.note !== undefined) notes[slot] = part.note
     if (part.map !== undefined) maps.add(part.map)
-    insns.push(resolve(part, slot, places, slots))
+    insns.push(resolve(part, slot, places, names, slots))
     slot += slotsOf(part)
   }
   const labels = new Map<number, string[]>()
-  for (const [name, place] of places) labels.set(place, [...labels.get(place) ?? [], name])
+  for (const [target, name] of names) {
+    const place = places.get(target)!
+    labels.set(place, [...labels.get(place) ?? [], name])
+  }
   return { insns, slots, notes, labels, maps: [...maps] }
+}
+
+/** What a label defines and where an instruction goes. Places are compared by identity, labels by name. */
+const placeOf = ({ define, place }: Label): Target => place ?? define
+const goalOf = ({ label, place }: Insn): Target | undefined => place ?? label
+
+/** A target as errors show it. */
+function shown(target: Target): string {
+  return typeof target === 'string' ? `label ${target}` : target.name === '' ? 'a place without a name' : `place ${target.name}`
+}
+
+/**
+ * All parts in a row: the program, then the code of each aside that is used, once. The asides of a function follow it directly, because the
+ * verifier allows no jump out of a function.
+ */
+function gather(code: Code): (Insn | Label)[] {
+  const parts: (Insn | Label)[] = []
+  const known = new Set<Place>()
+  const [jumped, called]: Place[][] = [[], []]
+  let next: Code | undefined = code
+  while (next !== undefined) {
+    for (const part of [next as unknown].flat(Infinity) as (Insn | Label)[]) {
+      parts.push(part)
+      if (isLabel(part) || part.place?.code === undefined || known.has(part.place)) continue
+      known.add(part.place)
+      if (distanceField(part) === 'imm' && part.code !== gotolCode) called!.push(part.place)
+      else jumped!.push(part.place)
+    }
+    const place: Place | undefined = jumped!.shift() ?? called!.shift()
+    next = place && [{ define: place.name, place, site: place.site }, place.code!()]
+  }
+  return parts
+}
+
+/** Drops the `ifReached` jumps that nothing reaches. Throws AssemblyError when code runs on into an aside, which is for jumps and calls alone. */
+function reachedOf(parts: readonly (Insn | Label)[]): readonly (Insn | Label)[] {
+  const uses = new Map<Target, number>()
+  for (const part of parts) {
+    const goal = isLabel(part) ? undefined : goalOf(part)
+    if (goal !== undefined) uses.set(goal, (uses.get(goal) ?? 0) + 1)
+  }
+  let isReached = true
+  const reached = parts.filter(part => {
+    if (isLabel(part)) {
+      const isAside = part.place?.code !== undefined
+      if (isAside && isReached) throw at(part.site, `the code before the aside ${part.place!.name} runs on into it`)
+      isReached ||= (uses.get(placeOf(part)) ?? 0) > 0
+      return true
+    }
+    if (part.ifReached && !isReached) return false
+    isReached = !leaves(part)
+    return true
+  })
+  // A dropped jump may have been the only way to another one.
+  return reached.length === parts.length ? parts : reachedOf(reached)
+}
+
+/** Whether the next instruction can be reached by jumps alone. */
+function leaves({ code }: Insn): boolean {
+  return code === (Class.jmp | Jump.ja) || code === (Class.jmp | Jump.exit) || code === gotolCode
+}
+
+/** Unique names of all labels and of the places that are used. A place without a name is numbered from the named one before it. */
+function namesOf(places: ReadonlyMap<Target, number>, goals: ReadonlySet<Target>): Map<Target, string> {
+  const names = new Map<Target, string>()
+  const taken = new Set<string>()
+  for (const target of places.keys()) if (typeof target === 'string') taken.add(target)
+  const numbered = (stem: string, number: number): string => taken.has(`${stem}.${number}`) ? numbered(stem, number + 1) : `${stem}.${number}`
+  let before = ''
+  for (const target of places.keys()) {
+    if (typeof target === 'string') names.set(target, before = target)
+    if (typeof target === 'string' || !goals.has(target)) continue
+    const name = target.name === '' ? numbered(before, 1) : taken.has(target.name) ? numbered(target.name, 2) : target.name
+    if (target.name !== '') before = name
+    taken.add(name)
+    names.set(target, name)
+  }
+  return names
 }
 
 function at(site: Error | undefined, message: string): AssemblyError {
@@ -92,21 +181,23 @@ function at(site: Error | undefined, message: string): AssemblyError {
 export function distanceField({ code, src }: Insn): 'off' | 'imm' {
   if (code === loadImm64Code) return 'imm'
   const isCall = code === (Class.jmp | Jump.call) && src === Pseudo.call
-  return isCall || code === (Class.jmp32 | Jump.ja) ? 'imm' : 'off'
+  return isCall || code === gotolCode ? 'imm' : 'off'
 }
 
-function resolve(insn: Insn, slot: number, places: ReadonlyMap<string, number>, slots: number): Insn {
-  if (insn.label === undefined) return insn
-  const place = places.get(insn.label)
-  if (place === undefined) throw at(insn.site, `label ${insn.label} is not defined`)
-  if (place === slots) throw at(insn.site, `label ${insn.label} is at the end, where no instruction is`)
+function resolve(insn: Insn, slot: number, places: ReadonlyMap<Target, number>, names: ReadonlyMap<Target, string>, slots: number): Insn {
+  const goal = goalOf(insn)
+  if (goal === undefined) return insn
+  const where = places.get(goal)
+  if (where === undefined) throw at(insn.site, typeof goal === 'string' ? `label ${goal} is not defined` : `${shown(goal)} is used but never placed`)
+  if (where === slots) throw at(insn.site, `${shown(goal)} is at the end, where no instruction is`)
   const field = distanceField(insn)
   // Also after an instruction of two slots the kernel counts from the slot after the first.
-  const distance = place - slot - 1
+  const distance = where - slot - 1
   if (field === 'off' && (distance < -0x8000 || distance > 0x7fff)) {
-    throw at(insn.site, `label ${insn.label} is ${distance} slots from instruction ${slot}: a jump reaches 32767, gotol any`)
+    throw at(insn.site, `${shown(goal)} is ${distance} slots from instruction ${slot}: a jump reaches 32767, gotol any`)
   }
-  return { ...insn, [field]: distance }
+  const { place: _, ifReached: __, ...rest } = insn
+  return { ...rest, label: names.get(goal)!, [field]: distance }
 }
 
 /** The bytes that the kernel takes, little-endian. Throws AssemblyError when a map has no descriptor. */

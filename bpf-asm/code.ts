@@ -8,8 +8,12 @@ export interface Insn {
   readonly imm: number
   /** The upper half of a 64-bit immediate: only a load of one has it, and takes two slots. */
   readonly high?: number
-  /** Where it goes, or which function it means. */
+  /** Where it goes, or which function it calls: the name of a label. After `assemble` also the name of a place. */
   readonly label?: string
+  /** The place where it goes, or the function that it calls. `assemble` replaces it with a name. */
+  readonly place?: Place
+  /** `assemble` drops it when nothing reaches it: the instruction before it always goes elsewhere, and no jump leads here. */
+  readonly ifReached?: true
   /** The map it refers to, by name. */
   readonly map?: string
   /** The kernel function that it calls, by name: the kernel goes by the id. */
@@ -20,9 +24,26 @@ export interface Insn {
   readonly site?: Error | undefined
 }
 
-/** A place in a program that jumps can name. */
+/**
+ * A place in a program, compared by identity: two places of one name are two, so that parts of a program need not know each other's names.
+ * Listings show the name, with a number when several have it. A place without a name is shown as a numbered part of the named one before it.
+ */
+export interface Place {
+  readonly name: string
+  /** Of an aside: its code, which `assemble` appends to the program when something goes there. */
+  readonly code?: (() => Code) | undefined
+  /** Where it was made. */
+  readonly site?: Error | undefined
+}
+
+/** Where a jump or call goes: the name of a label, or a place. */
+export type Target = string | Place
+
+/** Marks where a label or place is. */
 export interface Label {
+  /** The name of the label, or of the place. */
   readonly define: string
+  readonly place?: Place
   readonly site?: Error | undefined
 }
 
@@ -40,6 +61,11 @@ export function isList(code: Code): code is readonly Code[] {
 
 export function isLabel(code: Insn | Label): code is Label {
   return 'define' in code
+}
+
+/** Makes a place, which `label` puts into a program; with `code` it is an aside, which `assemble` appends. */
+export function place(name = '', code?: () => Code): Place {
+  return { name, code, site: site() }
 }
 
 let noted = true

@@ -1,4 +1,4 @@
-import { AssemblyError, type Code, type Insn, isLabel, isList, type Label, site } from './code.js'
+import { AssemblyError, type Code, type Insn, isLabel, isList, type Label, site, type Target } from './code.js'
 import { helperId, type HelperName } from './helper.js'
 import { Alu, Atomic, Class, Jump, loadImm64Code, Mode, Pseudo, Source, Width } from './opcode.js'
 
@@ -178,6 +178,10 @@ function swap(code: number) {
 export const le = swap(Class.alu | Alu.end | Source.imm)
 /** `dst = be16 dst`: to big-endian */
 export const be = swap(Class.alu | Alu.end | Source.reg)
+/** `dst = be16 dst`: from network to host order, and back; of a port, for example. */
+export const ntohs = (dst: Register): Insn => be(dst, 16)
+/** `dst = be32 dst`: from network to host order, and back. */
+export const ntohl = (dst: Register): Insn => be(dst, 32)
 /** `dst = bswap16 dst`: to the other order, on any machine (since Linux 6.6) */
 export const bswap = swap(Class.alu64 | Alu.end | Source.imm)
 
@@ -243,24 +247,25 @@ export function storeRelease(size: Size, dst: Register, off: number, src: Regist
   return insn(Class.stx | Mode.atomic | width(size), readable(dst), readable(src), displacement(off), Atomic.storeRelease)
 }
 
-function named(label: string): string {
-  if (label === '') throw new AssemblyError('a label needs a name')
-  return label
+/** The target of an instruction, until it is assembled. */
+function goal(to: Target): Pick<Insn, 'label' | 'place'> {
+  if (to === '') throw new AssemblyError('a label needs a name')
+  return typeof to === 'string' ? { label: to } : { place: to }
 }
 
 function jump(operation: number, wide: boolean) {
   const code = (wide ? Class.jmp : Class.jmp32) | operation
-  const emit = (dst: Register, src: Operand, label: string): Insn => ({
+  const emit = (dst: Register, src: Operand, to: Target): Insn => ({
     ...(typeof src === 'number'
       ? insn(code | Source.imm, readable(dst), 0, 0, immediate(src, wide))
       : insn(code | Source.reg, readable(dst), readable(src), 0, 0)),
-    label: named(label),
+    ...goal(to),
     site: site(),
   })
   return emit
 }
 
-const goto = (code: number) => (label: string): Insn => ({ ...insn(code, 0, 0, 0, 0), label: named(label) })
+const goto = (code: number) => (to: Target): Insn => ({ ...insn(code, 0, 0, 0, 0), ...goal(to) })
 
 /** `goto label`, at most 32,767 slots away */
 export const ja = goto(Class.jmp | Jump.ja)
@@ -344,8 +349,8 @@ export function loadVariable(dst: Register, btfId: number): Insn {
 }
 
 /** `dst = &function`: one of this program's, for helpers that call back (since Linux 5.13) */
-export function loadFunction(dst: Register, label: string): Insn {
-  return { ...loadTwoSlots(dst, Pseudo.func, 0, 0), label: named(label) }
+export function loadFunction(dst: Register, label: Target): Insn {
+  return { ...loadTwoSlots(dst, Pseudo.func, 0, 0), ...goal(label) }
 }
 
 /** `r0 = bpf_helper(r1, …, r5)`; clobbers r1 to r5 */
@@ -369,8 +374,8 @@ export function callKfunc({ name, id }: Kfunc, module = 0): Insn {
 }
 
 /** `r0 = function(r1, …, r5)`: one of this program's, which has a stack of its own and keeps r6 to r9 */
-export function callFunction(label: string): Insn {
-  return { ...insn(Class.jmp | Jump.call, 0, Pseudo.call, 0, 0), label: named(label) }
+export function callFunction(label: Target): Insn {
+  return { ...insn(Class.jmp | Jump.call, 0, Pseudo.call, 0, 0), ...goal(label) }
 }
 
 /** `return r0` */
@@ -378,9 +383,10 @@ export function exit(): Insn {
   return insn(Class.jmp | Jump.exit, 0, 0, 0, 0)
 }
 
-/** Names the place of what follows. */
-export function label(name: string): Label {
-  return { define: named(name), site: site() }
+/** Names the next instruction, or says that a place is here. */
+export function label(at: Target): Label {
+  if (at === '') throw new AssemblyError('a label needs a name')
+  return typeof at === 'string' ? { define: at, site: site() } : { define: at.name, place: at, site: site() }
 }
 
 /** Says why the first instruction of `code` is there. Throws AssemblyError when there is none. */
