@@ -15,9 +15,9 @@ export { increment, lookup, type MapName, mapOf, type RecordMap, remove, update 
 export { type Helper, interpret, InterpretError, type Machine, type Setting } from './interpret.js'
 export { MapModel, type MapShape } from './map.js'
 export { Memory } from './memory.js'
-export { readKernel } from './read.js'
+export { fieldOf, readInto, readKernel, type StructField } from './read.js'
 export {
-  address, at, type Bytes, bytes, copy, type Field, fieldAt, type Fields, type Integer, type Located, part, type Placed, type Pointer, record,
+  address, at, type Bytes, bytes, copy, type Field, fieldAt, type Fields, type Integer, type Located, located, part, type Placed, type Pointer, record,
   type RecordType, type RecordValues, type RecordView, type Shape, type ShapeOf, text, type ValueOf, type ViewOf, zero,
 } from './record.js'
 export { storageBtf } from './storage.js'

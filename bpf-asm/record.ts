@@ -167,7 +167,8 @@ export function record<const Of extends Fields>(fields: Of, size?: number): Reco
   return type
 }
 
-const located = (base: Register, offset: number, size: number): Located => ({ [where]: { base, offset, size } })
+/** `size` bytes, `offset` bytes after where `base` points. */
+export const located = (base: Register, offset: number, size: number): Located => ({ [where]: { base, offset, size } })
 
 function viewOf(shape: Shape, base: Register, offset: number): Located {
   if (typeof shape !== 'string') return isBytes(shape) ? located(base, offset, shape.bytes) : shape.at(base, offset)

@@ -1,48 +1,51 @@
-import { add, type Btf, call, type Code, exit, jne, label, mov, note, r0, r1, r10, r2, r6, r7, rsh, store } from '../../bpf-asm/index.js'
-import { type Ends, endsOf, endsSize, readEnds } from './ends.js'
-import { emit } from './event.js'
-import { cText } from './text.js'
+import {
+  address, type Btf, call, type Code, exit, is, label, mov, note, r0, r1, r2, r6, r7, record, rsh, text, when,
+} from '../../bpf-asm/index.js'
+import { type Ends, endsOf, endsRecord, readEnds } from './ends.js'
+import { send } from './event.js'
 
-/** Where the parts of an event are, which the program puts together at the end of its stack. */
-const part = { time: 0, pid: 8, comm: 16, ends: 32 } as const
+const connectionRecord = record({ time: 'u64', pid: 'u64', comm: text(16), ends: endsRecord })
 /** Bytes of an event about a connection, for `eventMaps`. */
-export const connectionSize = part.ends + endsSize
+export const connectionSize = connectionRecord.size
 
 /**
- * The rest of a program that has a TCP socket in r6, or has left for `exit`: sends an event about its connection and the current process, if that
- * is `pid` or none is asked for. Once in a program. Throws BtfError when the BTF has not what is read.
+ * Sends an event about the TCP socket in r6 and the current process, if that is `pid` or no `pid` is given. Clobbers r0 to r5 and r7, and the top
+ * of the stack. Throws BtfError when the kernel lacks a member that is read.
  */
-export function emitConnection(queue: string, btf: Btf, pid?: number): Code {
+export function sendConnection(queue: string, btf: Btf, pid?: number): Code {
+  const event = connectionRecord.onStack()
+  const fill = [
+    event.pid.store(r7),
+    call('ktime_get_ns'),
+    event.time.store(r0),
+    note('its name', address(r1, event.comm)),
+    mov(r2, 16),
+    call('get_current_comm'),
+    readEnds(btf, r6, event.ends),
+    send(queue, event),
+  ]
   return [
     call('get_current_pid_tgid'),
     note('r7: the thread group, which users call the process', mov(r7, r0), rsh(r7, 32)),
-    pid === undefined ? [] : jne(r7, pid, 'exit'),
-    store('u64', r10, part.pid - connectionSize, r7),
-    call('ktime_get_ns'),
-    store('u64', r10, part.time - connectionSize, r0),
-    note('its name', mov(r1, r10), add(r1, part.comm - connectionSize), mov(r2, 16), call('get_current_comm')),
-    readEnds(btf, r6, part.ends - connectionSize),
-    emit(queue, -connectionSize),
-    label('exit'),
-    mov(r0, 0),
-    exit(),
+    pid === undefined ? fill : when(is.eq(r7, pid), fill),
   ]
+}
+
+/** `sendConnection` as the rest of a program, which may leave before it by a jump to the label `exit`. */
+export function emitConnection(queue: string, btf: Btf, pid?: number): Code {
+  return [sendConnection(queue, btf, pid), label('exit'), mov(r0, 0), exit()]
 }
 
 /** A connection, and the process that opened or accepted it. */
 export interface Connection extends Ends {
-  /** Nanoseconds since the machine was started, but for those in which it slept. */
+  /** Nanoseconds since boot, without those in suspend (`CLOCK_MONOTONIC`). */
   readonly time: bigint
   readonly pid: number
   readonly comm: string
 }
 
-/** What `emitConnection` sent. */
+/** Reads an event that `sendConnection` sent. */
 export function connectionOf(event: DataView): Connection {
-  return {
-    time: event.getBigUint64(part.time, true),
-    pid: Number(event.getBigUint64(part.pid, true)),
-    comm: cText(event, part.comm, 16),
-    ...endsOf(event, part.ends),
-  }
+  const { time, pid, comm, ends } = connectionRecord.decode(event)
+  return { time, pid: Number(pid), comm, ...endsOf(ends) }
 }

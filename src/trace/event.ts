@@ -1,4 +1,6 @@
-import { add, atomicAdd, call, type Code, jeq, label, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3 } from '../../bpf-asm/index.js'
+import {
+  address, call, type Code, fieldAt, is, loadMap, loadMapValue, type Located, located, mov, note, r0, r1, r10, r2, r3, unless,
+} from '../../bpf-asm/index.js'
 import type { MapSpec } from '../../syscall/index.js'
 import { intervals } from './interval.js'
 import type { Tracer } from './start.js'
@@ -18,20 +20,23 @@ export function eventMaps(queue: string, size: number, room = 16384): readonly M
   ]
 }
 
-/** Sends the event that begins at `at` of the stack, or counts it as lost. Clobbers r0 to r5; once in a program for each queue. */
+/** Sends the event that begins at `at` of the stack, or counts it as lost. Clobbers r0 to r5. */
 export function emit(queue: string, at: number): Code {
-  const sent = `${queue}_sent`
+  return send(queue, located(r10, at, -at))
+}
+
+/** Sends an event, a record in memory that r6 to r10 locate, or counts it as lost when the queue is full. Clobbers r0 to r5. */
+export function send(queue: string, event: Located): Code {
   return [
     note(`send the event to user space, by the queue ${queue}`, loadMap(r1, queue)),
-    mov(r2, r10),
-    add(r2, at),
+    address(r2, event),
     mov(r3, 0),
     call('map_push_elem'),
-    jeq(r0, 0, sent),
-    note('it found no room', loadMapValue(r1, lostName(queue), 0)),
-    mov(r2, 1),
-    atomicAdd('u64', r1, 0, r2),
-    label(sent),
+    unless(is.eq(r0, 0), [
+      note('the queue is full', loadMapValue(r1, lostName(queue), 0)),
+      mov(r2, 1),
+      fieldAt(r1, 0, 'u64').add(r2),
+    ]),
   ]
 }
 

@@ -4,9 +4,9 @@
  */
 
 export { kernelBtf, readBtf } from './btf.js'
-export { type Connection, connectionOf, connectionSize, emitConnection } from './connection.js'
+export { type Connection, connectionOf, connectionSize, emitConnection, sendConnection } from './connection.js'
 export type { Ends } from './ends.js'
-export { emit, eventMaps, type Events, eventsOf, follow } from './event.js'
+export { emit, eventMaps, type Events, eventsOf, follow, send } from './event.js'
 export { type Clock, intervals, type Schedule, type Span, systemClock } from './interval.js'
 export { byName, firstArgument, type Load, loadAt, placesOf, type Places, type Point, pointName } from './point.js'
 export { programAt, type ProgramPlan } from './program.js'
