@@ -1,7 +1,7 @@
 import { type Code, type Insn, type Place, place, type Target } from './code.js'
 import {
-  ja, jeq, jeq32, jge, jge32, jgt, jgt32, jle, jle32, jlt, jlt32, jne, jne32, jset, jset32, jsge, jsge32, jsgt, jsgt32, jsle, jsle32, jslt,
-  jslt32, label, type Operand, type Register,
+  exit, ja, jeq, jeq32, jge, jge32, jgt, jgt32, jle, jle32, jlt, jlt32, jne, jne32, jset, jset32, jsge, jsge32, jsgt, jsgt32, jsle, jsle32, jslt,
+  jslt32, label, mov, type Operand, r0, type Register,
 } from './insn.js'
 
 /**
@@ -141,6 +141,11 @@ export function unless(test: Test, body: Code): Code {
 export function rarely(name: string, test: Test, body: Code): Code {
   const back = place(`${name} done`)
   return [test.jump(aside(name, () => [body, onTo(back)])), label(back)]
+}
+
+/** `return value`: two instructions. */
+export function leave(value = 0): Code {
+  return [mov(r0, value), exit()]
 }
 
 /** Code with a place at its end, for code inside to leave to. Emits no instruction of its own. */

@@ -38,6 +38,13 @@ export interface Btf {
   enumValue(enumName: string, name: string): bigint | undefined
   /** A function with its prototype. */
   func(name: string): Func | undefined
+  /**
+   * A tracepoint: the id that programs are attached by, that of the typedef `btf_trace_<name>`, and its arguments. Their names are empty where the
+   * BTF has no function `__traceiter_<name>` or `__bpf_trace_<name>`, whose prototypes have them.
+   */
+  tracepoint(name: string): Func | undefined
+  /** Bytes of a value of a type. Throws BtfError for a type without a size, such as void or a function. */
+  sizeOfType(id: number): number
   /** The id of a typedef. */
   typedef(name: string): number | undefined
   /** The id of a variable, for `loadVariable`: most kernels tell of no others than those that each processor has. */
@@ -80,12 +87,15 @@ interface Place {
 
 /**
  * Reads a BTF blob such as /sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst). One pass finds where each type starts; everything
- * else is read when it is asked for. Throws BtfError for what is no BTF of this machine’s byte order, or is damaged; never reads
+ * else is read when it is asked for. The BTF of a module, such as /sys/kernel/btf/nf_conntrack, refers to types and names of the kernel's, its
+ * `base`; the result has the types of both. Throws BtfError for what is no BTF of this machine’s byte order, or is damaged; never reads
  * outside of it and never goes on for ever.
  */
-export function parseBtf(bytes: Uint8Array): Btf {
-  const { words, strings } = sections(bytes)
-  const { starts, types, lastOf, before } = index(words, strings)
+export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
+  const before = base && sectionsOf.get(base)
+  if (base !== undefined && before === undefined) throw new BtfError('a base must come from parseBtf')
+  const { words, strings } = sections(bytes, before)
+  const { starts, types, lastOf, before: previous } = index(words, strings)
   const found = new Map<string, number>()
   const places = new Map<string, Place | undefined>()
   const encoder = new TextEncoder()
@@ -126,7 +136,7 @@ export function parseBtf(bytes: Uint8Array): Btf {
     const wanted = encoder.encode(name)
     const { length } = wanted
     let first: number | undefined
-    for (let id = lastOf[beginning(wanted)]!; id !== 0; id = before[id]!) {
+    for (let id = lastOf[beginning(wanted)]!; id !== 0; id = previous[id]!) {
       const at = words[starts[id]!]!
       // Most are told apart by their length alone: the call is saved.
       if (strings[at + length] === 0 && isNamed(at, wanted) && kinds.includes(kindOf(id))) first = id
@@ -268,12 +278,22 @@ export function parseBtf(bytes: Uint8Array): Btf {
     return undefined
   }
 
+  function tracepoint(name: string): Func | undefined {
+    const id = find(`btf_trace_${name}`, [Kind.typedef])
+    if (id === undefined) return undefined
+    // A pointer to a function whose first parameter is the program's own.
+    const { params: [, ...params], returns } = prototype(strip(id))
+    const namer = [`__traceiter_${name}`, `__bpf_trace_${name}`].map(func => find(func, [Kind.func])).find(func => func !== undefined)
+    const named = namer === undefined ? [] : prototype(namer).params.slice(1)
+    return { id, params: params.map(({ typeId }, index) => ({ name: named[index]?.name ?? '', typeId })), returns }
+  }
+
   const orThrow = <T>(value: T | undefined, what: string): T => {
     if (value === undefined) throw new BtfError(`this kernel has no ${what}`)
     return value
   }
   const findStruct = (name: string) => find(name, [Kind.struct, Kind.union])
-  return {
+  const btf: Btf = {
     types,
     findStruct,
     struct: name => orThrow(findStruct(name), `struct ${name}`),
@@ -286,14 +306,27 @@ export function parseBtf(bytes: Uint8Array): Btf {
       const id = find(name, [Kind.func])
       return id === undefined ? undefined : prototype(id)
     },
+    tracepoint,
+    sizeOfType: id => sizeOfType(id),
     typedef: name => find(name, [Kind.typedef]),
     variable: name => find(name, [Kind.var]),
     nameOf: id => id === 0 ? '' : stringAt(word(startOf(id))),
   }
+  sectionsOf.set(btf, { words, strings })
+  return btf
 }
 
-/** The two sections, checked against the blob’s length. */
-function sections(bytes: Uint8Array): { words: Uint32Array; strings: Uint8Array } {
+/** The types and the names of a blob. */
+interface Sections {
+  readonly words: Uint32Array
+  readonly strings: Uint8Array
+}
+
+/** Of each BTF, for those that are split from it. */
+const sectionsOf = new WeakMap<Btf, Sections>()
+
+/** The two sections, checked against the blob’s length. Those of a module go on where the ids and offsets of its base end. */
+function sections(bytes: Uint8Array, base?: Sections): Sections {
   if (bytes.length < headerSize) throw new BtfError(`${bytes.length} bytes are no BTF`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const magic = view.getUint16(0, true)
@@ -310,12 +343,21 @@ function sections(bytes: Uint8Array): { words: Uint32Array; strings: Uint8Array 
   }
   const types = section(8)
   const strings = section(16)
-  if (strings.length === 0 || strings[0] !== 0 || strings[strings.length - 1] !== 0) {
+  if (strings.length === 0 ? base === undefined : (base === undefined && strings[0] !== 0) || strings[strings.length - 1] !== 0) {
     throw new BtfError('its names are damaged')
   }
   if (types.length % 4 !== 0) throw new BtfError('its types are damaged')
   const aligned = types.byteOffset % 4 === 0 ? types : types.slice()
-  return { words: new Uint32Array(aligned.buffer, aligned.byteOffset, types.length / 4), strings }
+  const words = new Uint32Array(aligned.buffer, aligned.byteOffset, types.length / 4)
+  if (base === undefined) return { words, strings }
+  return { words: joined(new Uint32Array(base.words.length + words.length), base.words, words),
+    strings: joined(new Uint8Array(base.strings.length + strings.length), base.strings, strings) }
+}
+
+function joined<Of extends Uint8Array | Uint32Array>(all: Of, first: Of, second: Of): Of {
+  all.set(first)
+  all.set(second, first.length)
+  return all
 }
 
 /** Where each type starts; the first has the id 1. Those whose names begin alike are a chain, from the last of them to the first. */

@@ -1,12 +1,12 @@
 import { constants } from 'node:os'
 import { attrOf, cString, fieldOf } from './attr.js'
 import { tryBpf } from './call.js'
-import { SyscallError, VerifierError } from './error.js'
+import { errorName, SyscallError, VerifierError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
 import type { Native } from './native.js'
 import { runProgram, type RunInput, type RunResult } from './run.js'
 import { attachType, btfLoad, info as infoLayout, progInfo, progLoad, programType } from './uapi.js'
-import { tellsState } from './verdict.js'
+import { hasReason, tellsState } from './verdict.js'
 
 /** A type of program by its name in `enum bpf_prog_type`, in lower case. */
 export type ProgramType = keyof typeof programType
@@ -79,9 +79,17 @@ const largestLog = (1 << 24) - 1
 /** The verifier gives up with EAGAIN when a signal is pending: a profiler's, say, which may well come again. */
 const tries = 20
 
-const { EAGAIN, ENOSPC, EPERM } = constants.errno
+const { E2BIG, EAGAIN, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM } = constants.errno
 
-/** Loads a program. Throws VerifierError when the verifier says why it rejects it, else SyscallError. */
+/** What a load fails with when nothing is wrong with the program; E2BIG also comes from the verifier, which then gives a reason. */
+const causes = new Map([
+  [EMFILE, 'this process has too many open files (ulimit -n)'],
+  [ENFILE, 'the system has too many open files (fs.file-max)'],
+  [ENOMEM, 'the kernel has no memory for the program'],
+  [E2BIG, 'it has more instructions than the kernel loads, 4096 without CAP_BPF and a million with it'],
+])
+
+/** Loads a program. Throws VerifierError when the verifier gives a reason to reject it, and SyscallError for any other cause. */
 export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Program {
   const { native } = descriptors
   const done = (fd: number, log?: string): Program => {
@@ -105,7 +113,7 @@ export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Progra
   try {
     const first = loadWithLog(native, spec, spec.logLevel ?? 1, btf && debugFields(btf, debug))
     if (first.fd >= 0) return done(first.fd, first.log)
-    if (first.log === '') throw new SyscallError('bpf(BPF_PROG_LOAD)', -first.fd)
+    if (!isOfVerifier(-first.fd, first.log)) throw loadError(spec.name, -first.fd)
     const refused = ({ fd, log }: Logged) => new VerifierError(spec.name, -fd, log, { notes: spec.notes ?? [], texts: debug?.texts ?? [] })
     if (tellsState(first.log)) throw refused(first)
     // Before Linux 5.18 only the next level tells of registers; what has no room there is told without.
@@ -115,6 +123,16 @@ export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Progra
   } finally {
     btf?.close()
   }
+}
+
+/** Whether the verifier rejected a program. It may have accepted one that failed later: then its log has no reason, or the cause is none of its own. */
+function isOfVerifier(errno: number, log: string): boolean {
+  return hasReason(log) && (errno === E2BIG || !causes.has(errno))
+}
+
+function loadError(name: string, errno: number): SyscallError {
+  const cause = causes.get(errno)
+  return new SyscallError('bpf(BPF_PROG_LOAD)', errno, cause && `load ${name}: ${errorName(errno)}: ${cause}`)
 }
 
 /** What a load has returned, and the verifier's log. */

@@ -41,6 +41,11 @@ function read(log: string): Verdict {
   return { lines, said, at: said.findLastIndex(line => instruction.test(line)), reason: said.at(-1) ?? 'the verifier gave no reason' }
 }
 
+/** Whether the log has more than statistics: a reason to reject the program. */
+export function hasReason(log: string): boolean {
+  return read(log).said.length > 0
+}
+
 /** The kernel's reason, and beside it the instruction with our note. */
 export function essence(log: string, { notes = [] }: Annotations): string {
   const { lines, said, at, reason } = read(log)

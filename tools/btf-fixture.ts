@@ -41,7 +41,7 @@ export function questionsOf(btf: Btf): Questions {
     typedef: name => typedefs.add(name) && btf.typedef(name),
     enumValue: (of, name) => note(enumerators, of, name) && btf.enumValue(of, name),
     findStruct: name => btf.findStruct(name),
-    struct: refuse, sizeOf: refuse, nameOf: refuse, variable: refuse,
+    struct: refuse, sizeOf: refuse, sizeOfType: refuse, tracepoint: refuse, nameOf: refuse, variable: refuse,
   }
   fieldsOf(listening)
   const filter = { pids: [1], cgroup: true, cgroupIds: true, mntnsIds: true }

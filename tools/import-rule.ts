@@ -13,7 +13,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['syscall/', ['node:']],
   ['src/layout', []],
   ['src/wasm/', ['src/layout']],
-  ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall']],
+  ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall', 'src/advice']],
   ['src/row', []],
   ['src/usage-error', []],
   ['src/aggregate', ['node:fs', 'src/layout', 'src/trace']],

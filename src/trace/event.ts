@@ -1,5 +1,5 @@
 import {
-  address, call, type Code, fieldAt, is, loadMap, loadMapValue, type Located, located, mov, note, r0, r1, r10, r2, r3, unless,
+  address, call, checkedName, type Code, fieldAt, is, loadMap, loadMapValue, type Located, located, mov, note, r0, r1, r10, r2, r3, unless,
 } from '../../bpf-asm/index.js'
 import type { MapSpec } from '../../syscall/index.js'
 import { intervals } from './interval.js'
@@ -11,12 +11,12 @@ const lostName = (queue: string) => `${queue}_lost`
 /**
  * The maps for events of `size` bytes on their way from a program to user space, of which `room` can wait: a queue, which the kernel locks
  * itself, so that any number of processors may write while it is read (since Linux 4.20), and a count of those that found it full. `queue`
- * is the name, of at most 10 characters.
+ * is the name, of at most 10 characters. Throws AssemblyError for a longer one.
  */
 export function eventMaps(queue: string, size: number, room = 16384): readonly MapSpec[] {
   return [
     { name: queue, type: 'queue', keySize: 0, valueSize: size, maxEntries: room },
-    { name: lostName(queue), type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 },
+    { name: checkedName(lostName(queue)), type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 },
   ]
 }
 

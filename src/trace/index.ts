@@ -3,16 +3,17 @@
  * @module tcptop/trace
  */
 
+export type { Arguments } from './argument.js'
 export { kernelBtf, readBtf } from './btf.js'
 export { type Connection, connectionOf, connectionSize, emitConnection, sendConnection } from './connection.js'
 export type { Ends } from './ends.js'
 export { emit, eventMaps, type Events, eventsOf, follow, send } from './event.js'
 export { type Clock, intervals, type Schedule, type Span, systemClock } from './interval.js'
 export { byName, firstArgument, type Load, loadAt, placesOf, type Places, type Point, pointName } from './point.js'
-export { programAt, type ProgramPlan } from './program.js'
+export { type Inputs, programAt, type ProgramPlan } from './program.js'
 export { Scope } from './scope.js'
 export { attach, type Refusal, startFirst, startTracer, type Surroundings, type Tracer, type TracerPlan } from './start.js'
 export { interrupted } from './stop.js'
 export { addressText, cText } from './text.js'
 export { type Bench, runTool } from './tool.js'
-export { entries, type Room, type Source, walk } from './walk.js'
+export { entries, recordsOf, type Room, type Source, walk } from './walk.js'

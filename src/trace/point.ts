@@ -26,6 +26,8 @@ export function pointName(on: Point): string {
 
 /** What a kernel has to attach programs to. */
 export interface Places {
+  /** The BTF in which they were found; a program reads the running kernel's when this is missing. */
+  readonly btf?: Btf
   /** The BTF id that a typed program on this tracepoint is attached by, a typedef `btf_trace_<name>` (since 5.5). */
   tracepoint(name: string): number | undefined
   /** A function, for a program at its entry or return (since 5.5). */
@@ -37,10 +39,11 @@ export interface Places {
   mayHaveFunction(name: string): boolean
 }
 
-/** The places of a kernel with this BTF. */
+/** The points of a kernel with this BTF. */
 export function placesOf(btf: Btf): Places {
   const tracepoint = (name: string) => btf.typedef(`btf_trace_${name}`)
   return {
+    btf,
     tracepoint,
     func: name => btf.func(name),
     iterator: name => btf.func(`bpf_iter_${name}`)?.id,
@@ -49,7 +52,7 @@ export function placesOf(btf: Btf): Places {
   }
 }
 
-/** The places of a kernel whose BTF is not known: nothing is found by its id, but raw tracepoints and kprobes by their names. */
+/** The points of a kernel without BTF: raw tracepoints and kprobes, which are attached by name, and nothing else. */
 export const byName: Places = {
   tracepoint: () => undefined,
   func: () => undefined,

@@ -1,4 +1,6 @@
-import { type Kernel, openKernel } from '../../syscall/index.js'
+import { readFileSync } from 'node:fs'
+import { type Kernel, openKernel, SyscallError, VerifierError } from '../../syscall/index.js'
+import { advice, powerOf } from '../advice.js'
 import { Scope } from './scope.js'
 import { interrupted } from './stop.js'
 
@@ -12,8 +14,9 @@ export interface Bench {
 }
 
 /**
- * Runs a tool of the command line until it has done its work, and closes what it has opened. What it throws is told on stderr in one line,
- * and makes the exit status 1; a pipe that nobody reads any more just ends it.
+ * Runs a command-line tool until its work is done, and closes what it opened. An error goes to stderr in one line, with advice when privileges are
+ * missing, and the exit status is 1. A program that the verifier rejects is explained in several lines: the path to the instruction at fault, the
+ * registers there, what the reason means and how to fix it. A closed pipe on stdout just ends the tool.
  */
 export async function runTool(name: string, work: (bench: Bench) => Promise<void>): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -24,9 +27,26 @@ export async function runTool(name: string, work: (bench: Bench) => Promise<void
   try {
     await work({ kernel: openKernel(), scope, stop: interrupted() })
   } catch (error) {
-    console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+    console.error(`${name}: ${failureText(error)}`)
     process.exitCode = 1
   } finally {
     scope.close()
+  }
+}
+
+/** What a tool prints about an error. Only missing privileges get advice: the rest of the advice is about tcptop's options. */
+function failureText(error: unknown): string {
+  if (!(error instanceof SyscallError)) return error instanceof Error ? error.message : String(error)
+  const line = privileges.includes(error.code) ? `${error.message}${advice(error, powerOf(readText))}` : error.message
+  return error instanceof VerifierError ? `${line}\n${error.explanation.trimEnd()}` : line
+}
+
+const privileges = ['EPERM', 'EACCES', 'ENOSYS']
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return undefined
   }
 }

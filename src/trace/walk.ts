@@ -1,3 +1,6 @@
+import type { Fields, RecordMap, RecordValues } from '../../bpf-asm/index.js'
+import type { Tracer } from './start.js'
+
 /** A map that is walked, such as a `BpfMap`. */
 export interface Source {
   batch(): { next(keys: Uint8Array, values: Uint8Array): number; readonly done: boolean }
@@ -30,6 +33,16 @@ export function* walk(source: Source, entries: number, roomFor: (entries: number
 
 function isTooLarge(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOSPC'
+}
+
+/**
+ * The entries of a map of records, decoded: `for (const [{ port }, { bytes }] of recordsOf(tracer, flows))`. Throws SyscallError, and Error when the
+ * tracer has no such map.
+ */
+export function* recordsOf<Type extends string, Key extends Fields, Value extends Fields>(
+  tracer: Pick<Tracer, 'map'>, { name, key, value }: RecordMap<Type, Key, Value>,
+): Generator<readonly [key: RecordValues<Key>, value: RecordValues<Value>], void> {
+  for (const [keyView, valueView] of entries(tracer.map(name))) yield [key.decode(keyView), value.decode(valueView)]
 }
 
 /** Entries of a batch that are held in memory at once. */

@@ -29,13 +29,25 @@ const composite = (kind: number) => (name: string, size: number, ...fields: read
 export const struct = composite(Kind.struct)
 export const union = composite(Kind.union)
 
+/** A function's prototype: names and types of its parameters. */
+export const prototype = (returns: number, ...params: readonly (readonly [name: string, type: number])[]) =>
+  type('', Kind.funcProto, returns, params.flat(), params.length)
+
 /** A blob of these types, of which the first has the id 1. */
-export function blob(...types: readonly (readonly Word[])[]): Uint8Array {
-  const names = new Map<string, number>([['', 0]])
-  let strings = '\0'
+export const blob = (...types: readonly (readonly Word[])[]): Uint8Array => blobAfter('\0', 0, types)
+
+/** A module's blob: its ids and names go on where those of its base end, whose names it uses. */
+export function split(base: Uint8Array, ...types: readonly (readonly Word[])[]): Uint8Array {
+  const at = 24 + new DataView(base.buffer).getUint32(16, true)
+  const known = Buffer.from(base.subarray(at)).toString()
+  return blobAfter('', Buffer.byteLength(known), types, new Map(known.split('\0').map(name => [name, known.indexOf(`\0${name}\0`) + 1])))
+}
+
+function blobAfter(strings: string, before: number, types: readonly (readonly Word[])[], names = new Map<string, number>()): Uint8Array {
+  names.set('', 0)
   const place = (name: string) => {
     if (!names.has(name)) {
-      names.set(name, Buffer.byteLength(strings))
+      names.set(name, before + Buffer.byteLength(strings))
       strings += `${name}\0`
     }
     return names.get(name) ?? 0

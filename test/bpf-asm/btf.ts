@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { type Btf, BtfError, parseBtf } from '../../bpf-asm/index.js'
 import { unless } from '../privilege.js'
 import { Random } from '../random.js'
-import { array, blob, int, Kind, pack, refer, struct, type, union } from './blob.js'
+import { array, blob, int, Kind, pack, prototype, refer, split, struct, type, union } from './blob.js'
 
 /** A structure with everything in it. */
 const sample = blob(
@@ -403,5 +403,36 @@ onVmlinux('bpftool finds the members of tcp_sock and others where we do', bytes 
     }
   }
 }, bpftool)
+
+test('the BTF of a module goes on where the kernel’s ends: it has the types of both', () => {
+  const kernel = blob(int('int', 4), struct('sock', 8, ['state', 1, 0], ['port', 1, 32]), refer(Kind.ptr, 2))
+  const module = split(kernel,
+    struct('conn', 16, ['sock', 3, 0], ['state', 1, 64]), prototype(1, ['sk', 3], ['extra', 4]), refer(Kind.func, 5, 'conn_state'))
+  const base = parseBtf(kernel)
+  const btf = parseBtf(module, base)
+  assert.equal([base.types, btf.types], [3, 6])
+  assert.equal([btf.struct('conn'), btf.struct('sock'), btf.sizeOf('int')], [4, 2, 4])
+  assert.equal([btf.member('conn', 'state'), btf.member('sock', 'port')], [{ offset: 8, size: 4 }, { offset: 4, size: 4 }])
+  assert.equal(btf.func('conn_state'), { id: 6, params: [{ name: 'sk', typeId: 3 }, { name: 'extra', typeId: 4 }], returns: 1 })
+  assert.equal([btf.nameOf(4), btf.nameOf(2)], ['conn', 'sock'])
+  assert.is(base.findStruct('conn'), undefined)
+  // Its names are the base's alone, or those of another.
+  assert.is(parseBtf(split(kernel), base).types, 3)
+  assert.throws(() => parseBtf(module), /damaged|beyond|cut off|no type/)
+  assert.throws(() => parseBtf(module, { ...base }), /^a base must come from parseBtf$/)
+})
+
+test('a tracepoint has the types of its typedef and the names of the function that calls it', () => {
+  const btf = parseBtf(blob(
+    int('int', 4), prototype(0, ['', 1], ['', 1], ['', 1]), refer(Kind.ptr, 2), refer(Kind.typedef, 3, 'btf_trace_named'),
+    refer(Kind.typedef, 3, 'btf_trace_other'), refer(Kind.typedef, 3, 'btf_trace_neither'), prototype(1, ['__data', 1], ['a', 1], ['b', 1]),
+    refer(Kind.func, 7, '__traceiter_named'), refer(Kind.func, 7, '__bpf_trace_other'),
+  ))
+  const names = (name: string) => btf.tracepoint(name)?.params.map(({ name }) => name)
+  assert.equal([names('named'), names('other'), names('neither'), names('none')], [['a', 'b'], ['a', 'b'], ['', ''], undefined])
+  assert.is(btf.tracepoint('named')?.id, 4)
+  assert.equal([btf.sizeOfType(1), btf.sizeOfType(3)], [4, 8])
+  assert.throws(() => btf.sizeOfType(2), /^type 2 has no size$/)
+})
 
 test.run()

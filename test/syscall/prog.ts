@@ -6,7 +6,7 @@ import { loadProgram, type ProgramSpec } from '../../syscall/prog.js'
 import { attachType, btfLoad, info, progInfo, progLoad, programType } from '../../syscall/uapi.js'
 import { bufferOf, type Call, fakeKernel, numberOf, putField } from './fake.js'
 
-const { EACCES, EAGAIN, EINVAL, ENOSPC, EPERM } = constants.errno
+const { E2BIG, EACCES, EAGAIN, EINVAL, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM } = constants.errno
 const spec: ProgramSpec = { name: 'tcptop_tx', type: 'tracing', insns: new Uint8Array(24).fill(1), license: 'GPL' }
 
 const logSize = (call: Call) => numberOf(call, progLoad, 'log_size')
@@ -90,6 +90,27 @@ test('EPERM is not the verifier’s word: there is no second try, and no log to 
     assert.is((error as SyscallError).message, 'bpf(BPF_PROG_LOAD): EPERM')
   }
   assert.equal(calls.map(logLevel), [0, 1])
+})
+
+test('a load that fails for another cause than the program says which', () => {
+  const accepted = 'processed 5 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n'
+  const whole = `0: R1=ctx() R10=fp0\n0: (95) exit\n${accepted}`
+  const causes = [
+    [EMFILE, accepted, /^load tcptop_tx: EMFILE: this process has too many open files/],
+    [ENFILE, accepted, /^load tcptop_tx: ENFILE: the system has too many open files/],
+    [ENOMEM, '', /^load tcptop_tx: ENOMEM: the kernel has no memory/],
+    [ENOMEM, whole, /^load tcptop_tx: ENOMEM: the kernel has no memory/],
+    [E2BIG, '', /^load tcptop_tx: E2BIG: it has more instructions than the kernel loads/],
+    [EINVAL, accepted, /^bpf\(BPF_PROG_LOAD\): EINVAL$/],
+  ] as const
+  for (const [errno, log, message] of causes) {
+    const error = failureOf(() => loadProgram(rejecting(errno, log).descriptors, spec))
+    assert.instance(error, SyscallError)
+    assert.not.instance(error, VerifierError)
+    assert.match((error as Error).message, message)
+  }
+  const tooLarge = `BPF program is too large. Processed 1000001 insn\n${accepted}`
+  assert.instance(failureOf(() => loadProgram(rejecting(E2BIG, tooLarge).descriptors, spec)), VerifierError)
 })
 
 test('a rejected program is loaded once more for the log, which tells why', () => {

@@ -103,7 +103,7 @@ const model: Btf = {
   typedef: name => name === 'btf_trace_send' ? 3 : undefined,
   nameOf: id => ['', '', '', '', '', 'size_t', 'int'][id] ?? none(),
   enumValue: (name, value) => name === 'helper' ? ({ one: 1n, large: 0xffff_ffffn })[value] : undefined,
-  struct: none, variable: none,
+  struct: none, variable: none, sizeOfType: none, tracepoint: none,
 }
 
 test('nested members, bit fields, arrays, functions, enumerators and what is missing are answered as they were', () => {
