@@ -61,19 +61,15 @@ function errorOf(run: () => unknown): unknown {
 }
 
 function join(code: Code): Assembly {
-  const parts = reachedOf(gather(code))
+  const { parts, uses } = reached(gather(code))
   const places = new Map<Target, number>()
-  const goals = new Set<Target>()
   let slots = 0
   for (const part of parts) {
-    if (!isLabel(part)) {
-      const goal = goalOf(part)
-      if (goal !== undefined) goals.add(goal)
-      slots += slotsOf(part)
-    } else if (!places.has(placeOf(part))) places.set(placeOf(part), slots)
+    if (!isLabel(part)) slots += slotsOf(part)
+    else if (!places.has(placeOf(part))) places.set(placeOf(part), slots)
     else throw at(part.site, part.place === undefined ? `label ${part.define} is defined twice` : `${shown(part.place)} is placed twice`)
   }
-  const names = namesOf(places, goals)
+  const names = namesOf(places, uses)
   const insns: Insn[] = []
   const notes = new Array<string | undefined>(slots).fill(undefined)
   const maps = new Set<string>()
@@ -102,50 +98,65 @@ function shown(target: Target): string {
   return typeof target === 'string' ? `label ${target}` : target.name === '' ? 'a place without a name' : `place ${target.name}`
 }
 
+/** All parts of a program in a row. */
+interface Gathered {
+  readonly parts: readonly (Insn | Label)[]
+  /** How many instructions go to each target. */
+  readonly uses: Map<Target, number>
+  /** Whether there are asides, or jumps that may be dropped. */
+  readonly isOpen: boolean
+}
+
 /**
- * All parts in a row: the program, then the code of each aside that is used, once. The asides of a function follow it directly, because the
- * verifier allows no jump out of a function.
+ * The program, then the code of each aside that is used, once. The asides of a function follow it directly, because the verifier allows no jump out
+ * of a function.
  */
-function gather(code: Code): (Insn | Label)[] {
+function gather(code: Code): Gathered {
   const parts: (Insn | Label)[] = []
-  const known = new Set<Place>()
-  const [jumped, called]: Place[][] = [[], []]
+  const uses = new Map<Target, number>()
+  const [jumped, called]: [Place[], Place[]] = [[], []]
+  let isOpen = false
   let next: Code | undefined = code
   while (next !== undefined) {
     for (const part of [next as unknown].flat(Infinity) as (Insn | Label)[]) {
       parts.push(part)
-      if (isLabel(part) || part.place?.code === undefined || known.has(part.place)) continue
-      known.add(part.place)
-      if (distanceField(part) === 'imm' && part.code !== gotolCode) called!.push(part.place)
-      else jumped!.push(part.place)
+      const goal = isLabel(part) ? undefined : goalOf(part)
+      if (goal === undefined) continue
+      const count = uses.get(goal) ?? 0
+      uses.set(goal, count + 1)
+      const { ifReached, code: opcode } = part as Insn
+      isOpen ||= ifReached === true
+      if (count > 0 || typeof goal === 'string' || goal.code === undefined) continue
+      if (distanceField(part as Insn) === 'imm' && opcode !== gotolCode) called.push(goal)
+      else jumped.push(goal)
     }
-    const place: Place | undefined = jumped!.shift() ?? called!.shift()
+    const place: Place | undefined = jumped.shift() ?? called.shift()
+    isOpen ||= place !== undefined
     next = place && [{ define: place.name, place, site: place.site }, place.code!()]
   }
-  return parts
+  return { parts, uses, isOpen }
 }
 
 /** Drops the `ifReached` jumps that nothing reaches. Throws AssemblyError when code runs on into an aside, which is for jumps and calls alone. */
-function reachedOf(parts: readonly (Insn | Label)[]): readonly (Insn | Label)[] {
-  const uses = new Map<Target, number>()
-  for (const part of parts) {
-    const goal = isLabel(part) ? undefined : goalOf(part)
-    if (goal !== undefined) uses.set(goal, (uses.get(goal) ?? 0) + 1)
-  }
+function reached(gathered: Gathered): Gathered {
+  const { parts, uses, isOpen } = gathered
+  if (!isOpen) return gathered
   let isReached = true
-  const reached = parts.filter(part => {
+  const kept = parts.filter(part => {
     if (isLabel(part)) {
-      const isAside = part.place?.code !== undefined
-      if (isAside && isReached) throw at(part.site, `the code before the aside ${part.place!.name} runs on into it`)
+      if (isReached && part.place?.code !== undefined) throw at(part.site, `the code before the aside ${part.define} runs on into it`)
       isReached ||= (uses.get(placeOf(part)) ?? 0) > 0
       return true
     }
-    if (part.ifReached && !isReached) return false
+    if (part.ifReached && !isReached) {
+      uses.set(goalOf(part)!, uses.get(goalOf(part)!)! - 1)
+      return false
+    }
     isReached = !leaves(part)
     return true
   })
   // A dropped jump may have been the only way to another one.
-  return reached.length === parts.length ? parts : reachedOf(reached)
+  return kept.length === parts.length ? gathered : reached({ parts: kept, uses, isOpen })
 }
 
 /** Whether the next instruction can be reached by jumps alone. */
@@ -154,7 +165,7 @@ function leaves({ code }: Insn): boolean {
 }
 
 /** Unique names of all labels and of the places that are used. A place without a name is numbered from the named one before it. */
-function namesOf(places: ReadonlyMap<Target, number>, goals: ReadonlySet<Target>): Map<Target, string> {
+function namesOf(places: ReadonlyMap<Target, number>, uses: ReadonlyMap<Target, number>): Map<Target, string> {
   const names = new Map<Target, string>()
   const taken = new Set<string>()
   for (const target of places.keys()) if (typeof target === 'string') taken.add(target)
@@ -162,7 +173,7 @@ function namesOf(places: ReadonlyMap<Target, number>, goals: ReadonlySet<Target>
   let before = ''
   for (const target of places.keys()) {
     if (typeof target === 'string') names.set(target, before = target)
-    if (typeof target === 'string' || !goals.has(target)) continue
+    if (typeof target === 'string' || !uses.get(target)) continue
     const name = target.name === '' ? numbered(before, 1) : taken.has(target.name) ? numbered(target.name, 2) : target.name
     if (target.name !== '') before = name
     taken.add(name)
@@ -196,6 +207,7 @@ function resolve(insn: Insn, slot: number, places: ReadonlyMap<Target, number>, 
   if (field === 'off' && (distance < -0x8000 || distance > 0x7fff)) {
     throw at(insn.site, `${shown(goal)} is ${distance} slots from instruction ${slot}: a jump reaches 32767, gotol any`)
   }
+  if (insn.place === undefined) return { ...insn, [field]: distance }
   const { place: _, ifReached: __, ...rest } = insn
   return { ...rest, label: names.get(goal)!, [field]: distance }
 }
