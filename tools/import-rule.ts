@@ -49,7 +49,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/cli', ['node:', 'syscall', 'src/cgroup', 'src/main', 'src/measure', 'src/trace']],
   ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   // As whoever has the package writes them.
-  ['tools/tracer/', ['node:', 'tcptop/']],
+  ['tools/tracer/', ['node:', 'tcptop/', 'tools/tracer/']],
   ['tools/mutate', ['node:', 'esbuild', 'tools/']],
   ['tools/', ['node:', 'typedoc', 'bpf-asm', 'syscall', 'src/', 'tools/']],
 ]

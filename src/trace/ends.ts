@@ -5,7 +5,7 @@ import { addressText } from './text.js'
 
 /** Addresses of 16 bytes, IPv4 mapped into IPv6; ports in network order; the family as the kernel has it. */
 const fields = {
-  laddr: bytes(16), raddr: bytes(16), ports: record({ local: 'be16', remote: 'be16', family: 'u16', unused: 'u16' }),
+  laddr: bytes(16), raddr: bytes(16), ports: record({ local: 'be16', remote: 'be16', family: 'u16', state: 'u8', unused: 'u8' }),
 } as const
 /** The ends of a TCP socket, as `readEnds` writes them. */
 export const endsRecord = record(fields)
@@ -25,6 +25,7 @@ export function readEnds(btf: Btf, socket: Register, to: RecordView<typeof field
     note('the ends of the socket', read(to.ports.local, 'inet_sport')),
     read(to.ports.remote, common('skc_dport')),
     read(to.ports.family, common('skc_family')),
+    read(to.ports.state, common('skc_state')),
     to.ports.family.load(r1),
     when(is.eq(r1, inet6), [
       read(to.laddr, common('skc_v6_rcv_saddr')),
@@ -43,11 +44,13 @@ export interface Ends {
   readonly lport: number
   readonly raddr: string
   readonly rport: number
+  /** Its state, a number of include/net/tcp_states.h: 1 is established. */
+  readonly state: number
 }
 
 /** What `readEnds` wrote. */
 export function endsOf({ laddr, raddr, ports }: RecordValues<typeof fields>): Ends {
   const text = ({ buffer }: Uint8Array) => addressText(new DataView(buffer), 0)
   const remote = text(raddr)
-  return { family: remote.includes(':') ? 6 : 4, laddr: text(laddr), lport: ports.local, raddr: remote, rport: ports.remote }
+  return { family: remote.includes(':') ? 6 : 4, laddr: text(laddr), lport: ports.local, raddr: remote, rport: ports.remote, state: ports.state }
 }

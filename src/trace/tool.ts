@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Kernel, openKernel, SyscallError, VerifierError } from '../../syscall/index.js'
 import { advice, powerOf } from '../advice.js'
+import { printable } from './printable.js'
 import { Scope } from './scope.js'
 import { interrupted } from './stop.js'
 
@@ -16,12 +17,13 @@ export interface Bench {
 /**
  * Runs a command-line tool until its work is done, and closes what it opened. An error goes to stderr in one line, with advice when privileges are
  * missing, and the exit status is 1. A program that the verifier rejects is explained in several lines: the path to the instruction at fault, the
- * registers there, what the reason means and how to fix it. A closed pipe on stdout just ends the tool.
+ * registers there, what the reason means and how to fix it. A closed pipe on stdout just ends the tool; any other error there is an error.
  */
 export async function runTool(name: string, work: (bench: Bench) => Promise<void>): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(0)
+    if (error.code === 'EPIPE') process.exit(0)
+    console.error(`${name}: stdout: ${error.message}`)
+    process.exit(1)
   })
   const scope = new Scope()
   try {
@@ -36,8 +38,8 @@ export async function runTool(name: string, work: (bench: Bench) => Promise<void
 
 /** What a tool prints about an error. Only missing privileges get advice: the rest of the advice is about tcptop's options. */
 function failureText(error: unknown): string {
-  if (!(error instanceof SyscallError)) return error instanceof Error ? error.message : String(error)
-  const line = privileges.includes(error.code) ? `${error.message}${advice(error, powerOf(readText))}` : error.message
+  if (!(error instanceof SyscallError)) return printable(error instanceof Error ? error.message : String(error))
+  const line = printable(privileges.includes(error.code) ? `${error.message}${advice(error, powerOf(readText))}` : error.message)
   return error instanceof VerifierError ? `${line}\n${error.explanation.trimEnd()}` : line
 }
 

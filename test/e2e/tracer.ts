@@ -1,7 +1,10 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createServer, type Server } from 'node:net'
+import { existsSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { exit, mov, r0 } from '../../bpf-asm/index.js'
@@ -11,12 +14,14 @@ import { standAlone } from '../kit/alone.js'
 import { unless } from '../privilege.js'
 import { compile, Run } from './workload.js'
 
+const toolPath = (name: string) => fileURLToPath(new URL(`../../tools/tracer/${name}.js`, import.meta.url))
+
 const { reason } = standAlone()
 const test = (title: string, run: () => Promise<void>, why = reason) => uvu(title, unless(why, title, run))
 
 /** Starts one of tools/tracer/, lets `act` happen once its first line is there, and returns the others. */
 async function trace(name: string, args: readonly string[], act: () => Promise<void>): Promise<{ head: string; lines: string[]; stderr: string }> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(`../../tools/tracer/${name}.js`, import.meta.url)), ...args])
+  const child = spawn(process.execPath, [toolPath(name), ...args])
   let [stdout, stderr] = ['', '']
   child.stderr.on('data', data => (stderr += data))
   const closed = once(child, 'close')
@@ -109,6 +114,114 @@ for (const [name, how, tx] of accepting) {
     assert.equal(shown.filter(line => accepted!.includes(line)), accepted)
   })
 }
+test('columns and filters are bcc’s: the user, the local port, ports, families', async () => {
+  const user = String(process.getuid?.())
+  let opened: Connection[] = []
+  const act = async () => { opened = await open(2) }
+  const all = await trace('tcpconnect', ['-U', '-L', '-p', String(process.pid)], act)
+  assert.is(all.head, 'UID   PID     COMM         IP SADDR            LPORT DADDR            DPORT')
+  const row = ({ ip, laddr, lport, raddr, rport }: Connection) => `${user} ${process.pid} ${process.title} ${ip} ${laddr} ${lport} ${raddr} ${rport}`
+  // Where the socket is seen before its port is chosen, that is 0.
+  const anyPort = (text: string) => text.split(' ').filter((_, index) => index !== 5).join(' ')
+  assert.equal(sorted(all.lines.map(line => anyPort(cells(line).join(' ')))), sorted(opened.map(row).map(anyPort)))
+  for (const [option, family] of [['-4', 4], ['-6', 6]] as const) {
+    const { lines } = await trace('tcpconnect', [option, '-p', String(process.pid)], act)
+    assert.equal(lines.map(line => Number(cells(line)[2])), opened.filter(({ ip }) => ip === family).map(() => family))
+  }
+  assert.equal((await trace('tcpconnect', ['-P', '1,2', '-p', String(process.pid)], act)).lines, [])
+  assert.equal((await trace('tcpaccept', ['-u', '54321', '-p', String(process.pid)], act)).lines, [])
+  const server = await listen()
+  const { port } = server.address() as { port: number }
+  const { lines } = await trace('tcpconnect', ['-P', `1,${port}`, '-p', String(process.pid)], async () => {
+    await open(1)
+    await once(connect(port, '127.0.0.1').resume(), 'close')
+  })
+  server.close()
+  assert.equal(lines.map(line => cells(line).at(-1)), [String(port)])
+})
+
+test('-f json has an object per line, with the time of day', async () => {
+  let opened: Connection[] = []
+  const before = Date.now()
+  const child = spawn(process.execPath, [toolPath('tcpaccept'), '-f', 'json', '-p', String(process.pid)])
+  let stdout = ''
+  child.stdout.on('data', data => (stdout += data))
+  // Nothing says when it has begun: connections are opened until one is shown.
+  while (stdout === '') {
+    opened = [...opened, ...await open(1)]
+    await sleep(200)
+  }
+  child.kill('SIGINT')
+  await once(child, 'close')
+  const shown = stdout.trimEnd().split('\n').map(line => JSON.parse(line) as Record<string, unknown>)
+  for (const { time, state, ...rest } of shown) {
+    assert.ok(opened.some(({ ip, laddr, lport, raddr, rport }) => JSON.stringify(rest) === JSON.stringify({
+      pid: process.pid, uid: process.getuid?.(), comm: process.title, family: ip, laddr: raddr, lport: rport, raddr: laddr, rport: lport,
+    })), JSON.stringify(rest))
+    assert.ok(Date.parse(String(time)) >= before - 1000 && Date.parse(String(time)) <= Date.now() + 1000, String(time))
+    assert.type(state, 'number')
+  }
+})
+
+test('COMM is the name of the process, whichever thread opens the connection', async () => {
+  const server = await listen()
+  const { port } = server.address() as { port: number }
+  const { lines } = await trace('tcpconnect', ['-p', String(process.pid)], async () => {
+    const worker = new Worker(`
+      const { workerData } = require('node:worker_threads')
+      require('node:fs').writeFileSync('/proc/thread-self/comm', 'a_thread')
+      require('node:net').connect(workerData, '127.0.0.1').resume()`, { eval: true, workerData: port })
+    await once(worker, 'exit')
+  })
+  server.close()
+  assert.equal(lines.map(line => cells(line)[1]), [process.title])
+})
+
+test('in a pid namespace processes have its numbers, and -p finds them', async () => {
+  const script = `
+    const { spawn } = require('node:child_process')
+    const { once } = require('node:events')
+    const { connect, createServer } = require('node:net')
+    const server = createServer(socket => socket.resume().end()).listen(0, '127.0.0.1', async () => {
+      const tool = spawn(process.execPath, ['${toolPath('tcpconnect')}', '-p', String(process.pid)])
+      let text = ''
+      for (const stream of [tool.stdout, tool.stderr]) stream.on('data', data => (text += data))
+      while (!text.includes('\\n')) await once(tool.stdout, 'data')
+      await once(connect(server.address().port, '127.0.0.1').resume(), 'close')
+      const closed = once(tool, 'close')
+      tool.kill('SIGINT')
+      await closed
+      server.close()
+      console.log(process.pid + '\\n' + text)
+    })`
+  const child = spawn('unshare', ['--pid', '--fork', '--mount-proc', process.execPath, '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.on('data', data => (output += data))
+  assert.is((await once(child, 'close'))[0], 0)
+  const [pid = '', , ...lines] = output.trim().split('\n')
+  assert.ok(Number(pid) < 100, output)
+  assert.equal(lines.map(line => cells(line)[0]), [pid], output)
+})
+
+test('tcpretrans shows what is sent again', async () => {
+  // Its queue is full: what it drops is sent again after a second.
+  const deaf = spawn(process.execPath, ['-e', `
+    const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('node:fs').writeSync(1, server.address().port + '\\n')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    })`])
+  const port = Number(String((await once(deaf.stdout, 'data'))[0]))
+  const sockets: Socket[] = []
+  const { head, lines } = await trace('tcpretrans', ['-P', String(port)], async () => {
+    for (let left = 6; left > 0; left--) sockets.push(connect(port, '127.0.0.1').on('error', () => undefined))
+    await sleep(2500)
+  })
+  deaf.kill()
+  for (const socket of sockets) socket.destroy()
+  assert.match(head, /^IP LADDR:LPORT +T> RADDR:RPORT +STATE$/)
+  assert.ok(lines.length > 0)
+  for (const line of lines) assert.match(line, new RegExp(`^4  127\\.0\\.0\\.1:\\d+ +R> 127\\.0\\.0\\.1:${port} +SYN_SENT$`))
+})
 
 test('-t tells the time since the first, which goes on', async () => {
   for (const name of ['tcpconnect', 'tcpaccept']) {
@@ -169,9 +282,68 @@ test('funccount counts calls of functions of a process', async () => {
   assert.equal([counts.get('tcp_v4_connect'), counts.get('tcp_v6_connect')], ['20', '20'])
 }, reason ?? whyNoKprobes())
 
+/** What one of the tools prints, and its exit status, when it ends by itself. */
+async function ended(name: string, args: readonly string[]): Promise<{ status: unknown; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [toolPath(name), ...args])
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', data => (stdout += data))
+  child.stderr.on('data', data => (stderr += data))
+  const [status] = await once(child, 'close')
+  return { status, stdout, stderr }
+}
+
+uvu('every tool has help of at most 80 columns', async () => {
+  for (const name of ['funccount', 'tcpconnect', 'tcpaccept', 'tcpretrans']) {
+    for (const option of ['-h', '--help']) {
+      const { status, stdout, stderr } = await ended(name, [option])
+      assert.equal([status, stderr], [0, ''])
+      assert.match(stdout, new RegExp(`^${name} \\[OPTIONS\\]`))
+      for (const line of stdout.split('\n')) assert.ok(line.length <= 80, line)
+    }
+  }
+})
+
+uvu('a mistake on the command line is told in one line, with status 2', async () => {
+  for (const [name, args, said] of [
+    ['funccount', [], /^funccount: PATTERN is missing/],
+    ['funccount', ['a', 'b'], /^funccount: unexpected argument "b"$/],
+    ['funccount', ['-i', 'abc', 'a'], /^funccount: --interval must be a number of seconds .*, got "abc"$/],
+    ['funccount', ['-d', '0', 'a'], /^funccount: --duration must be/],
+    ['funccount', ['-p', 'x', 'a'], /^funccount: --pid must be a whole number from 1 to 4194304, got "x"$/],
+    ['funccount', ['-r', '('], /^funccount: "\(" is no regular expression: Unterminated group$/],
+    ['funccount', ['u:libc:malloc'], /^funccount: a pattern is of functions/],
+    ['tcpconnect', ['80'], /^tcpconnect: unexpected argument "80"$/],
+    ['tcpconnect', ['-P', '80,'], /^tcpconnect: --port must be whole numbers from 1 to 65535/],
+    ['tcpconnect', ['-4', '-6'], /^tcpconnect: --ipv4 and --ipv6 exclude each other$/],
+    ['tcpaccept', ['-f', 'csv'], /^tcpaccept: --format must be table or json, got "csv"$/],
+    ['tcpaccept', ['--no-such'], /^tcpaccept: Unknown option '--no-such'$/],
+    ['tcpretrans', ['-p', '1'], /^tcpretrans: Unknown option '-p'$/],
+  ] as const) {
+    const { status, stdout, stderr } = await ended(name, args)
+    assert.equal([status, stdout], [2, ''], stderr)
+    assert.match(stderr.trimEnd(), said)
+  }
+})
+
+test('what cannot be written is told in one line', async () => {
+  const { status, stderr } = spawnSync('sh', ['-c', `exec ${process.execPath} ${toolPath('tcpconnect')} > /dev/full`], { encoding: 'utf8' })
+  assert.is(status, 1)
+  assert.match(stderr, /^tcpconnect: stdout: .*ENOSPC.*\n$/)
+})
+
+test('funccount takes bcc’s forms of tracepoints, and regular expressions', async () => {
+  const { pid, go } = await forks(2)
+  const { head } = await trace('funccount', ['-r', '-p', String(pid), 't:^sched_process_(fork|exec)$'], go)
+  assert.match(head, /^Tracing 2 tracepoints for /)
+  const mounted = existsSync('/sys/kernel/tracing/events')
+  const { status, stdout, stderr } = await ended('funccount', ['-d', '0.3', 't:sock:inet_sock_set_state'])
+  if (mounted) assert.match(stdout, /^Tracing 1 tracepoints/)
+  else assert.equal([status, /^funccount: groups of tracepoints are read from tracefs, which is not mounted here/.test(stderr)], [1, true])
+})
+
 test('what nothing matches, and what too much does, is refused in one line', async () => {
   for (const [pattern, said] of [['t:no_such_*', '0 tracepoints are'], ['*', /\d{4,} functions are/]] as const) {
-    const child = spawn(process.execPath, [fileURLToPath(new URL('../../tools/tracer/funccount.js', import.meta.url)), pattern])
+    const child = spawn(process.execPath, [toolPath('funccount'), pattern])
     let stderr = ''
     child.stderr.on('data', data => (stderr += data))
     assert.is((await once(child, 'close'))[0], 1)

@@ -1,16 +1,12 @@
+#!/usr/bin/env node
 /**
- * Prints a line for every TCP connection that a process accepts, like bcc's tool of this name.
+ * Prints a line for every TCP connection that a process accepts, like bcc's tool of this name. `-h` lists the options.
  *
- *   node dist/tools/tracer/tcpaccept.js [-p PID] [-t]
- *
- *   -p: only connections of this process   -t: with the time since the first
+ *   node dist/tools/tracer/tcpaccept.js [-p PID] [-P PORTS] [-t] …
  */
-import { parseArgs } from 'node:util'
-import { add, type Btf, call, type Code, jeq, jne, jslt, label, load, lsh, mov, note, r0, r1, r10, r6, r7, readKernel } from 'tcptop/bpf-asm'
-import {
-  connectionOf, connectionSize, emitConnection, eventMaps, eventsOf, firstArgument, follow, kernelBtf, placesOf, type Point, programAt, runTool, startFirst,
-  startTracer,
-} from 'tcptop/trace'
+import { add, all, call, type Code, is, lsh, mov, note, type Place, r0, r1, r6, r7, readInto, record } from 'tcptop/bpf-asm'
+import type { Inputs } from 'tcptop/trace'
+import { type Candidate, comm, ip, options, pid, runConnectionTool, uid } from './connection.js'
 
 /** `IPPROTO_TCP` and `IPPROTO_MPTCP` (include/uapi/linux/in.h). */
 const protocol = { tcp: 6, mptcp: 262 } as const
@@ -22,67 +18,54 @@ const grafted = 'security_sock_graft'
 /** The numbers of accept() and accept4(), and where `struct pt_regs` has that of the call, by Node's name of the machine. */
 const calls = { x64: [43, 288, 'orig_ax'], arm64: [202, 242, 'syscallno'] } as const
 
-/** r6 = what it points to, `offset` bytes on; 0 when that cannot be read. */
-const next = (offset: number): Code => [readKernel(-8, 8, r6, offset), load(r6, 'u64', r10, -8)]
+const stack = record({ number: 'u32', protocol: 'u16', pointer: 'u64' }).onStack()
 
-/** Where a connection is accepted, the best point first, and how the socket comes into r6 there, or the program to its end. */
-function points(btf: Btf): readonly (readonly [on: Point, begin: Code])[] {
-  // There are no other machines with a shim.
-  const [accept, accept4, number] = calls[process.arch as keyof typeof calls]
-  const offset = (struct: string, member: string) => btf.member(struct, member).offset
-  const returned = 8 * (btf.func('inet_csk_accept')?.params.length ?? 0)
-  return [
-    [{ entry: grafted }, load(r6, 'u64', r1, 0)],
-    [{ kprobe: grafted }, load(r6, 'u64', r1, firstArgument(process.arch) ?? 0)],
-    [{ exit: 'inet_csk_accept' }, load(r6, 'u64', r1, returned)],
-    // trace_sys_exit(regs, ret), at every system call: what was accepted is found by its file descriptor.
-    [{ rawTracepoint: 'sys_exit' }, [
-      load(r6, 'u64', r1, 0),
-      load(r7, 'u64', r1, 8),
-      note('r7: the file descriptor', jslt(r7, 0, 'exit')),
-      readKernel(-8, 4, r6, offset('pt_regs', number)),
-      note('the call', load(r1, 'u32', r10, -8)),
-      jeq(r1, accept, 'accepted'),
-      jne(r1, accept4, 'exit'),
-      label('accepted'),
-      note('the task’s table of files', call('get_current_task'), mov(r6, r0)),
-      next(offset('task_struct', 'files')), next(offset('files_struct', 'fdt')), next(offset('fdtable', 'fd')),
-      note('the file, its socket, and of that the end that TCP knows', lsh(r7, 3), add(r6, r7), next(0)),
-      next(offset('file', 'private_data')), next(offset('socket', 'sk')),
-    ]],
-  ]
-}
-
-const accepted = (btf: Btf, begin: Code, pid: number | undefined): Code => [
-  begin,
-  note('also others than TCP accept, and all may fail', jeq(r6, 0, 'exit')),
-  readKernel(-8, 2, r6, btf.member('sock', 'sk_protocol').offset),
-  load(r1, 'u16', r10, -8),
-  jeq(r1, protocol.tcp, 'connection'),
-  jne(r1, protocol.mptcp, 'exit'),
-  label('connection'),
-  emitConnection('accepted', btf, pid),
+/** Leaves unless the socket in r6 is one of TCP: other protocols accept too, and an accept may fail. */
+const tcpOnly = ({ field }: Inputs, exit: Place): Code => [
+  is.eq(r6, 0).jump(exit),
+  field('sock', 'sk_protocol').read(stack.protocol, r6),
+  stack.protocol.load(r1),
+  note('not TCP', all(is.ne(r1, protocol.tcp), is.ne(r1, protocol.mptcp)).jump(exit)),
 ]
 
-await runTool('tcpaccept', async ({ kernel, scope, stop }) => {
-  const { values } = parseArgs({ options: { pid: { type: 'string', short: 'p' }, timestamp: { type: 'boolean', short: 't' } } })
-  const widths = [9, 7, 12, 2, 16, 5, 16, 5]
-  const line = (...cells: readonly unknown[]) =>
-    console.log(cells.map((cell, index) => String(cell).padEnd(widths[index]!)).slice(values.timestamp ? 0 : 1).join(' ').trimEnd())
+const candidates: readonly Candidate[] = [
+  [{ entry: grafted }, (inputs, exit) => [inputs.args.sk.load(r6), tcpOnly(inputs, exit)]],
+  [{ kprobe: grafted }, (inputs, exit) => [inputs.args.sk.load(r6), tcpOnly(inputs, exit)]],
+  [{ exit: 'inet_csk_accept' }, (inputs, exit) => [inputs.args.ret.load(r6), tcpOnly(inputs, exit)]],
+  // trace_sys_exit(regs, ret), at every system call: finds the socket by the file descriptor that the call returned.
+  [{ rawTracepoint: 'sys_exit' }, (inputs, exit) => {
+    const { args, field } = inputs
+    // There are no other machines with a shim.
+    const [accept, accept4, number] = calls[process.arch as keyof typeof calls]
+    /** r6 = the pointer at r6 + offset, 0 when it cannot be read */
+    const next = (offset: number): Code => [readInto(stack.pointer, r6, offset), stack.pointer.load(r6)]
+    return [
+      args[0]!.load(r6),
+      args[1]!.load(r7),
+      note('r7: the file descriptor', is.slt(r7, 0).jump(exit)),
+      readInto(stack.number, r6, field('pt_regs', number).offset),
+      note('the call', stack.number.load(r1)),
+      all(is.ne(r1, accept), is.ne(r1, accept4)).jump(exit),
+      note('the task’s table of files', call('get_current_task'), mov(r6, r0)),
+      next(field('task_struct', 'files').offset), next(field('files_struct', 'fdt').offset), next(field('fdtable', 'fd').offset),
+      note('the file, its socket, and of that the end that TCP knows', lsh(r7, 3), add(r6, r7), next(0)),
+      next(field('file', 'private_data').offset), next(field('socket', 'sk').offset),
+      tcpOnly(inputs, exit),
+    ]
+  }],
+]
 
-  const btf = kernelBtf()
-  const pid = values.pid === undefined ? undefined : Number(values.pid)
-  const { started: tracer } = startFirst(points(btf), ([on, begin]) => scope.own(startTracer(kernel, {
-    maps: eventMaps('accepted', connectionSize),
-    programs: [programAt('tcpaccept', on, accepted(btf, begin, pid), placesOf(btf))],
-  })))
-
-  line('TIME(s)', 'PID', 'COMM', 'IP', 'RADDR', 'RPORT', 'LADDR', 'LPORT')
-  const tellLost = (count: number) => console.error(`tcpaccept: ${count} connections are not shown: too many at once`)
-  let first: bigint | undefined
-  for await (const event of follow(eventsOf(tracer, 'accepted'), stop, tellLost)) {
-    const { time, pid, comm, family, laddr, lport, raddr, rport } = connectionOf(event)
-    first ??= time
-    line((Number(time - first) / 1e9).toFixed(3), pid, comm, family, raddr, rport, laddr, lport)
-  }
+await runConnectionTool({
+  name: 'tcpaccept',
+  summary: 'Prints a line for every TCP connection that a process accepts',
+  options,
+  port: 'lport',
+  candidates,
+  columns: [
+    uid, pid, comm, ip,
+    { head: 'RADDR', width: 16, of: ({ raddr }) => raddr },
+    { head: 'RPORT', width: 5, of: ({ rport }) => rport },
+    { head: 'LADDR', width: 16, of: ({ laddr }) => laddr },
+    { head: 'LPORT', width: 5, of: ({ lport }) => lport },
+  ],
 })
