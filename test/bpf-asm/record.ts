@@ -1,11 +1,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  add, address, assemble, at, atomicAdd, atomicAnd, atomicOr, atomicXor, bytes, call, cmpxchg, type Code, copy, exit, fetchAdd, increment,
-  interpret, jeq, jne, label, list, load, loadMap, lookup, MapModel, mapOf, mov, ntohl, ntohs, part, r0, r1, r10, r2, r3, r4, r6, r8, record, remove,
+  add, address, assemble, at, atomicAdd, atomicAnd, atomicOr, atomicXor, bytes, call, cmpxchg, type Code, copy, exit, fetchAdd, fieldOf, increment,
+  interpret, jeq, jne, label, list, load, loadMap, lookup, MapModel, mapOf, mov, ntohl, ntohs, parseBtf, part, r0, r1, r10, r2, r3, r4, r6, r8, readInto, readKernel, record, remove,
   store, text, update, xchg, zero,
 } from '../../bpf-asm/index.js'
 import { Random } from '../random.js'
+import { array, blob, int, struct } from './blob.js'
 
 const Key = record({ cookie: 'u64', pid: 'u32', port: 'be16' })
 const Flow = record({ flags: at(4, 'u32'), key: Key, tx: 'u64', comm: text(16), last: at(60, 's32'), address: bytes(6) }, 80)
@@ -126,6 +127,23 @@ test('two that make an entry at once lose nothing', () => {
     assert.equal([...maps[0]!.entries()].map(([, value]) => value[0]), [turn < steps ? 6 : 3], `another at ${turn} of ${steps}`)
   }
   assert.is(model.size, 0)
+})
+
+test('a member of a kernel structure is loaded or copied, as BTF says', () => {
+  const btf = parseBtf(blob(
+    int('int', 4), int('long', 8), array(1, 4), struct('sock', 40, ['state', 1, 0, 0], ['bits', 1, 32, 3], ['next', 2, 64, 0], ['address', 3, 128, 0]),
+  ))
+  const sock = (path: string) => fieldOf(btf, 'sock', path)
+  same([sock('state').load(r1, r6), sock('next').load(r6, r6)], [load(r1, 'u32', r6, 0), load(r6, 'u64', r6, 8)])
+  same([sock('next').read(frame.sum, r6), sock('state').read(frame.key.pid, r6)], [
+    mov(r3, r6), add(r3, 8), mov(r2, 8), mov(r1, r10), add(r1, -8), call('probe_read_kernel'),
+    mov(r3, r6), mov(r2, 4), mov(r1, r10), add(r1, -24), call('probe_read_kernel'),
+  ])
+  same(readKernel(-32, 16, r6, 16), readInto(frame.key, r6, 16))
+  assert.throws(() => sock('address').load(r1, r6), /^sock.address has 16 bytes, too many for one load$/)
+  assert.throws(() => sock('bits').load(r1, r6), /^sock.bits is a bit field/)
+  assert.throws(() => sock('state').read(frame.sum, r6), /^sock.state has 4 bytes, and 8 are to be read$/)
+  assert.throws(() => sock('gone'), /^this kernel has no gone in struct sock$/)
 })
 
 test('what JavaScript encodes, a program reads, and the other way round', () => {
