@@ -297,7 +297,7 @@ uvu('every tool has help of at most 80 columns', async () => {
     for (const option of ['-h', '--help']) {
       const { status, stdout, stderr } = await ended(name, [option])
       assert.equal([status, stderr], [0, ''])
-      assert.match(stdout, new RegExp(`^${name} \\[OPTIONS\\]`))
+      assert.match(stdout, new RegExp(`^Usage: ${name} \\[OPTIONS\\]`))
       for (const line of stdout.split('\n')) assert.ok(line.length <= 80, line)
     }
   }

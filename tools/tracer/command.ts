@@ -40,7 +40,7 @@ function helpOf({ name, summary, options, argument }: Command): string {
   const width = Math.max(...all.map(option => shown(option).length))
   const lines = all.map(option => `  ${shown(option).padEnd(width)}  ${option[1].help}`)
   return [
-    `${name} [OPTIONS]${argument === undefined ? '' : ` ${argument.name}`}`, '', `${summary}.`, '',
+    `Usage: ${name} [OPTIONS]${argument === undefined ? '' : ` ${argument.name}`}`, '', `${summary}.`, '',
     ...argument === undefined ? [] : [`  ${argument.name}  ${argument.help}`, ''], ...lines, '',
   ].join('\n')
 }
