@@ -21,7 +21,8 @@ export function checkedName(name: string): string {
 }
 
 /**
- * A map of records. `type` is a map type of `tcptop/syscall`. Throws AssemblyError for a name that the kernel would refuse.
+ * A map of records. `type` is a map type of `tcptop/syscall`, but none that has a value per CPU. Throws AssemblyError for such a type, and for a name
+ * that the kernel would refuse.
  *
  * ```ts
  * const flows = mapOf('hash', 'flows', { key: record({ port: 'be16' }), value: record({ bytes: 'u64' }), maxEntries: 1024 })
@@ -30,6 +31,7 @@ export function checkedName(name: string): string {
 export function mapOf<const Type extends string, Key extends Fields, Value extends Fields>(
   type: Type, name: string, { key, value, maxEntries }: { readonly key: RecordType<Key>; readonly value: RecordType<Value>; readonly maxEntries: number },
 ): RecordMap<Type, Key, Value> {
+  if (type.includes('percpu')) throw new AssemblyError(`a value of a ${type} is one per CPU, no record`)
   return { name: checkedName(name), type, key, value, keySize: key.size, valueSize: value.size, maxEntries }
 }
 

@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { attrOf, cString, fieldOf, stringOf } from './attr.js'
 import { bpf, tryBpf } from './call.js'
-import { SyscallError } from './error.js'
+import { SyscallError, UnsupportedError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
 import type { Native } from './native.js'
 import { batch as batchLayout, BPF_F_RDONLY_PROG, info as infoLayout, mapCreate, mapElem, mapInfo, mapType, object } from './uapi.js'
@@ -48,6 +49,7 @@ export interface BpfMap extends Descriptor {
   /** Undefined for a type that is newer than this program. */
   readonly type: MapType | undefined
   readonly keySize: number
+  /** Bytes that are read and written of a value: in a per-CPU map those of all possible CPUs, each rounded up to a multiple of 8. */
   readonly valueSize: number
   readonly maxEntries: number
   /** A copy of the value, or undefined when the key is not there. */
@@ -81,14 +83,15 @@ export function createMap(descriptors: Descriptors, spec: MapSpec): BpfMap {
     btf_key_type_id: spec.btf?.keyTypeId,
     btf_value_type_id: spec.btf?.valueTypeId,
   })
-  const map = mapOf(native, descriptors.own(fd), spec)
-  if (spec.constant === undefined) return map
+  const descriptor = descriptors.own(fd)
   try {
+    const map = mapOf(native, descriptor, spec)
+    if (spec.constant === undefined) return map
     map.update(new Uint8Array(spec.keySize), spec.constant)
     bpf(native, 'MAP_FREEZE', mapElem, { map_fd: fd })
     return map
   } catch (error) {
-    map.close()
+    descriptor.close()
     throw error
   }
 }
@@ -117,10 +120,22 @@ export function openMap(descriptors: Descriptors, path: string): BpfMap {
   }
 }
 
+/** CPUs that this machine may ever have (`num_possible_cpus`): a per-CPU map copies a value of each. Throws UnsupportedError without /sys. */
+function possibleCpus(): number {
+  const path = '/sys/devices/system/cpu/possible'
+  try {
+    const ranges = readFileSync(path, 'latin1').trim().split(',').map(range => range.split('-').map(Number))
+    return ranges.reduce((sum, [first = 0, last = first]) => sum + last - first + 1, 0)
+  } catch (error) {
+    throw new UnsupportedError('a per-CPU map', path, { cause: error })
+  }
+}
+
 type Shape = Pick<BpfMap, 'name' | 'type' | 'keySize' | 'valueSize' | 'maxEntries'>
 
-function mapOf(native: Native, descriptor: Descriptor, { name, type, keySize, valueSize, maxEntries }: Shape): BpfMap {
+function mapOf(native: Native, descriptor: Descriptor, { name, type, keySize, maxEntries, ...shape }: Shape): BpfMap {
   const { fd, close } = descriptor
+  const valueSize = type?.includes('percpu') ? Math.ceil(shape.valueSize / 8) * 8 * possibleCpus() : shape.valueSize
   const sized = (what: string, bytes: Uint8Array, size: number) => {
     if (bytes.length !== size) throw new RangeError(`a ${what} of map ${name} has ${size} bytes, got ${bytes.length}`)
     return bytes

@@ -93,6 +93,7 @@ test('what does not fit a map of records is refused', () => {
   assert.throws(() => increment('counts', frame.key, frame.byte), /^increment adds a u32 or whole u64 words, not 1 bytes$/)
   assert.throws(() => mapOf('hash', 'a_name_too_long_', { key: Key, value: Key, maxEntries: 1 }), /^the name of a map or program must be 1 to 15 .*"a_name_too_long_"$/)
   assert.throws(() => mapOf('hash', 'a name', { key: Key, value: Key, maxEntries: 1 }), /, got "a name"$/)
+  assert.throws(() => mapOf('percpu_hash', 'name', { key: Key, value: Key, maxEntries: 1 }), /^a value of a percpu_hash is one per CPU, no record$/)
   assert.throws(() => record({ register: 'u8' }), /register/)
   assert.throws(() => record({ name: text(0) }), /^field name has 0 bytes/)
   assert.throws(() => record({ a: 'u64' }, 4), /^the fields take 8 bytes of 4$/)

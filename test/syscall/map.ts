@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -29,6 +30,15 @@ test('a map is created as it is described', () => {
   assert.equal([field('max_entries'), field('map_flags')], [100, 1])
   assert.equal([field('btf_fd'), field('btf_key_type_id'), field('btf_value_type_id')], [9, 2, 3])
   assert.throws(() => createMap(descriptors, { ...spec, name: 'sixteen_letters_' }), /map_name has room for 15 bytes/)
+})
+
+test('a per-CPU map has a value for each possible CPU, each in whole words', () => {
+  const [first = 0, last = first] = readFileSync('/sys/devices/system/cpu/possible', 'latin1').trim().split('-').map(Number)
+  const { map, calls } = withMap(undefined, { type: 'percpu_hash', valueSize: 12 })
+  assert.is(map.valueSize, 16 * (last - first + 1))
+  assert.is(map.lookup(key(1))?.length, map.valueSize)
+  assert.is(bufferOf(calls[0]!, mapElem, 'value')?.length, map.valueSize)
+  assert.throws(() => map.update(key(1), new Uint8Array(12)), /^a value of map flows has \d+ bytes, got 12$/)
 })
 
 test('a map that the kernel refuses is an error, and nothing stays open', () => {
