@@ -2,7 +2,7 @@ import type { Sort } from './aggregate.js'
 import { shortCgroup } from './cgroup.js'
 import { Identity, Row as At, Value } from './layout.js'
 import type { Row } from './row.js'
-import { addressText, cText } from './trace/index.js'
+import { addressText, cText, cut, printable } from './trace/index.js'
 
 /** A field of a row as WASM hands it out: where it is, how it reads and how one sorts by it. */
 export interface Field<Name extends keyof Row = keyof Row> {
@@ -94,18 +94,6 @@ export const commonSorts: Readonly<Record<'all' | 'sent' | 'received', Sort>> = 
   all: { offset: At.total, size: 8, order: 'descending' },
   sent: tx.sort,
   received: rx.sort,
-}
-
-/**
- * Text with everything that has no shape of its own (control, format and unassigned characters, line separators) as
- * `?`: a process chooses its name, and an escape sequence in it must not reach a terminal.
- */
-export function printable(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
-}
-
-function cut(text: string, length: number): string {
-  return [...text].slice(0, length).join('')
 }
 
 function kilobytes(bytes: number): string {

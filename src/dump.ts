@@ -2,7 +2,7 @@ import { type Line, lines, listing, placed, placeOf } from '../bpf-asm/index.js'
 import type { ProgramInfo } from '../syscall/index.js'
 import type { Plan } from './plan.js'
 import type { SourceOf } from './source.js'
-import { pointName } from './trace/index.js'
+import { jsonText, pointName } from './trace/index.js'
 
 /** What the kernel says of a plan's programs once it has taken them, in their order. */
 export type Loaded = readonly Pick<ProgramInfo, 'verifiedInsns' | 'jitedSize'>[]
@@ -41,7 +41,7 @@ export function dumpJson({ backend, maps, programs }: Plan, sourceOf: SourceOf, 
       insns: lines(placed(assembly)).map(line => insnOf(line, sourceOf)),
     })),
   }
-  return `${JSON.stringify(object)}\n`
+  return `${jsonText(object)}\n`
 }
 
 function insnOf({ slot, labels, text, note, insn }: Line, sourceOf: SourceOf) {

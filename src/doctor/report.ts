@@ -1,4 +1,5 @@
 import { checks, type Finding } from './check.js'
+import { jsonText } from '../trace/index.js'
 import type { Host } from './host.js'
 
 /** What the doctor says of a host. */
@@ -41,5 +42,5 @@ export function reportText({ backend, limits, findings }: Report): string {
 /** The same as an object of one line. */
 export function reportJson({ backend, limits, findings }: Report): string {
   const checks = findings.map(({ name, verdict, found, remedy = null }) => ({ name, verdict, found, remedy }))
-  return `${JSON.stringify({ v: version, runs: backend !== null, backend, limits, checks })}\n`
+  return `${jsonText({ v: version, runs: backend !== null, backend, limits, checks })}\n`
 }

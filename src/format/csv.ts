@@ -1,12 +1,14 @@
-import { type Field, printable } from '../column.js'
+import type { Field } from '../column.js'
+import { printable } from '../trace/index.js'
 import type { Format } from './format.js'
 import { microseconds } from './json.js'
 
 /**
  * RFC 4180 with one header line, and a line feed at the end of each. The columns are `time` and `interval` of the
- * frame, then JSON's fields. A name's unprintable characters are `?`, so that a record is a line. What is lost in a
- * frame is a record of its own, whose only key is the word `lost` in the column of the name (of the first key where
- * there is none): a process that is called so has a PID, except by comm, where that is the only key.
+ * frame, then JSON's fields. A name's unprintable characters are `?`, so that a record is a line; a name that a
+ * spreadsheet would run as a formula follows a `'`. What is lost in a frame is a record of its own, whose only key is
+ * the word `lost` in the column of the name (of the first key where there is none): a process that is called so has a
+ * PID, except by comm, where that is the only key.
  */
 export const csv: Format = {
   name: 'csv',
@@ -28,7 +30,14 @@ function lostRecord(fields: readonly Field[], { rx, tx }: { readonly rx: number;
 }
 
 function record(values: readonly (string | number | undefined)[]): string {
-  return `${values.map(value => quote(printable(`${value ?? ''}`))).join(',')}\n`
+  return `${values.map(value => quote(typeof value === 'string' ? inert(value) : `${value ?? ''}`)).join(',')}\n`
+}
+
+/** How a formula begins in a spreadsheet (OWASP, CSV Injection), also in the full width of East Asia. Our own `-` for what is not known is none. */
+const formula = /^[=+@\t\r\n\uff1d\uff0b\uff0d\uff20]|^-./s
+
+function inert(text: string): string {
+  return `${formula.test(text) ? "'" : ''}${printable(text)}`
 }
 
 function quote(text: string): string {

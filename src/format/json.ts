@@ -1,5 +1,6 @@
 import type { Field } from '../column.js'
 import type { Row } from '../row.js'
+import { jsonText } from '../trace/index.js'
 import type { Format } from './format.js'
 
 /** Changes when a field is renamed, removed or means something else; new fields do not change it. */
@@ -8,14 +9,15 @@ const version = 1
 /**
  * One object a line and frame. Bytes are integers, `interval` is in seconds, `time` is UTC, `loadavg` is null when it
  * cannot be read (`-S` is of the table alone). `total` is of all rows, also of those that `--rows` leaves out, and does
- * not contain what is lost. `missed` is null where the kernel does not count it. Names of processes are as they are, with U+FFFD for what is not UTF-8.
+ * not contain what is lost. `missed` is null where the kernel does not count it. Names of processes parse as they are, with U+FFFD for what is not
+ * UTF-8.
  */
 export const json: Format = {
   name: 'json',
   description: 'one object a line',
   fullScreen: false,
   start: () => '',
-  frame: ({ time, interval, backend, loadavg, rows, total, lost, missed, cost }, { grouping }) => `${JSON.stringify({
+  frame: ({ time, interval, backend, loadavg, rows, total, lost, missed, cost }, { grouping }) => `${jsonText({
     v: version,
     time: time.toISOString(),
     interval: microseconds(interval),

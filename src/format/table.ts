@@ -1,6 +1,7 @@
 import type { Column } from '../column.js'
 import type { Grouping } from '../grouping.js'
 import { type Frame, missedText, type Row } from '../row.js'
+import { cells, pad } from '../trace/index.js'
 import type { Format, Screen } from './format.js'
 
 /** Cursor home, then erase the screen, in the same write as the frame so that nothing flickers. */
@@ -47,16 +48,10 @@ function forIpv6(column: Column): Column {
 function tableOf(columns: readonly Column[], rows: readonly Row[]): Table {
   const texts = rows.map(row => columns.map(column => column.text(row)))
   const widths = columns.map(({ width, wider }, index) =>
-    wider ? texts.reduce((most, text) => Math.max(most, text[index]!.length), width) : width)
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, index) => pad(cell, widths[index]!, columns[index]!.align)).join(' ')
+    wider ? texts.reduce((most, text) => Math.max(most, cells(text[index]!)), width) : width)
+  const line = (texts: readonly string[]) =>
+    texts.map((cell, index) => pad(cell, widths[index]!, columns[index]!.align)).join(' ')
   return { head: [line(columns.map(({ name }) => name))], rows: texts.map(line) }
-}
-
-/** C's `%-Ns` and `%Ns`, in characters rather than UTF-16 units. */
-function pad(text: string, width: number, align: Column['align']): string {
-  const space = ' '.repeat(Math.max(0, width - [...text].length))
-  return align === 'left' ? text + space : space + text
 }
 
 /** What is inexact about the rows. */
@@ -76,7 +71,7 @@ function fit(summary: readonly string[], tables: readonly Table[], last: readonl
   const { rows = Infinity, columns = Infinity } = screen
   let room = rows - 1
   const take = (lines: readonly string[]) => {
-    const height = lines.reduce((sum, line) => sum + Math.max(1, Math.ceil([...line].length / columns)), 0)
+    const height = lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(cells(line) / columns)), 0)
     if (height > room) return []
     room -= height
     return lines

@@ -40,6 +40,17 @@ test('a name cannot end its record or its cell', () => {
   assert.is(csv.frame(frameOf([row]), screenOf('process')), '2026-01-02T20:27:12.003Z,1.0003,1,"a,""b""???[m",1,2\n')
 })
 
+for (const comm of ['=1+1', '+1', '-bash', '@SUM(1)', '\tx', '\rx', '\nx', '＝1', '-1+1|cmd']) {
+  test(`a spreadsheet takes the name ${JSON.stringify(comm)} for text`, () => {
+    const [, , , cell] = parse(csv.frame(frameOf([{ pid: 1, comm, rx: 1, tx: 2 }]), screenOf('process')))[0]!
+    assert.is(cell, `'${comm.replace(/[\t\r\n]/, '?')}`)
+  })
+}
+
+test('numbers and the sign for what is not known are as they are', () => {
+  assert.is(csv.frame(frameOf([{ cgroup: '-', rx: 1, tx: 2 }]), screenOf('cgroup')), '2026-01-02T20:27:12.003Z,1.0003,-,1,2\n')
+})
+
 for (const part of ['events', 'rx', 'tx'] as const) {
   test(`a loss of ${part} alone is a record`, () => {
     const text = csv.frame(frameOf([], { lost: { ...noLoss, [part]: 1 } }), screenOf('connection'))
@@ -58,7 +69,7 @@ test('records read back as the rows, and their sums are all bytes', () => {
     const [header = [], ...records] = parse(text)
     assert.equal(header, ['time', 'interval', ...grouping.fields.map(({ name }) => name)])
     assert.ok(records.every(record => record.length === header.length))
-    const clean = (value: string) => value.replace(/[\n\r\t\x1b\x7f]/g, '?')
+    const clean = (value: string) => `${/^[\n\r\t]/.test(value) ? "'" : ''}${value.replace(/[\n\r\t\x1b\x7f]/g, '?')}`
     assert.equal(records.slice(0, -1), rows.map(row => [
       '2026-01-02T20:27:12.003Z', '1.0003', ...grouping.fields.map(({ name }) => clean(`${row[name]}`)),
     ]))

@@ -35,6 +35,15 @@ test('the screen changes nothing: JSON is for programs', () => {
   assert.is(json.frame(frame, screen), json.frame(frame, screenOf('process')))
 })
 
+test('names are escaped where they could do something, and parse as they are', () => {
+  const rows = ['\x9b31m', '\x7f', 'a\u202eb', '\u2028', '\u2066', 'データ'].map((comm, pid) => ({ pid, comm, rx: 4, tx: 1 }))
+  const text = json.frame(frameOf(rows), screenOf('process'))
+  assert.not.match(text.trimEnd(), /[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/)
+  assert.match(text, '\\u202e')
+  assert.match(text, 'データ')
+  assert.equal((JSON.parse(text) as { rows: unknown }).rows, rows)
+})
+
 for (const [interval, expected] of [[1, 1], [1.0003, 1.0003], [0.9999999999999432, 1], [0.2500004999, 0.25]] as const) {
   test(`${interval} seconds are ${expected}, to the microsecond`, () => {
     assert.is(JSON.parse(json.frame(frameOf([], { interval }), screenOf('port'))).interval, expected)

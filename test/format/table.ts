@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { table } from '../../src/format/table.js'
 import { groupings } from '../../src/grouping.js'
 import type { Row } from '../../src/row.js'
+import { cells } from '../../src/trace/index.js'
 import { matchesGolden } from '../golden.js'
 import { Random } from '../random.js'
 import { frameOf, groupingOf, localTime, noLoss, randomRow, samples, screenOf } from './sample.js'
@@ -11,12 +12,14 @@ const lost = { events: 3, rx: 1024, tx: 2097152 }
 const clearScreen = '\x1b[H\x1b[2J'
 const linesOf = (text: string) => text.split('\n').slice(0, -1)
 
-/** What C's and Python's printf do, for `%-12.12s`, `%6d` and the like. */
+/** What C's and Python's printf do, for `%-12.12s`, `%6d` and the like, in cells: of all characters here, penguins have two. */
 function printf(format: string, ...values: readonly (string | number)[]): string {
   const rest = [...values]
   return format.replace(/%(-?)(\d+)(?:\.(\d+))?[sd]/g, (_, left: string, width: string, most?: string) => {
-    const text = [...`${rest.shift()}`].slice(0, Number(most ?? Infinity))
-    const space = Array<string>(Math.max(0, Number(width) - text.length)).fill(' ')
+    const text = [...`${rest.shift()}`]
+    const length = () => text.length + text.filter(character => character === '🐧').length
+    while (length() > Number(most ?? Infinity)) text.pop()
+    const space = Array<string>(Math.max(0, Number(width) - length())).fill(' ')
     return (left ? [...text, ...space] : [...space, ...text]).join('')
   })
 }
@@ -80,6 +83,20 @@ test('IPv6 alone has an empty line before it, as in bcc', () => {
   assert.is(lines[2], '')
   assert.is(lines[3], '')
   assert.match(lines[4]!, /^PID {5}COMM {9}LADDR6 /)
+})
+
+test('all rows of a table have one width, whatever names processes and cgroups have', () => {
+  const names = ['sshd', 'データベース', 'ёлка', 'e\u0301te\u0301', '🐧🐧🐧🐧🐧🐧🐧', '한글한글한글한글', '\u202e\x9b', 'aデータデータデータ', '🇩🇪', 'ก็', '']
+  const widths = (by: string, rows: readonly Row[]) =>
+    new Set(linesOf(table.frame(frameOf(rows), screenOf(by, { summary: false }))).slice(1).map(cells))
+  assert.equal([...widths('process', names.map((comm, pid) => ({ pid, comm, rx: 1, tx: 1 })))], [7 + 12 + 6 + 6 + 3])
+  assert.is(widths('cgroup', names.map(name => ({ cgroup: `/${name.repeat(5)}`, rx: 1, tx: 1 }))).size, 1)
+})
+
+test('a wide name takes up as many lines of the screen as it has cells for', () => {
+  const rows = [{ cgroup: `/${'データ'.repeat(10)}`, rx: 1, tx: 1 }, { cgroup: '/a', rx: 1, tx: 1 }]
+  const shown = (columns: number) => linesOf(table.frame(frameOf(rows), screenOf('cgroup', { summary: false, clear: true, rows: 4, columns }))).length
+  assert.equal([shown(80), shown(70)], [3, 0])
 })
 
 test('hours, minutes and seconds have two digits', () => {
@@ -184,7 +201,7 @@ test('no screen is ever overrun, and none that could show more is left half empt
     const screen = screenOf(grouping.name, { summary, clear: true, rows: height, columns })
     const shown = linesOf(table.frame(frame, screen).slice(clearScreen.length))
     const high = (lines: readonly string[]) =>
-      lines.reduce((sum, line) => sum + Math.max(1, Math.ceil([...line].length / (columns ?? Infinity))), 0)
+      lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(cells(line) / (columns ?? Infinity))), 0)
     const used = high(shown)
     assert.ok(used <= height - 1, `${used} lines on a screen of ${height}`)
     if (high(all) <= height - 1) assert.equal(shown, all, 'all that fits is shown')
