@@ -1,10 +1,11 @@
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { standAlone } from '../kit/alone.js'
+import { unless } from '../privilege.js'
 import { type Line, startTool } from './tool.js'
 import { compile, Run, type Truth } from './workload.js'
 
-const reason = whyUnprivileged()
+const { reason } = standAlone()
 const test = (title: string, run: () => Promise<void>) => uvu(title, unless(reason, title, run))
 
 /** The backend that is tested; the one that is chosen if not told otherwise. */
