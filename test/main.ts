@@ -505,7 +505,7 @@ for (const { backend, says } of refusals) {
     assert.ok(told[0]!.startsWith(`tcptop: ${says}`), told[0])
     const loaded = calls.filter(({ name }) => name === 'PROG_LOAD').map(({ attr }) => new TextDecoder().decode(attr))
     assert.ok(loaded.length > 0)
-    assert.is(loaded.some(load => load.includes('tcptop_release')), backend !== 'tracepoint', 'a program of another backend')
+    assert.is(loaded.some(load => /tcptop_(release|mptcp)\0/.test(load)), backend !== 'tracepoint', 'a program of another backend')
   })
 }
 

@@ -6,7 +6,7 @@ import { Key, Stat, Value } from '../layout.js'
 import { lookup } from './access.js'
 import { chargeLast, leave, lose, type Moved, nobody, rx, tx } from './charge.js'
 import { amount, type Context, flow, ifRedirected, mapName, maskOf, socket, stack, state } from './context.js'
-import { consumed, consumedUrgent, finSent, queued, unknownEnd } from './counter.js'
+import { consumed, consumedUrgent, finSent, firstSequence, queued, unknownEnd } from './counter.js'
 import { present } from './field.js'
 import { choosesProcesses } from './filter.js'
 import { latest, withoutPocket } from './pocket.js'
@@ -189,11 +189,19 @@ function sentTwice(context: Context): Code {
     jeq(r4, 0, 'no_fin'),
     sub(amount, 1),
     label('no_fin'),
-    jne(r3, state.close, 'total'),
+    jeq(r3, state.close, 'closed'),
+    unlessSame(context, 'tx_same', 'exit'),
+    ja('total'),
+    label('closed'),
     note('not connected: what was queued when it was', load(amount, 'u64', own, Value.txEnd)),
     jeq(amount, unknownEnd, 'exit'),
     label('total'),
   ]
+}
+
+/** Goes to `otherwise` unless `socket` has the connection of the flow: programs may have missed that it connected once more. */
+function unlessSame(context: Context, name: string, otherwise: string): Code {
+  return [firstSequence(context, name, { racing: false }), load(r2, 'u32', own, Value.isn), jne32(r1, r2, otherwise)]
 }
 
 /** `amount =` what was consumed; goes to `exit` when it changes meanwhile. */
@@ -202,7 +210,7 @@ function receivedTwice(context: Context): Code {
     consumed(context, `rx_${name}`, { racing: true }),
     context.calls ? [] : consumedUrgent(context, `urgent_${name}`),
   ])
-  return [first!, mov(amount, r1), barrier(), context.access.refresh(), again!, jne(r1, amount, 'exit')]
+  return [first!, mov(amount, r1), barrier(), context.access.refresh(), again!, jne(r1, amount, 'exit'), unlessSame(context, 'rx_same', 'rx_settled')]
 }
 
 /** `r1 = amount =` what `read` leaves in r1, twice the same; otherwise goes to `exit`. */
