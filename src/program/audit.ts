@@ -83,7 +83,7 @@ function audit(context: Context, over: 'flows' | 'unsettled'): Code {
 function catchUp(
   context: Context, over: 'flows' | 'unsettled', locked: boolean, name: 'tx' | 'rx', { total, seen, moved }: { total: Code; seen: number; moved: Moved },
 ): Code {
-  const { access: { read }, field } = context
+  const { access: { isOfKey, read }, field } = context
   const to = (part: string) => `${name}_${part}`
   const waits = name === 'tx' && !locked
   return [
@@ -100,6 +100,7 @@ function catchUp(
     load(r2, 'u64', r10, stack.received),
     sub(amount, r2),
     jsle(amount, 0, to('settled')),
+    note('all of it was read of this socket, for its address has not been used again', isOfKey(read, 'exit')),
     waits ? untilNextTime(over) : [],
     waits && over === 'flows' ? label(to('settled')) : take(context, name, seen, moved),
   ]

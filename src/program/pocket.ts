@@ -259,7 +259,6 @@ export function settle(context: Context, name: string): Code {
     keyWords.map(word => [load(r1, 'u64', r0, Pocket.key + word), load(r2, 'u64', r10, stack.key + word), jne(r1, r2, to('over'))]),
     load(r1, 'u32', r0, Pocket.pid),
     jeq32(r1, nobody, to('settled')),
-    store('u32', r0, Pocket.pid, nobody),
     seen.map(offset => [
       context.audited ? [mov(r1, takenOut), xchg('u64', r0, offset, r1)] : load(r1, 'u64', r0, offset),
       store('u64', flow, offset, r1),
@@ -269,6 +268,7 @@ export function settle(context: Context, name: string): Code {
       xchg('u64', r0, from, r1),
       atomicAdd('u64', flow, to, r1),
     ])),
+    note('last, for the audit goes by the pocket until the flow has all: the end of a connection comes without an owner of the lock', store('u32', r0, Pocket.pid, nobody)),
     ja(to('settled')),
     label(to('over')),
     store('u64', r0, Pocket.identity, over),
