@@ -216,6 +216,21 @@ test('a flow is deleted one walk after it was seen to be over, with its last byt
   assert.is(take(aggregate, 1)[0]?.tx, 8)
 })
 
+test('a flow that goes on after it was seen to be over is kept, and when it is over again it waits for another walk', async () => {
+  const map = new FakeMap()
+  const aggregate = await loadAggregate(everything)
+  const flow = map.add({ cookie: 1n, tx: 5 })
+  for (const gone of [false, true, false, true]) {
+    flow.gone = gone
+    aggregate.drain(map)
+    assert.equal(map.deleted, [])
+  }
+  flow.tx += 3
+  aggregate.drain(map)
+  assert.equal(map.deleted, ['1/0'])
+  assert.is(take(aggregate, 1)[0]?.tx, 8)
+})
+
 test('a process’ share is deleted after the socket’s own entry', async () => {
   const map = new FakeMap()
   const aggregate = await loadAggregate(everything)

@@ -170,6 +170,18 @@ for (const one of distinct) {
     assert.equal(world.inside(), { [ours]: 1, [also]: 2 })
   })
 
+  test(`${one.title}: an urgent byte that was read ahead of the stream counts once, also when the stream never comes to it`, () => {
+    for (const passes of [true, false]) {
+      const world = new World(one, new Random())
+      const socket = world.socket().open({ pid: ours })
+      socket.send(ours, 5)
+      socket.arrive(40)
+      socket.urgent(ours, true, 0, { passes })
+      socket.finish(ours)
+      isTrueAtEnd(world)
+    }
+  })
+
   test(`${one.title}: more than 4 GiB on one connection`, () => {
     const world = new World(one, new Random())
     const socket = world.socket().open({ pid: ours })

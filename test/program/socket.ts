@@ -41,6 +41,12 @@ export interface Sending {
   readonly isCorked?: boolean
 }
 
+/** What happens after an urgent byte was read ahead: something else, and whether the stream comes to it. */
+export interface Urgent {
+  readonly meanwhile?: () => void
+  readonly passes?: boolean
+}
+
 /** One end of a TCP connection, its counters as tcp_sendmsg, tcp_ack, tcp_recvmsg, tcp_fin and tcp_close move them. */
 export class Socket {
   readonly sock: Struct
@@ -435,7 +441,7 @@ export class Socket {
   }
 
   /** An urgent byte comes after all that is unread, and is the next that is read: with recv(MSG_OOB) `ahead` of the stream, or by nobody. */
-  urgent(pid: number, ahead: boolean, after: number, meanwhile: () => void = () => {}): void {
+  urgent(pid: number, ahead: boolean, after: number, { meanwhile = () => {}, passes = true }: Urgent = {}): void {
     const { sock, world } = this
     const field = this.#field
     this.arrive(1)
@@ -449,6 +455,7 @@ export class Socket {
       this.#received(1, flag.urgent)
       meanwhile()
     }
+    if (!passes) return
     // Up to the urgent byte, and on from there.
     const before = this.#unread - 1 - after
     if (before > 0) this.receive(pid, before)

@@ -52,7 +52,7 @@ function act(world: World, socket: Socket, depth = 0): void {
     () => socket.canSend && worksForIt && socket.user === pid && socket.send(pid, some(), { isCorked: true }),
     () => socket.peek(pid, 1 + socket.unread),
     () => socket.readErrors(pid, some()),
-    () => socket.canReceive && socket.urgent(pid, random.chance(0.7), random.below(100), () => random.chance(0.5) && send()),
+    () => socket.canReceive && socket.urgent(pid, random.chance(0.7), random.below(100), { meanwhile: () => random.chance(0.5) && send() }),
     () => !world.sees('release_sock') && socket.unread > 0 && worksForIt && socket.consume(1 + random.below(socket.unread)),
     () => socket.touch(pid),
     () => socket.acknowledge(random.pick([0, 0.5, 1])),

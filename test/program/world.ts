@@ -414,18 +414,30 @@ export class World {
     }))
   }
 
-  /** What programs do before user space reads the map: they are shown every entry of another map, and the end. */
+  /** What user space has programs do before it reads the map. */
   drain(): void {
-    for (const { hook, assembly } of this.plan.programs) {
-      if (!('sweep' in hook)) continue
-      const show = (key: bigint, value: bigint) => this.#run(hook.sweep, assembly, contextOf([0, 0, key, value]))
-      // The interpreter is slow: a page without pockets is not shown.
-      const shown = hook.map === mapName.pages ? this.#usedPages() : undefined
-      for (const [number, [key, value]] of [...this.#map(hook.map).entries()].entries()) {
-        if (shown?.has(number) ?? true) show(this.memory.place('a key', key), this.memory.place('a value', value))
-      }
-      show(0n, 0n)
+    this.flush()
+    for (const map of [mapName.unsettled, mapName.flows]) this.#sweepAll(map)
+  }
+
+  /** The part of it that pockets need. */
+  flush(): void {
+    this.#sweepAll(mapName.pages)
+  }
+
+  /** Programs are shown every entry of a map, and the end. */
+  #sweepAll(map: string): void {
+    for (const { hook, assembly } of this.plan.programs) if ('sweep' in hook && hook.map === map) this.#sweep(hook.sweep, map, assembly)
+  }
+
+  #sweep(point: string, map: string, assembly: Plan['programs'][number]['assembly']): void {
+    const show = (key: bigint, value: bigint) => this.#run(point, assembly, contextOf([0, 0, key, value]))
+    // The interpreter is slow: a page without pockets is not shown.
+    const shown = map === mapName.pages ? this.#usedPages() : undefined
+    for (const [number, [key, value]] of [...this.#map(map).entries()].entries()) {
+      if (shown?.has(number) ?? true) show(this.memory.place('a key', key), this.memory.place('a value', value))
     }
+    show(0n, 0n)
   }
 
   #usedPages(): ReadonlySet<number> {
