@@ -3,6 +3,7 @@
  * what it must be and what was given.
  */
 
+import { jsonText } from './trace/index.js'
 import { UsageError } from './usage-error.js'
 
 /** `PID_MAX_LIMIT` of 64-bit kernels (include/linux/threads.h). */
@@ -60,5 +61,5 @@ export function either(entries: readonly { readonly name: string }[]): string {
 
 function wrong(option: string, must: string, text: string): UsageError {
   // As JSON it is one line, whatever it contains.
-  return new UsageError(`${option} must be ${must}, got ${text === '' ? 'nothing' : JSON.stringify(text)}`)
+  return new UsageError(`${option} must be ${must}, got ${text === '' ? 'nothing' : jsonText(text)}`)
 }

@@ -1,4 +1,5 @@
 import type { Argv, Parsed } from 'yargs'
+import { jsonText } from './trace/index.js'
 import { UsageError } from './usage-error.js'
 
 /** An option. */
@@ -42,7 +43,7 @@ export async function parseCommandLine<Name extends string>(
   for (const [name, { repeatable, flag }] of options) {
     const given = values(name as Name)
     if (repeatable || flag || given.length < 2) continue
-    throw new UsageError(`--${name} must be given once, got ${given.map(text => JSON.stringify(text)).join(' and ')}`)
+    throw new UsageError(`--${name} must be given once, got ${given.map(text => jsonText(text)).join(' and ')}`)
   }
   return {
     has: flag => parsed[flag] === true,
@@ -114,11 +115,11 @@ function* splitLetters(letters: string, options: ReadonlyMap<string, Spec>): Gen
 }
 
 function takesNoValue(flag: string, value: string): UsageError {
-  return new UsageError(`${flag} must be given without a value, got ${JSON.stringify(value)}`)
+  return new UsageError(`${flag} must be given without a value, got ${jsonText(value)}`)
 }
 
 function notAnOption(name: string): UsageError {
-  return new UsageError(`options must be among those that --help lists, got ${JSON.stringify(name)}`)
+  return new UsageError(`options must be among those that --help lists, got ${jsonText(name)}`)
 }
 
 async function parserOf(argv: readonly string[], options: ReadonlyMap<string, Spec>): Promise<Argv> {

@@ -19,7 +19,7 @@ import { type Field, fieldsOf, mapName, type PidNamespace } from './program/inde
 import { type Session, startSession } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { sources } from './source.js'
-import { type Refusal, Scope, startFirst } from './trace/index.js'
+import { jsonText, printable, type Refusal, Scope, startFirst } from './trace/index.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
 
@@ -71,7 +71,8 @@ export interface Output {
 }
 
 /** Runs the program and returns its exit status: 0, 1 when the kernel refuses, or the doctor says that it would, 2 for wrong usage. */
-export async function main(argv: readonly string[], world: World): Promise<number> {
+export async function main(argv: readonly string[], outside: World): Promise<number> {
+  const world: World = { ...outside, tell: text => outside.tell(text.split('\n').map(printable).join('\n')) }
   let verbose = false
   try {
     const request = await parseOptions(argv)
@@ -239,13 +240,13 @@ function parseGiven(path: string, world: World): Btf {
   try {
     return parseBtf(world.readFile(path))
   } catch (cause) {
-    throw new UsageError(`--btf must be the path of a BTF file, got ${JSON.stringify(path)}: ${(cause as Error).message}`, { cause })
+    throw new UsageError(`--btf must be the path of a BTF file, got ${jsonText(path)}: ${(cause as Error).message}`, { cause })
   }
 }
 
 function openCgroup(world: World, path: string) {
   const cgroup = world.openCgroup(path)
-  if (cgroup === undefined) throw new UsageError(`--cgroup must be a cgroup v2 directory, got "${path}"`)
+  if (cgroup === undefined) throw new UsageError(`--cgroup must be a cgroup v2 directory, got ${jsonText(path)}`)
   return cgroup
 }
 
@@ -281,9 +282,9 @@ function isClosedPipe(error: unknown): boolean {
 /** One line: what happened and, where there is something to do, what. */
 function explain(error: unknown, verbose: boolean, { readText }: World): string {
   if (error instanceof SyscallError) {
-    const line = `${error.message}${advice(error, powerOf(readText))}`
+    const line = printable(`${error.message}${advice(error, powerOf(readText))}`)
     return verbose && error instanceof VerifierError ? `${line}\n${error.explanation}\n\n${error.log}` : line
   }
-  if (error instanceof UsageError || error instanceof UnsupportedError || error instanceof PlanError) return error.message
-  return error instanceof Error ? (verbose ? error.stack ?? error.message : error.message) : String(error)
+  if (error instanceof UsageError || error instanceof UnsupportedError || error instanceof PlanError) return printable(error.message)
+  return error instanceof Error ? (verbose ? error.stack ?? error.message : printable(error.message)) : printable(String(error))
 }

@@ -5,6 +5,7 @@ import { choice, either, path, pids, seconds, whole } from './check.js'
 import { type CommandLine, parseCommandLine, type Spec } from './command-line.js'
 import { type Format, formats } from './format/index.js'
 import { type Grouping, groupings } from './grouping.js'
+import { jsonText } from './trace/index.js'
 import { UsageError } from './usage-error.js'
 
 /** What the user asks for, checked as far as that is possible without looking at the system. */
@@ -113,7 +114,7 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   if (doctor) checkDoctor(line)
   const [intervalText = '1', count, ...more] = doctor ? [] : line.rest
   if (more.length > 0) {
-    throw new UsageError(`only interval and count may stand without an option, got ${JSON.stringify(more[0])} as well`)
+    throw new UsageError(`only interval and count may stand without an option, got ${jsonText(more[0])} as well`)
   }
   if (line.has('ipv4') && line.has('ipv6')) throw new UsageError('only one of --ipv4 and --ipv6 may be given, got both')
   if (line.has('no-btf') && line.value('btf') !== undefined) throw new UsageError('only one of --btf and --no-btf may be given, got both')
@@ -157,7 +158,7 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
 
 /** The doctor looks at the host and not at traffic: what is about that would be ignored. */
 function checkDoctor({ rest: [, more], has, values }: CommandLine<keyof typeof specs>): void {
-  if (more !== undefined) throw new UsageError(`doctor must stand without interval and count, got ${JSON.stringify(more)} as well`)
+  if (more !== undefined) throw new UsageError(`doctor must stand without interval and count, got ${jsonText(more)} as well`)
   const other = (Object.keys(specs) as (keyof typeof specs)[]).find(name => !doctorOptions.includes(name) && (has(name) || values(name).length > 0))
   if (other === undefined) return
   throw new UsageError(`options must be ${either(doctorOptions.map(name => ({ name: `--${name}` })))} with doctor, got --${other}`)

@@ -1,5 +1,5 @@
 import type { BpfMap, Kernel } from '../syscall/index.js'
-import { entries } from './trace/index.js'
+import { entries, jsonText } from './trace/index.js'
 import { UsageError } from './usage-error.js'
 
 /** A set of ids that users keep in a pinned map and change while the tool runs: the keys are members, the values are never read. */
@@ -102,7 +102,7 @@ function makeMap(kernel: Kernel, { name, valueSize }: SetKind): BpfMap {
 }
 
 function refusal({ option }: SetKind, path: string, what: string, cause?: unknown): UsageError {
-  return new UsageError(`${option} must be the path of a pinned BPF hash map with keys of 8 bytes, got "${path}": ${what}`, { cause })
+  return new UsageError(`${option} must be the path of a pinned BPF hash map with keys of 8 bytes, got ${jsonText(path)}: ${what}`, { cause })
 }
 
 /** One line about a set whose keys cannot be what the option says, or undefined. Sets may be larger than our memory. */

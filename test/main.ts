@@ -221,6 +221,16 @@ for (const one of choices) {
     }
   })
 
+  check('what the user wrote reaches stderr as text, never as something that a terminal obeys', async () => {
+    const text = 'a\x9b31m\x1b]0;x\x07\n\u202eb'
+    for (const argv of [['-p', text], [text], ['1', '2', text], [`--${text}`], ['-r1', `-r${text}`], ['-c', text], ['--btf', text], ['--cgroupmap', text]]) {
+      const { told, status } = await run(argv.includes('--cgroupmap') ? args(...argv) : argv, ({ name }) => name === 'OBJ_GET' ? -EINVAL : undefined)
+      assert.is(status, 2, told.join())
+      assert.is(told.length, 1)
+      assert.match(told[0]!, /^[\x20-\x7e]*$/)
+    }
+  })
+
   check('help and version are written without touching anything, the programs without the kernel', async () => {
     for (const option of ['--help', '--version']) {
       const { status, written, told } = await run([option], undefined, untouchable)
