@@ -1,9 +1,10 @@
+import './no-debugger.js'
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openKernel } from '../syscall/index.js'
+import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
 import { type CgroupDirectory, cgroupMount } from './cgroup.js'
-import { main, type Output, type Threads, type World } from './main.js'
-import { interrupted, readBtf, systemClock } from './trace/index.js'
+import { main, type Output, type World } from './main.js'
+import { grace, interrupted, readBtf, systemClock } from './trace/index.js'
 
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
@@ -48,8 +49,39 @@ function* walkCgroups(root: string, path = '/'): Generator<CgroupDirectory> {
   }
 }
 
+/**
+ * What is written while a signal may end the program. Once the user has seen enough, a write has `grace` seconds: a reader that has stopped
+ * reading would keep any thread that writes for good.
+ */
+function writes() {
+  let stop: AbortSignal | undefined
+  let pending = 0
+  return {
+    interrupted: () => {
+      stop = interrupted()
+      // What is under way has its time since the signal.
+      stop.addEventListener('abort', () => pending === 0 && endIn(undefined))
+      return stop
+    },
+    inTime: async (write: () => void | Promise<void>): Promise<void> => {
+      pending++
+      if (stop?.aborted) endIn(grace)
+      try {
+        await write()
+      } finally {
+        if (--pending === 0 && stop?.aborted) endIn(undefined)
+      }
+    },
+  }
+}
+
+const { inTime, interrupted: stopAtSignal } = writes()
+
 const world: World = {
-  openKernel,
+  openKernel: () => {
+    endOnSignals(0)
+    return openKernel()
+  },
   readBtf,
   readFile: path => readFileSync(path),
   // Where there is BTF, its code need not be run.
@@ -69,7 +101,7 @@ const world: World = {
     },
   },
   out: output(),
-  tell: line => process.stderr.write(`${line}\n`),
+  tell: line => void inTime(() => void process.stderr.write(`${line}\n`)),
   openCgroup: path => {
     try {
       if (statfsSync(path).type !== cgroup2) return undefined
@@ -101,15 +133,12 @@ const world: World = {
   remove: unlinkSync,
   usage,
   otherThreads,
-  stop: interrupted(),
+  interrupted: stopAtSignal,
 }
 
-/** What /proc tells of the other threads. The signal that asks them is SIGRTMAX, the last bit of a mask. */
-function otherThreads(): Threads | undefined {
+function otherThreads(): readonly number[] | undefined {
   if (readText('/proc/self/status') === undefined) return undefined
-  const ids = readdirSync('/proc/self/task').map(Number).filter(id => id !== process.pid)
-  const hearing = ids.filter(id => /^SigBlk:\s*[0-7]/m.test(readText(`/proc/self/task/${id}/status`) ?? ''))
-  return { ids: hearing, deaf: ids.length - hearing.length }
+  return readdirSync('/proc/self/task').map(Number).filter(id => id !== process.pid)
 }
 
 /** Standard output, written without blocking the program: a slow reader of a pipe must not keep it from draining the kernel’s map. */
@@ -122,14 +151,14 @@ function output(): Output {
       const { rows, columns } = process.stdout
       return rows > 0 && columns > 0 ? { rows, columns } : undefined
     },
-    write: async text => {
+    write: text => inTime(async () => {
       for (let rest = Buffer.from(text); rest.length > 0;) {
         const written = await new Promise<number>((resolve, reject) =>
           write(fd, rest, (error, count) => !error ? resolve(count) : error.code === 'EAGAIN' ? resolve(0) : reject(error)))
         if (written === 0) await sleep(10)
         rest = rest.subarray(written)
       }
-    },
+    }),
   }
 }
 

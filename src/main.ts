@@ -13,7 +13,7 @@ import { Row as RowBytes } from './layout.js'
 import { type Frame, missedText, type Row } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
-import { giveUp, type Threads } from './privilege.js'
+import { giveUp } from './privilege.js'
 import { probe } from './probe.js'
 import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
 import { type Session, startSession } from './session.js'
@@ -22,8 +22,6 @@ import { sources } from './source.js'
 import { jsonText, printable, type Refusal, Scope, startFirst } from './trace/index.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
-
-export type { Threads }
 
 /** Everything that the program needs from outside. */
 export interface World {
@@ -56,10 +54,10 @@ export interface World {
   remove(path: string): void
   /** CPU seconds used so far, and bytes of memory now, which only /proc tells. */
   usage(): { readonly cpu: number; readonly rss: number | undefined }
-  /** Undefined when they are not known. */
-  otherThreads(): Threads | undefined
-  /** Aborted when the user has seen enough. */
-  readonly stop: AbortSignal
+  /** Ids of the threads of this process but the main one; undefined when they are not known. */
+  otherThreads(): readonly number[] | undefined
+  /** Aborts when the user has seen enough. Until it is asked for, that ends the process at once. */
+  interrupted(): AbortSignal
 }
 
 export interface Output {
@@ -139,6 +137,7 @@ async function run(options: Options, world: World): Promise<void> {
     const gaveUp = giveUp(kernel, () => void [session.stats(), session.flows.batch(), pidNamespace && session.pidInside(1)], world.otherThreads())
     if (options.verbose) world.tell(gaveUp)
 
+    const stop = world.interrupted()
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
     const paths = new CgroupPaths(world.cgroups)
@@ -159,7 +158,7 @@ async function run(options: Options, world: World): Promise<void> {
         return decorations.reduce((row, decorate) => decorate(row, start), grouping.decode(view, offset))
       },
       order: options.sort === column.comm.fields[0].sort && grouping.columns.includes(column.pid) ? byName : undefined,
-    }, options.maxFlows, world.stop, RowBytes.size)
+    }, options.maxFlows, stop, RowBytes.size)
 
     await world.out.write(format.start(options))
     let warned = false

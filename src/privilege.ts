@@ -7,29 +7,22 @@ export type Capability = keyof typeof capability
 /** What programs take to be loaded and attached, from Linux 5.11 on: the advice, the recipes and their tests have it from here. */
 export const needed = ['CAP_BPF', 'CAP_PERFMON'] as const satisfies readonly Capability[]
 
-/** Threads of this process but the main one, as far as /proc tells: those that take a signal, and how many do not. */
-export interface Threads {
-  readonly ids: readonly number[]
-  readonly deaf: number
-}
-
 /**
  * Gives up for good all capabilities that are not needed any more, and tells in one line what came of it. `use` is what is still to be
  * done with maps: before Linux 5.19 every bpf() takes CAP_BPF while kernel.unprivileged_bpf_disabled is set, afterwards a descriptor is
  * enough. So it is tried with the capability permitted and not in effect, and then either taken back or given up.
  *
  * Capabilities are a thread's own. The main thread makes all calls that need any; but whoever takes over the process could use another
- * thread's, so the others give up theirs too. Each has to do that itself, asked by a signal. Node.js has a thread that blocks all signals
- * and waits to start the debugger: that one keeps them.
+ * thread's, so the others give up theirs too. Each has to do that itself, asked by a signal.
  */
-export function giveUp(kernel: Kernel, use: () => void, threads: Threads | undefined): string {
+export function giveUp(kernel: Kernel, use: () => void, threads: readonly number[] | undefined): string {
   try {
     const kept = giveUpOwn(kernel, use)
     if (kept === undefined) return 'no capabilities are given up: neither CAP_BPF nor CAP_SYS_ADMIN is there'
-    const left = threads === undefined ? undefined : threads.ids.length - askAll(kernel, threads.ids) + threads.deaf
+    const left = threads === undefined ? undefined : threads.length - askAll(kernel, threads)
     const own = kept === 'none' ? 'gave up all capabilities' : `gave up all capabilities but ${kept}, which this kernel wants for reading maps`
     if (left === undefined) return `${own}, in the main thread alone: without /proc it knows no others`
-    return left === 0 ? own : `${own}; ${left === 1 ? 'a thread that takes no signals keeps' : `${left} threads that take no signals keep`} them`
+    return left === 0 ? own : `${own}; ${left === 1 ? 'a thread that did not answer keeps' : `${left} threads that did not answer keep`} them`
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error
     return `capabilities are not given up: ${error.message}`

@@ -3,6 +3,7 @@
  * What users start: the program, bundled into one script, with the code that V8 made of it when it was built, so that what a start needs need not
  * be compiled (tools/bundle.mjs).
  */
+import './no-debugger.js'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { setFlagsFromString } from 'node:v8'

@@ -1,5 +1,6 @@
 // The shim: system calls that Node.js does not offer, and nothing else. Every function returns what the kernel returned, or -errno;
-// none throws for what the kernel says, and none keeps anything but `contents`, whose mapping lasts as long as its array.
+// none throws for what the kernel says, and none keeps anything but `contents`, whose mapping lasts as long as its array, and `endOn`, whose
+// handlers of signals stay.
 #include <napi.h>
 
 #include <cerrno>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 // napi.h can allocate; with these it needs no libstdc++ for it.
@@ -169,13 +171,39 @@ long set_own_capabilities() {
   return syscall(SYS_capset, &header, capabilities);
 }
 
-void on_signal(int) {
+void on_asked(int) {
   int before = errno;
   if (set_own_capabilities() == 0) __atomic_add_fetch(&answers, 1, __ATOMIC_SEQ_CST);
   errno = before;
 }
 
-// setCapabilities(data, threads): of this thread if there are none, otherwise of those. The handler stays, for who answers late.
+// One of the signals that libc keeps for itself (SIGSETXID of glibc, SIGCANCEL of musl), and therefore the only one that no thread blocks: Node.js
+// has a thread that blocks all others and waits to start the debugger.
+constexpr int own_signal = 33;
+
+// The kernel's own struct sigaction; libc's call refuses that signal.
+struct KernelAction {
+  void (*handler)(int);
+  unsigned long flags;
+  void (*restorer)();
+  uint64_t mask;
+};
+
+long swap_action(int signal, const KernelAction *next, KernelAction *before) {
+  return syscall(SYS_rt_sigaction, signal, next, before, sizeof(next->mask));
+}
+
+// Lets `handler` take that signal. libc knows how a handler returns on this machine: that is copied from another signal, set for a moment.
+bool take_own_signal(void (*handler)(int), KernelAction *before) {
+  struct sigaction action = {}, other;
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  KernelAction taken;
+  if (sigaction(SIGRTMAX, &action, &other) != 0 || swap_action(SIGRTMAX, nullptr, &taken) != 0) return false;
+  return sigaction(SIGRTMAX, &other, nullptr) == 0 && swap_action(own_signal, &taken, before) == 0;
+}
+
+// setCapabilities(data, threads): of this thread if there are none, otherwise of those.
 Napi::Value set_capabilities(const Napi::CallbackInfo &info) {
   Bytes data = bytes_of(info[0]);
   Napi::Value list = info[1];
@@ -183,19 +211,72 @@ Napi::Value set_capabilities(const Napi::CallbackInfo &info) {
   memcpy(capabilities, data.data, sizeof(capabilities));
   auto threads = list.As<Napi::Array>();
   if (threads.Length() == 0) return result(info, set_own_capabilities());
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;
-  if (sigaction(SIGRTMAX, &action, nullptr) != 0) return result(info, -1);
+  for (uint32_t index = 0; index < threads.Length(); index++) {
+    if (!Napi::Value(threads[index]).IsNumber()) return refuse(info, EINVAL);
+  }
+  KernelAction before;
+  if (!take_own_signal(on_asked, &before)) return result(info, -1);
   answers = 0;
   int asked = 0;
   for (uint32_t index = 0; index < threads.Length(); index++) {
-    Napi::Value thread = threads[index];
-    if (!thread.IsNumber()) return refuse(info, EINVAL);
-    asked += syscall(SYS_tgkill, getpid(), thread.As<Napi::Number>().Int32Value(), SIGRTMAX) == 0;
+    int thread = Napi::Value(threads[index]).As<Napi::Number>().Int32Value();
+    asked += syscall(SYS_tgkill, getpid(), thread, own_signal) == 0;
   }
-  for (int left = 1000; left > 0 && __atomic_load_n(&answers, __ATOMIC_SEQ_CST) < asked; left--) usleep(1000);
-  return result(info, __atomic_load_n(&answers, __ATOMIC_SEQ_CST));
+  auto answered = [] { return __atomic_load_n(&answers, __ATOMIC_SEQ_CST); };
+  for (int left = 1000; left > 0 && answered() < asked; left--) usleep(1000);
+  // Otherwise the handler stays, for who answers late.
+  if (answered() == asked) swap_action(own_signal, &before, nullptr);
+  return result(info, answered());
+}
+
+// Ends the process with status 0 from any thread. It waits for no other thread, as exit() does: one may be in a write that nobody takes.
+void end_now(int) { syscall(SYS_exit_group, 0); }
+
+// When `milliseconds` have passed; never if they are 0.
+long end_in(long milliseconds) {
+  itimerval timer = {};
+  timer.it_value.tv_sec = milliseconds / 1000;
+  timer.it_value.tv_usec = milliseconds % 1000 * 1000;
+  return syscall(SYS_setitimer, ITIMER_REAL, &timer, nullptr);
+}
+
+constexpr int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
+// Who handled them before, how many came, and what time is left after the first.
+struct sigaction handled_before[3];
+int endings;
+long grace;
+
+void on_ending(int signal) {
+  int before = errno;
+  if (grace == 0 || __atomic_fetch_add(&endings, 1, __ATOMIC_SEQ_CST) > 0) end_now(0);
+  end_in(grace);
+  for (size_t index = 0; index < 3; index++) {
+    auto handler = handled_before[index].sa_handler;
+    if (ending_signals[index] == signal && handler != SIG_DFL && handler != SIG_IGN) handler(signal);
+  }
+  errno = before;
+}
+
+// endOn(milliseconds): from now on SIGINT, SIGTERM and SIGHUP end the process with status 0: the first one when so many milliseconds have passed
+// since, unless endIn says otherwise meanwhile, the second one at once. Whoever handles them now still does.
+Napi::Value end_on(const Napi::CallbackInfo &info) {
+  if (!info[0].IsNumber()) return refuse(info, EINVAL);
+  grace = info[0].As<Napi::Number>().Int64Value();
+  struct sigaction action = {}, before;
+  action.sa_handler = on_ending;
+  action.sa_flags = SA_RESTART;
+  for (size_t index = 0; index < 3; index++) {
+    if (sigaction(ending_signals[index], &action, &before) != 0) return result(info, -1);
+    if (before.sa_handler != on_ending) handled_before[index] = before;
+  }
+  action.sa_handler = end_now;
+  return result(info, sigaction(SIGALRM, &action, nullptr));
+}
+
+// endIn(milliseconds): ends the process then, with status 0; 0 takes that back
+Napi::Value end_in_time(const Napi::CallbackInfo &info) {
+  if (!info[0].IsNumber()) return refuse(info, EINVAL);
+  return result(info, end_in(info[0].As<Napi::Number>().Int64Value()));
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
@@ -205,6 +286,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("raiseMemlock", Napi::Function::New<raise_memlock>(env, "raiseMemlock"));
   exports.Set("setCapabilities", Napi::Function::New<set_capabilities>(env, "setCapabilities"));
   exports.Set("contents", Napi::Function::New<contents>(env, "contents"));
+  exports.Set("endOn", Napi::Function::New<end_on>(env, "endOn"));
+  exports.Set("endIn", Napi::Function::New<end_in_time>(env, "endIn"));
   exports.Set("socketCall", Napi::Function::New<socket_call>(env, "socketCall"));
   return exports;
 }

@@ -18,6 +18,13 @@ export interface Native {
   raiseMemlock(): number
   /** Of this thread; with `threads` of those instead, and then how many have done so within a second. */
   setCapabilities(data: Uint8Array, threads: readonly number[]): number
+  /**
+   * From now on SIGINT, SIGTERM and SIGHUP end the process with status 0, whatever its threads are doing: the first one after so many
+   * milliseconds, unless `endIn` says otherwise meanwhile, the second one at once. Whoever handles them now still does.
+   */
+  endOn(milliseconds: number): number
+  /** Ends the process when so many milliseconds have passed, with status 0, whatever its threads are doing; 0 takes that back. */
+  endIn(milliseconds: number): number
   /** Six words of arguments, in which pointers have their place. */
   socketCall(name: SocketCall, words: Uint8Array, pointers: readonly Pointer[]): number
   /** So many bytes of a file, or the negative errno. They are not to be written to. */

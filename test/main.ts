@@ -46,8 +46,8 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     mayBePin: () => true,
     remove: () => { throw new Error('nothing is to be removed') },
     usage: () => ({ cpu: 1.5, rss: 2 ** 20 }),
-    otherThreads: () => ({ ids: [], deaf: 0 }),
-    stop: new AbortController().signal,
+    otherThreads: () => [],
+    interrupted: () => new AbortController().signal,
     ...changed,
   }
   return { ...fake, kernel, world, written, told, watchers }
@@ -120,7 +120,7 @@ for (const one of choices) {
       if (--left === 0) stop.abort()
     }
     const out = { isTerminal: false, size: () => undefined, write }
-    const { status, told } = await run(args(), undefined, { stop: stop.signal, out })
+    const { status, told } = await run(args(), undefined, { interrupted: () => stop.signal, out })
     assert.equal([status, told, left], [0, [], -1])
   })
 

@@ -45,8 +45,9 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
     'src/trace', 'src/usage-error',
   ]],
   ['src/main', ['bpf-asm', 'syscall', 'src/']],
-  ['src/start', ['node:']],
-  ['src/cli', ['node:', 'syscall', 'src/cgroup', 'src/main', 'src/measure', 'src/trace']],
+  ['src/no-debugger', ['node:module']],
+  ['src/start', ['node:', 'src/no-debugger']],
+  ['src/cli', ['node:', 'syscall', 'src/cgroup', 'src/main', 'src/measure', 'src/no-debugger', 'src/trace']],
   ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   // As whoever has the package writes them.
   ['tools/tracer/', ['node:', 'tcptop/', 'tools/tracer/']],

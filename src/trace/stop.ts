@@ -1,11 +1,19 @@
+import { endOnSignals } from '../../syscall/index.js'
+
+/** Seconds that the first signal leaves for what is still to be written. */
+export const grace = 0.7
+
 /**
- * Aborts when the user has seen enough: Ctrl-C, SIGTERM, or the terminal is gone. The first signal asks for the last interval; the second
- * ends the process, without waiting for whoever does not read what it prints.
+ * Aborts when the user has seen enough: Ctrl-C, SIGTERM, or the terminal is gone. From now on the first signal asks for the last interval, and
+ * ends the process with status 0 after `grace` seconds, unless `endIn` takes that back; the second one ends it at once. Both do so whatever the
+ * process is doing: it may be in a write that nobody takes.
  */
 export function interrupted(): AbortSignal {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // Without the shim the second signal can only end what does not wait.
     process.on(signal, () => stop.signal.aborted ? process.exit(0) : stop.abort())
   }
+  endOnSignals(grace)
   return stop.signal
 }

@@ -268,33 +268,6 @@ test('a signal while it starts ends it at once or well', async () => {
   }
 })
 
-test('a second signal ends a program whose reader has stopped reading', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
-  const pipe = join(folder, 'pipe')
-  assert.is(spawnSync('mkfifo', [pipe]).status, 0)
-  const reader = spawn('sh', ['-c', 'exec sleep 600 < "$0"', pipe], { stdio: 'ignore' })
-  // Something else fills the pipe, whatever its size is.
-  const writer = start('sh', ['-c', 'exec > "$0"; cat /dev/zero & exec "$@"', pipe, ...asArgs('-v', '-f', 'json', '0.1')])
-  try {
-    await writer.until(({ err }) => err.includes('backend '))
-    await sleep(500)
-    writer.process.kill('SIGTERM')
-    await sleep(500)
-    assert.is(writer.process.exitCode, null, 'the first signal waits for the reader')
-    writer.process.kill('SIGTERM')
-    const ended = once(writer.process, 'exit')
-    const timer = setTimeout(() => writer.process.kill('SIGKILL'), patience)
-    await ended
-    clearTimeout(timer)
-    assert.is(writer.process.exitCode, 0)
-  } finally {
-    // What fills the pipe ends with its reader.
-    reader.kill()
-    writer.process.kill('SIGKILL')
-    rmSync(folder, { recursive: true })
-  }
-})
-
 /** Ids of what the process has in the kernel, by kind. */
 function objectsOf(pid: number): Record<'prog' | 'map' | 'link', number[]> {
   const folder = `/proc/${pid}/fdinfo`

@@ -49,6 +49,8 @@ export function fakeKernel(answer: Answer = () => {}) {
     perfEventOpen: (attr, pid, cpu, group, flags, pointers) =>
       ask({ name: 'perf_event_open', attr, pointers, rest: [pid, cpu, group, flags] }),
     raiseMemlock: () => 0,
+    endOn: () => 0,
+    endIn: () => 0,
     setCapabilities: (attr, threads) => ask({ name: 'capset', attr, pointers: [], rest: threads }),
     perfEventIoctl: (...rest) => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [], rest }),
     contents: () => -constants.errno.ENODEV,

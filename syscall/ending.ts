@@ -1,0 +1,25 @@
+import { UnsupportedError } from './error.js'
+import { loadNative, type Native } from './native.js'
+
+/**
+ * From now on SIGINT, SIGTERM and SIGHUP end the process with status 0, whatever its threads are doing: the first one when so many seconds have
+ * passed, 0 for at once, the second one at once. Handlers that are there by now are still called, and may take it back by `endIn`. Without the
+ * shim nothing changes.
+ */
+export function endOnSignals(seconds: number): void {
+  native()?.endOn(Math.round(seconds * 1000))
+}
+
+/** Ends the process with status 0 when so many seconds have passed, whatever its threads are doing; undefined takes that back. */
+export function endIn(seconds: number | undefined): void {
+  native()?.endIn(Math.round((seconds ?? 0) * 1000))
+}
+
+function native(): Native | undefined {
+  try {
+    return loadNative()
+  } catch (error) {
+    if (error instanceof UnsupportedError) return undefined
+    throw error
+  }
+}
