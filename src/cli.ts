@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
 import { type CgroupDirectory, cgroupMount } from './cgroup.js'
 import { main, type Output, type World } from './main.js'
-import { grace, interrupted, readBtf, systemClock } from './trace/index.js'
+import { grace, interrupted, readBtf, readBtfFile, systemClock } from './trace/index.js'
 
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
@@ -83,7 +83,7 @@ const world: World = {
     return openKernel()
   },
   readBtf,
-  readFile: path => readFileSync(path),
+  readBtfFile,
   // Where there is BTF, its code need not be run.
   measureFields: async kernel => (await import('./measure/index.js')).measureFields(kernel),
   readText,

@@ -28,8 +28,8 @@ export interface World {
   openKernel(): Kernel
   /** The running kernel's BTF; undefined where there is none. */
   readBtf(): Uint8Array | undefined
-  /** Throws Node's error. */
-  readFile(path: string): Uint8Array
+  /** A BTF that the user has. Throws Node's error, and another for what cannot be one. */
+  readBtfFile(path: string): Uint8Array
   /** Finds by measurement where the kernel keeps what programs read. Throws UnsupportedError where it cannot be told. */
   measureFields(kernel: Kernel): Promise<Field>
   /** A file of the kernel, such as one of /proc; undefined when it cannot be read. */
@@ -237,7 +237,7 @@ async function factsFor({ btf }: Options, world: World, openKernel: () => Kernel
 
 function parseGiven(path: string, world: World): Btf {
   try {
-    return parseBtf(world.readFile(path))
+    return parseBtf(world.readBtfFile(path))
   } catch (cause) {
     throw new UsageError(`--btf must be the path of a BTF file, got ${jsonText(path)}: ${(cause as Error).message}`, { cause })
   }

@@ -2,7 +2,7 @@ import type { MapSpec } from '../syscall/index.js'
 import { type Backend, backends, type Hook, of5_12, type Part, type Variant } from './backend/index.js'
 import type { Facts } from './facts.js'
 import { Key, Name, Stat, Value } from './layout.js'
-import { type Call, callOf, type Context, type Filter, keptNames, Known, mapName, pages, pocketsSize, renamesSize } from './program/index.js'
+import { type Call, callOf, type Context, type Filter, keptNames, Known, mapName, pages, pocketsSize, renamesSize, wantedOf } from './program/index.js'
 import { loadAt, pointName, programAt, type ProgramPlan, type TracerPlan } from './trace/index.js'
 
 /** What is asked of a plan. */
@@ -18,6 +18,8 @@ export interface Plan extends TracerPlan {
   readonly variant: Variant
   /** Whether a kernel that counts skipped runs (since 5.12) counts those of all these programs. */
   readonly countsMisses: boolean
+  /** The keys of `mapName.wanted`; none where the programs need no such map. */
+  readonly wantedPids: readonly number[]
   /** Preferred backends that cannot be taken here. */
   readonly passedOver: readonly PassedOver[]
 }
@@ -61,7 +63,7 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
     const programs = variant.hooks.filter(({ part }) => part === undefined || has[part]).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
     const countsMisses = facts.countsKprobeMisses || programs.every(({ type }) => type !== 'kprobe')
-    yield { backend, variant, maps: maps(context, maxFlows, names), programs, countsMisses, passedOver }
+    yield { backend, variant, maps: maps(context, maxFlows, names), programs, countsMisses, wantedPids: wantedOf(filter), passedOver }
   }
 }
 
@@ -111,6 +113,7 @@ function maps({ filter, pocket, audited, access: { sockets, textFormat: constant
     { name: mapName.stats, type: 'array', keySize: 4, valueSize: Stat.size, maxEntries: 1 },
     { name: mapName.known, type: 'array', keySize: 4, valueSize: Known.size, maxEntries: 1 },
   ]
+  const wanted = wantedOf(filter).length
   return [
     ...own,
     ...pocket ? [
@@ -125,6 +128,7 @@ function maps({ filter, pocket, audited, access: { sockets, textFormat: constant
     // Calls under way when the programs are attached: what is beyond that is found by the audit of all.
     ...audited ? [{ name: mapName.unsettled, type: 'hash', keySize: Key.size, valueSize: 8, maxEntries: 4096 }] as const : [],
     ...filter.cgroup ? [{ name: mapName.cgroup, type: 'cgroup_array', keySize: 4, valueSize: 4, maxEntries: 1 }] as const : [],
+    ...wanted > 0 ? [{ name: mapName.wanted, type: 'hash', keySize: 4, valueSize: 1, maxEntries: wanted }] as const : [],
     // Ids of processes are used again, and what is noted last is true.
     ...filter.pidNamespace ? [{ name: mapName.pids, type: 'lru_hash', keySize: 4, valueSize: 4, maxEntries: maxFlows }] as const : [],
   ]

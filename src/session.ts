@@ -63,6 +63,7 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
   const { map, programs, sweep, close } = startTracer(kernel, plan, {
     ...(maps === undefined ? {} : { maps }),
     prepare: map => {
+      for (const pid of plan.wantedPids) map(mapName.wanted).update(new Uint8Array(Uint32Array.of(pid).buffer), new Uint8Array(1))
       if (cgroup === undefined) return
       map(mapName.cgroup).update(new Uint8Array(4), new Uint8Array(Uint32Array.of(cgroup.fd).buffer))
       tell(map, 0n, cgroup.id)

@@ -9,6 +9,7 @@ import { possible } from './fixture.js'
 const backend = { ...backends[0]!, name: 'small' }
 const small: Plan = {
   backend,
+  wantedPids: [],
   variant: backend.variants[0]!,
   maps: [
     { name: 'flows', type: 'hash', keySize: 16, valueSize: 112, maxEntries: 10 },

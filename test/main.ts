@@ -32,7 +32,7 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
   const world: World = {
     openKernel: () => kernel,
     readBtf: () => bytes,
-    readFile: path => { throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: 'ENOENT' }) },
+    readBtfFile: path => { throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: 'ENOENT' }) },
     measureFields: async () => fieldsOf(parseBtf(bytes)),
     readText: () => undefined,
     readLink: () => undefined,
@@ -556,7 +556,7 @@ test('without BTF, or with --no-btf, the plan is one by name, with the fields th
     assert.is(kernel.open, 0, 'descriptors left open')
     return calls.filter(({ name }) => name === 'PROG_LOAD').map(call => bufferOf(call, progLoad, 'insns'))
   }
-  const expected = await loaded(['--btf', 'file'], { readFile: () => newest.bytes })
+  const expected = await loaded(['--btf', 'file'], { readBtfFile: () => newest.bytes })
   assert.ok(expected.length > 0)
   assert.equal(await loaded(['--no-btf'], { readBtf: untouchable.readBtf! }), expected)
   assert.equal(await loaded([], { readBtf: () => undefined }), expected)

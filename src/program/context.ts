@@ -65,6 +65,8 @@ export const mapName = {
   /** A `Known`: what user space tells the programs. */
   known: 'known',
   cgroup: 'cgroup',
+  /** The processes that are wanted, where they are too many to be compared. */
+  wanted: 'wanted',
   cgroupIds: 'cgroup_ids',
   mntnsIds: 'mntns_ids',
   /** What processes are called in the tool's pid namespace, by what they are called on the host. */

@@ -31,6 +31,14 @@ export function choosesProcesses({ pids, cgroup, cgroupIds, mntnsIds }: Filter):
   return pids.length > 0 || cgroup || cgroupIds || mntnsIds
 }
 
+/** So many pids are compared one after the other; looking a greater number up in a map takes less. */
+const mostCompared = 8
+
+/** The pids that `admit` looks for in `mapName.wanted`: none where it compares them. */
+export function wantedOf({ pids }: Filter): readonly number[] {
+  return pids.length > mostCompared ? pids : []
+}
+
 /** Where `pidInside` puts a `struct bpf_pidns_info`: the thread's id, then the process'. */
 const inside = stack.filterKey
 
@@ -66,9 +74,15 @@ export function admit({ field, filter, access }: Context, reject: string, name =
         jne(r0, 0, reject),
         load(r1, 'u32', r10, inside + 4),
       ],
-      filter.pids.map(pid => jeq32(r1, pid, name)),
-      ja(reject),
-      label(name),
+      wantedOf(filter).length > 0 ? [
+        store('u32', r10, stack.filterKey, r1),
+        lookup(mapName.wanted, stack.filterKey),
+        jeq(r0, 0, reject),
+      ] : [
+        filter.pids.map(pid => jeq32(r1, pid, name)),
+        ja(reject),
+        label(name),
+      ],
     ],
     !filter.cgroup ? [] : [
       note('--cgroup: in it or below', loadMap(r1, mapName.cgroup)),

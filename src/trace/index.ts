@@ -4,7 +4,7 @@
  */
 
 export type { Arguments } from './argument.js'
-export { kernelBtf, readBtf } from './btf.js'
+export { kernelBtf, readBtf, readBtfFile } from './btf.js'
 export { type Connection, connectionOf, connectionSize, emitConnection, sendConnection, type Sending } from './connection.js'
 export type { Ends } from './ends.js'
 export { emit, eventMaps, type Events, eventsOf, follow, send } from './event.js'

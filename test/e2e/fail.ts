@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -66,6 +66,31 @@ for (const [args, option, given] of wrong) {
     complains(await tool(...args), 2, new RegExp(`^tcptop: .*${option} .*, got ${given}`))
   })
 }
+
+test('--btf of what is no regular file, or too large for a BTF, is refused at once, unread', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
+  try {
+    const [pipe, large, zeros] = ['pipe', 'large', 'zeros'].map(name => join(folder, name)) as [string, string, string]
+    assert.is(spawnSync('mkfifo', [pipe]).status, 0)
+    // Holes take no room.
+    for (const [path, bytes] of [[large, 64 * 2 ** 20 + 1], [zeros, 64 * 2 ** 20]] as const) {
+      writeFileSync(path, '')
+      truncateSync(path, bytes)
+    }
+    for (const [path, said] of [
+      [pipe, 'no regular file'], ['/dev/zero', 'no regular file'], ['/dev/urandom', 'no regular file'], ['/dev/tty', 'no regular file'],
+      [folder, 'no regular file'], ['/dev/stdin', 'no regular file'], [large, '67108865 bytes'], [zeros, 'no BTF'], ['/proc/kmsg', '0 bytes are no BTF'],
+    ] as const) {
+      for (const args of [['0.1', '1'], ['--dump-bpf']]) {
+        const outcome = await Promise.race([tool('--btf', path, ...args), sleep(patience / 3)])
+        assert.ok(outcome, `it goes on with ${path}`)
+        complains(outcome as Outcome, 2, '--btf must be the path of a BTF file', `"${path}"`, said)
+      }
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
 
 test('--cgroup of what is no cgroup v2 directory is refused', async () => {
   const [cgroups = '/'] = /(?<=^\S+ )\S+(?= cgroup2 )/m.exec(readFileSync('/proc/mounts', 'utf8')) ?? []

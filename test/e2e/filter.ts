@@ -113,6 +113,17 @@ test('one process, a list of them and the option repeated show these processes a
   })
 })
 
+test('of tens of thousands of pids, those that are there are shown, and the start takes no longer than that of others', async () => {
+  await withPeers([outside, outside], async (a, b) => {
+    // As many as fit into arguments, which have 128 KiB each.
+    const others = Array.from({ length: 5 }, (_, part) => Array.from({ length: 10_000 }, (_, index) => 4_000_000 + 10_000 * part + index))
+    const args = [...others.flatMap(pids => ['-p', pids.join(',')]), '-p', `${a!.pid}`]
+    await truthOf(a!, b!)
+    const tool = await withTool(args, () => traffic([a!, b!]))
+    exactly(await truthOf(a!), tool)
+  })
+})
+
 test('a process that is not there shows nothing', async () => {
   await withPeers([outside], async peer => {
     exactly([], await withTool(['-p', '4194304'], () => traffic([peer!])))

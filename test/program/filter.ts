@@ -37,6 +37,21 @@ admit:
 ${end}`)
 })
 
+test('many processes are looked up in a map, once', () => {
+  const many = Array.from({ length: 9 }, (_, index) => index + 1)
+  assert.is(code({ pids: many }), `\
+  r1 = *(u32 *)(r9 +100)
+  *(u32 *)(r10 -24) = r1
+  r2 = r10
+  r2 += -24
+  r1 = map[wanted]
+  call bpf_map_lookup_elem#1
+  if r0 == 0x0 goto <no>
+${end}`)
+  assert.match(code({ pids: many.slice(1) }), /(if w1 == 0x\d goto <admit>\s+){8}goto <no>/)
+  assert.is(code({ pids: many }), code({ pids: Array.from({ length: 50_000 }, (_, index) => index + 1) }))
+})
+
 test('in a pid namespace a process is admitted by what it is called there, and never when it is not right in it', () => {
   assert.is(code({ pids: [7], pidNamespace: { dev: 4n, ino: 0xf0000123n } }), `\
   r1 = 0x4
