@@ -53,6 +53,8 @@ export interface Btf {
   nameOf(id: number): string
   /** Types in it, without void. */
   readonly types: number
+  /** Why no type behind these can be read: one is of a kind that is newer than this program, and nothing tells its length. */
+  readonly incomplete?: string
 }
 
 /** A blob that is no BTF or is damaged, or something that it does not have. */
@@ -67,15 +69,23 @@ const extra: Readonly<Record<number, readonly [fixed: number, each: number]>> = 
   [Kind.func]: [0, 0], [Kind.funcProto]: [0, 2], [Kind.var]: [1, 0], [Kind.datasec]: [0, 3], [Kind.float]: [0, 0],
   [Kind.declTag]: [1, 0], [Kind.typeTag]: [0, 0], [Kind.enum64]: [0, 3],
 }
+const kinds = 128
 /** The same by kind in one number: all words without members, 0 for what is no kind, and above them those of a member. */
-const shapes = Uint16Array.from({ length: 32 }, (_, kind) => {
-  const words = extra[kind]
+const shapes = Uint16Array.from({ length: kinds }, (_, kind) => shapeOf(extra[kind]))
+
+function shapeOf(words: readonly [fixed: number, each: number] | undefined): number {
   return words === undefined ? 0 : 3 + words[0] | words[1] << 8
-})
+}
+
+/** Of the word that has them: kinds have had 7 bits and members 24 since Linux 7.1, and what is more than the 5 and 16 of before was 0. */
+const kindIn = (info: number) => info >>> 24 & 0x7f
+const membersIn = (info: number) => info & 0xffffff
 
 /** More than any chain of typedefs, dimensions or nameless structures in a compiler's output: a longer one goes in circles. */
 const deepest = 64
 const headerSize = 24
+/** Since Linux 7.1 (commit 222edc843c15) two more words tell where the layout section is. */
+const headerWithLayout = 32
 const pointerSize = 8
 
 /** A member as it is found on the way down: its first bit, counted from the structure's start, its type and its bits if told. */
@@ -89,13 +99,14 @@ interface Place {
  * Reads a BTF blob such as /sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst). One pass finds where each type starts; everything
  * else is read when it is asked for. The BTF of a module, such as /sys/kernel/btf/nf_conntrack, refers to types and names of the kernel's, its
  * `base`; the result has the types of both. Throws BtfError for what is no BTF of this machine’s byte order, or is damaged; never reads
- * outside of it and never goes on for ever.
+ * outside of it and never goes on for ever. Types of kinds that it does not know are skipped where the blob tells their length; otherwise it is
+ * `incomplete`.
  */
 export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
   const before = base && sectionsOf.get(base)
   if (base !== undefined && before === undefined) throw new BtfError('a base must come from parseBtf')
-  const { words, strings } = sections(bytes, before)
-  const { starts, types, lastOf, before: previous } = index(words, strings)
+  const { words, strings, layout } = sections(bytes, before)
+  const { starts, types, lastOf, before: previous, incomplete } = index(words, strings, layout)
   const found = new Map<string, number>()
   const places = new Map<string, Place | undefined>()
   const encoder = new TextEncoder()
@@ -111,8 +122,8 @@ export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
     if (start === undefined) throw new BtfError(`there is no type ${id}`)
     return start
   }
-  const kindOf = (id: number) => word(startOf(id) + 1) >>> 24 & 0x1f
-  const membersOf = (id: number) => word(startOf(id) + 1) & 0xffff
+  const kindOf = (id: number) => kindIn(word(startOf(id) + 1))
+  const membersOf = (id: number) => membersIn(word(startOf(id) + 1))
   const flagOf = (id: number) => word(startOf(id) + 1) >>> 31 === 1
   const sizeOrType = (id: number) => word(startOf(id) + 2)
 
@@ -289,12 +300,13 @@ export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
   }
 
   const orThrow = <T>(value: T | undefined, what: string): T => {
-    if (value === undefined) throw new BtfError(`this kernel has no ${what}`)
+    if (value === undefined) throw new BtfError(incomplete === undefined ? `this kernel has no ${what}` : `${what} is not before the end: ${incomplete}`)
     return value
   }
   const findStruct = (name: string) => find(name, [Kind.struct, Kind.union])
   const btf: Btf = {
     types,
+    ...incomplete === undefined ? {} : { incomplete },
     findStruct,
     struct: name => orThrow(findStruct(name), `struct ${name}`),
     findMember,
@@ -312,20 +324,21 @@ export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
     variable: name => find(name, [Kind.var]),
     nameOf: id => id === 0 ? '' : stringAt(word(startOf(id))),
   }
-  sectionsOf.set(btf, { words, strings })
+  sectionsOf.set(btf, { words, strings, layout })
   return btf
 }
 
-/** The types and the names of a blob. */
+/** The types and the names of a blob, and how long types of each kind are, which is empty where the blob is older than that. */
 interface Sections {
   readonly words: Uint32Array
   readonly strings: Uint8Array
+  readonly layout: Uint8Array
 }
 
 /** Of each BTF, for those that are split from it. */
 const sectionsOf = new WeakMap<Btf, Sections>()
 
-/** The two sections, checked against the blob’s length. Those of a module go on where the ids and offsets of its base end. */
+/** The sections, checked against the blob’s length. Those of a module go on where the ids and offsets of its base end. */
 function sections(bytes: Uint8Array, base?: Sections): Sections {
   if (bytes.length < headerSize) throw new BtfError(`${bytes.length} bytes are no BTF`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -349,9 +362,10 @@ function sections(bytes: Uint8Array, base?: Sections): Sections {
   if (types.length % 4 !== 0) throw new BtfError('its types are damaged')
   const aligned = types.byteOffset % 4 === 0 ? types : types.slice()
   const words = new Uint32Array(aligned.buffer, aligned.byteOffset, types.length / 4)
-  if (base === undefined) return { words, strings }
+  const layout = header < headerWithLayout || bytes.length < headerWithLayout ? new Uint8Array() : section(24)
+  if (base === undefined) return { words, strings, layout }
   return { words: joined(new Uint32Array(base.words.length + words.length), base.words, words),
-    strings: joined(new Uint8Array(base.strings.length + strings.length), base.strings, strings) }
+    strings: joined(new Uint8Array(base.strings.length + strings.length), base.strings, strings), layout: layout.length > 0 ? layout : base.layout }
 }
 
 function joined<Of extends Uint8Array | Uint32Array>(all: Of, first: Of, second: Of): Of {
@@ -368,6 +382,17 @@ interface Index {
   readonly lastOf: Uint32Array
   /** The type before a type in its chain, or 0. */
   readonly before: Uint32Array
+  readonly incomplete?: string
+}
+
+/** The shapes of kinds that are not known here, too, where the blob tells them: `struct btf_layout`, a byte each for all bytes behind a type and for those of a member. */
+function shapesWith(layout: Uint8Array): Uint16Array {
+  if (layout.length === 0) return shapes
+  return shapes.map((shape, kind) => {
+    const [fixed, each] = layout.subarray(4 * kind, 4 * kind + 2)
+    if (shape !== 0 || kind === 0 || fixed === undefined || each === undefined || fixed % 4 !== 0 || each % 4 !== 0) return shape
+    return shapeOf([fixed / 4, each / 4])
+  })
 }
 
 /** How a name begins: its first two bytes. */
@@ -379,8 +404,9 @@ function beginning(name: Uint8Array): number {
  * Of a kernel these are 160,000 types, gone over before an engine has compiled this well: nothing is allocated on the way, nor a function called,
  * nor anything looked up that need not be.
  */
-function index(words: Uint32Array, strings: Uint8Array): Index {
+function index(words: Uint32Array, strings: Uint8Array, layout: Uint8Array): Index {
   const { length } = words
+  const shapes = shapesWith(layout)
   const starts = new Uint32Array(Math.floor(length / 3) + 1)
   const lastOf = new Uint32Array(2 ** 16)
   const before = new Uint32Array(starts.length)
@@ -388,8 +414,8 @@ function index(words: Uint32Array, strings: Uint8Array): Index {
   let at = 0
   while (at < length) {
     const info = words[at + 1]!
-    const shape = shapes[info >>> 24 & 0x1f]!
-    if (shape === 0) throw new BtfError(`type ${types + 1} is of kind ${info >>> 24 & 0x1f}, which is unknown`)
+    const shape = shapes[info >>> 24 & 0x7f]!
+    if (shape === 0) return { starts, types, lastOf, before, incomplete: `type ${types + 1} is of kind ${info >>> 24 & 0x7f}, which is unknown` }
     starts[++types] = at
     const name = words[at]!
     if (name !== 0) {
@@ -397,7 +423,7 @@ function index(words: Uint32Array, strings: Uint8Array): Index {
       before[types] = lastOf[bucket]!
       lastOf[bucket] = types
     }
-    at += (shape & 0xff) + (shape >> 8) * (info & 0xffff)
+    at += (shape & 0xff) + (shape >> 8) * (info & 0xffffff)
   }
   if (at > length) throw new BtfError(`type ${types} is cut off`)
   return { starts, types, lastOf, before }
