@@ -4,6 +4,8 @@ import { byName, firstArgument, type Places, placesOf } from './trace/index.js'
 
 /** What this kernel has, as far as it can be told without privileges. */
 export interface Facts extends Places {
+  /** What is wrong with the kernel's own BTF, of which only a part or nothing could be used. */
+  readonly damage?: string
   /** Where the kernel keeps what the programs read. Throws BtfError when something is missing. */
   field(): Field
   /** Where a kprobe at the entry of a function finds its first argument: offset into `struct pt_regs`; undefined on unknown machines. */

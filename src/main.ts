@@ -1,4 +1,4 @@
-import { type Btf, parseBtf } from '../bpf-asm/index.js'
+import { BtfError, type Member, parseBtf } from '../bpf-asm/index.js'
 import { type Kernel, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
 import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
@@ -16,6 +16,7 @@ import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
 import { giveUp } from './privilege.js'
 import { probe } from './probe.js'
 import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
+import { selfCheck } from './self-check.js'
 import { type Session, startSession } from './session.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
 import { sources } from './source.js'
@@ -116,7 +117,9 @@ async function run(options: Options, world: World): Promise<void> {
       if (statistics !== undefined) scope.own(statistics)
     }
     // What the user wrote is checked: from here on it is the kernel that refuses.
-    const plans = makePlans(request, await factsFor(options, world, () => kernel))
+    const facts = await factsFor(options, world, () => kernel)
+    await tryGiven(options, request, facts, world, kernel)
+    const plans = makePlans(request, facts)
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
     const surroundings = { maps, cgroup, ...(options.verbose ? { logLevel: 1, sourceOf } as const : {}) }
@@ -126,7 +129,7 @@ async function run(options: Options, world: World): Promise<void> {
       if (answer?.takes === false) throw answer.error
       return scope.own(startSession(plan, kernel, surroundings))
     })
-    if (options.verbose) for (const line of describe(plan, refused, session)) world.tell(line)
+    if (options.verbose) for (const line of describe(plan, refused, session, facts)) world.tell(line)
     if (options.dumpBpf) return await writeDump(plan, session.programs.map(program => program.info()))
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
@@ -223,24 +226,75 @@ function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMa
   }
 }
 
-/** What is known of this kernel: from its own BTF, from one that the user has, or by measurement where there is none. */
-async function factsFor({ btf }: Options, world: World, openKernel: () => Kernel): Promise<Facts> {
-  if (typeof btf === 'string') return factsByName(fieldsOf(parseGiven(btf, world)), world.arch)
-  const bytes = btf === false ? undefined : world.readBtf()
-  if (bytes === undefined) return factsByName(await world.measureFields(openKernel()), world.arch)
+/**
+ * What is known of this kernel: from its own BTF, from one that the user has, or by measurement where there is none or it cannot be used. Throws
+ * UsageError when the user's is no BTF, or not of this kernel.
+ */
+async function factsFor({ btf, dumpBpf, verbose }: Options, world: World, openKernel: () => Kernel): Promise<Facts> {
+  if (typeof btf === 'string') {
+    const given = fieldsGiven(btf, world)
+    // Programs that are only printed may be those of any kernel.
+    if (!dumpBpf || verbose) checkGiven(btf, given, ownFacts(world))
+    return factsByName(given, world.arch)
+  }
+  const own = btf === false ? undefined : ownFacts(world)
+  if (own !== undefined && !(own instanceof Error)) return own
   try {
-    return factsOf(parseBtf(bytes), world.arch)
+    const facts = factsByName(await world.measureFields(openKernel()), world.arch)
+    return own === undefined ? facts : { ...facts, damage: `it cannot be used, and fields were found by measurement: ${own.message}` }
   } catch (cause) {
-    throw new UnsupportedError('this program', 'a kernel whose BTF can be read (CONFIG_DEBUG_INFO_BTF), or --btf FILE, or --no-btf', { cause })
+    if (own === undefined || !(cause instanceof SyscallError || cause instanceof UnsupportedError)) throw cause
+    const reason = cause instanceof SyscallError ? `${cause.message}${advice(cause, powerOf(world.readText))}` : cause.message
+    throw new UnsupportedError(`the kernel's BTF cannot be used: ${own.message}; and without it: ${reason}`, undefined, { cause })
   }
 }
 
-function parseGiven(path: string, world: World): Btf {
+/** From the kernel's own BTF: undefined where it has none, why not where it cannot be used. */
+function ownFacts(world: World): Facts | Error | undefined {
   try {
-    return parseBtf(world.readBtfFile(path))
+    const bytes = world.readBtf()
+    if (bytes === undefined) return undefined
+    const btf = parseBtf(bytes)
+    const facts = factsOf(btf, world.arch)
+    const field = facts.field()
+    return { ...facts, field: () => field, ...btf.incomplete === undefined ? {} : { damage: `only a part of it can be read: ${btf.incomplete}` } }
+  } catch (error) {
+    if (error instanceof BtfError || error instanceof SyscallError || (error instanceof Error && 'errno' in error)) return error
+    throw error
+  }
+}
+
+function fieldsGiven(path: string, world: World): Field {
+  try {
+    return fieldsOf(parseBtf(world.readBtfFile(path)))
   } catch (cause) {
     throw new UsageError(`--btf must be the path of a BTF file, got ${jsonText(path)}: ${(cause as Error).message}`, { cause })
   }
+}
+
+/** Where the kernel has BTF of its own, the user's must agree in what is read. */
+function checkGiven(path: string, given: Field, own: Facts | Error | undefined): void {
+  if (own === undefined || own instanceof Error) return
+  const is = own.field()
+  const text = (member: Member | undefined) => member === undefined ? 'absent' : `at byte ${member.offset}, of ${member.size}`
+  for (const name of new Set([...Object.keys(is), ...Object.keys(given)]) as Set<keyof Field>) {
+    if (JSON.stringify(given[name]) === JSON.stringify(is[name])) continue
+    throw notThisKernels(path, `${name} is ${text(given[name])} there, and ${text(is[name])} here`)
+  }
+}
+
+function notThisKernels(path: string, why: string): UsageError {
+  return new UsageError(`--btf must be the BTF of this kernel, got ${jsonText(path)}: ${why}`)
+}
+
+/** Where nothing else tells whether the user's BTF is this kernel's, a connection with known bytes does. Its sockets are closed when the tool attaches. */
+async function tryGiven({ btf }: Options, request: Parameters<typeof makePlans>[0], facts: Facts, world: World, kernel: Kernel): Promise<void> {
+  if (typeof btf !== 'string') return
+  const own = ownFacts(world)
+  if (own !== undefined && !(own instanceof Error)) return
+  const everything = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
+  const wrong = await selfCheck(makePlans({ ...request, maxFlows: 1024, filter: everything }, facts), kernel)
+  if (wrong !== undefined) throw notThisKernels(btf, wrong)
 }
 
 function openCgroup(world: World, path: string) {
@@ -249,13 +303,14 @@ function openCgroup(world: World, path: string) {
   return cgroup
 }
 
-function describe({ backend, variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session): string[] {
+function describe({ backend, variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session, { damage }: Facts): string[] {
   const refusals = refused.map(({ candidate, error }) =>
     ({ backend: candidate.backend.name, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
   return [
     ...[...passedOver, ...refusals].map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
     `backend ${backend.name}${backends.length > 1 ? ` of ${backends.map(({ name }) => name).join(', ')}` : ''}`,
     ...programs.flatMap(program => program.log === undefined || program.log === '' ? [] : [`verifier log of ${program.name}:`, program.log]),
+    ...damage === undefined ? [] : [`note: the kernel's BTF: ${damage}`],
     ...variant.limits.map(limit => `note: ${limit}`),
     ...runs().missed === null ? ['note: this kernel does not count the program runs that it skips'] : [],
   ]

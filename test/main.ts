@@ -182,7 +182,8 @@ for (const one of choices) {
     const measureFields = () => { throw new UnsupportedError('without BTF this') }
     await complains(1, 'without BTF this', [...args().slice(2), '--no-btf'], undefined, { measureFields })
     for (const bytes of [new Uint8Array(), new Uint8Array(100), one.bytes.subarray(0, 1000)]) {
-      const { calls } = await complains(1, /^tcptop: /, args(), undefined, { readBtf: () => bytes })
+      const reason = /^tcptop: the kernel's BTF cannot be used: .*(no BTF|cut off).*; and without it: without BTF this$/
+      const { calls } = await complains(1, reason, args(), undefined, { readBtf: () => bytes, measureFields })
       assert.is(calls.length, 0)
     }
   })
@@ -464,6 +465,7 @@ for (const one of choices) {
   })
 }
 
+const untouchableMeasure: Partial<World> = { measureFields: () => { throw new Error('fields were measured') } }
 const newest = btfFixtures.find(({ name }) => name === '6.18-x86_64')!
 
 /** Runs the program on a kernel that has what every backend needs, and sees that it leaves nothing open. */
@@ -549,6 +551,67 @@ test('a BTF that the user has wrong is wrong usage for the doctor too', async ()
   assert.match(told[0]!, /^tcptop: --btf must be the path of a BTF file/)
 })
 
+/** The fixture with another type behind so many of its own, of a kind that nobody knows. */
+function withUnknown(after: number): Uint8Array {
+  const view = new DataView(newest.bytes.buffer, newest.bytes.byteOffset)
+  const at = (offset: number) => view.getUint32(offset, true)
+  const [start, length] = [at(4) + at(8), at(12)]
+  const place = start + placeOf(newest.bytes.subarray(start, start + length), after)
+  const bytes = Uint8Array.from([...newest.bytes.subarray(0, place), 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, ...newest.bytes.subarray(place)])
+  const header = new DataView(bytes.buffer)
+  header.setUint32(12, length + 12, true)
+  header.setUint32(16, at(16) + 12, true)
+  return bytes
+}
+
+/** Where the type behind so many begins. */
+function placeOf(types: Uint8Array, count: number): number {
+  const view = new DataView(types.buffer, types.byteOffset)
+  const words: Readonly<Record<number, readonly [number, number]>> = {
+    1: [1, 0], 3: [3, 0], 4: [0, 3], 5: [0, 3], 6: [0, 2], 13: [0, 2], 14: [1, 0], 15: [0, 3], 17: [1, 0], 19: [0, 3],
+  }
+  let at = 0
+  for (; count > 0; count--) {
+    const info = view.getUint32(at + 4, true)
+    const [fixed, each] = words[info >>> 24 & 0x7f] ?? [0, 0]
+    at += 4 * (3 + fixed + each * (info & 0xffff))
+  }
+  return at
+}
+
+test('one type of an unknown kind takes away what is behind it: what is before is used, or fields are measured, and -v says why', async () => {
+  const { types } = parseBtf(newest.bytes)
+  for (const [after, note] of [
+    [types, `only a part of it can be read: type ${types + 1} is of kind 99, which is unknown`],
+    [0, 'it cannot be used, and fields were found by measurement: .* is not before the end: type 1 is of kind 99, which is unknown'],
+  ] as const) {
+    const bytes = withUnknown(after)
+    assert.is(parseBtf(bytes).types, after)
+    const measureFields = async () => fieldsOf(parseBtf(newest.bytes))
+    const { world, told } = fakeWorld(newest, () => {}, { readBtf: () => bytes, ...after === types ? untouchableMeasure : { measureFields } })
+    assert.is(await main(['-v', '1', '1'], world), 0, told.join('\n'))
+    assert.match(told.join('\n'), new RegExp(`^note: the kernel's BTF: ${note}$`, 'm'))
+    const { world: again, written } = fakeWorld(newest, () => {}, { readBtf: () => bytes, measureFields })
+    assert.is(await main(['doctor', '-f', 'json'], again), 0)
+    const { checks } = JSON.parse(written.join('')) as { readonly checks: readonly { readonly name: string; readonly verdict: string; readonly found: string }[] }
+    const { verdict, found } = checks.find(({ name }) => name === 'BTF')!
+    assert.is(verdict, 'limited')
+    assert.match(found, new RegExp(`${note}$`))
+  }
+})
+
+test('--btf of another kernel is refused where this one has BTF, but for what is only printed', async () => {
+  for (const other of btfFixtures.filter(({ name }) => name !== newest.name)) {
+    const { world, told } = fakeWorld(newest, () => {}, { readBtfFile: () => other.bytes })
+    for (const argv of [['--btf', 'file', '1', '1'], ['--btf', 'file', '--dump-bpf', '-v'], ['doctor', '--btf', 'file']]) {
+      assert.is(await main(argv, world), 2, other.name)
+      assert.match(told.pop()!, /^tcptop: --btf must be the BTF of this kernel, got "file": \w+ is (absent|at byte \d+, of \d+) there, and (absent|at byte \d+, of \d+) here$/)
+    }
+    assert.is(await main(['--btf', 'file', '--dump-bpf'], world), 0)
+    assert.equal(told, [])
+  }
+})
+
 test('without BTF, or with --no-btf, the plan is one by name, with the fields that were measured', async () => {
   const loaded = async (argv: readonly string[], changed: Partial<World> = {}) => {
     const { world, told, calls, kernel } = fakeWorld(newest, () => {}, changed)
@@ -560,6 +623,7 @@ test('without BTF, or with --no-btf, the plan is one by name, with the fields th
   assert.ok(expected.length > 0)
   assert.equal(await loaded(['--no-btf'], { readBtf: untouchable.readBtf! }), expected)
   assert.equal(await loaded([], { readBtf: () => undefined }), expected)
+  assert.equal(await loaded([], { readBtf: () => newest.bytes.subarray(0, 1000) }), expected)
 })
 
 test.run()

@@ -30,6 +30,9 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/facts', ['bpf-asm', 'src/program', 'src/trace']],
   ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program', 'src/trace']],
   ['src/session', ['bpf-asm', 'syscall', 'src/layout', 'src/plan', 'src/program', 'src/source', 'src/trace']],
+  ['src/self-check', [
+    'syscall', 'src/aggregate', 'src/column', 'src/grouping', 'src/layout', 'src/plan', 'src/row', 'src/session', 'src/trace',
+  ]],
   ['src/probe', ['bpf-asm', 'syscall', 'src/plan', 'src/trace']],
   ['src/doctor/', [
     'bpf-asm', 'syscall', 'src/advice', 'src/backend', 'src/facts', 'src/plan', 'src/privilege', 'src/probe', 'src/session', 'src/trace',

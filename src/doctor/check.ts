@@ -27,8 +27,9 @@ export const checks: readonly Check[] = [
     const found = `Linux ${release} on ${arch}`
     return isBefore(release, 5, 10) ? { verdict: 'limited', found, remedy: 'what is older than Linux 5.10 is not tested' } : ok(found)
   } },
-  { name: 'BTF', find: ({ btf }) => {
+  { name: 'BTF', find: ({ btf, damage }) => {
     const remedy = 'a kernel with CONFIG_DEBUG_INFO_BTF, or --btf FILE'
+    if (damage !== undefined) return { verdict: 'limited', found: `/sys/kernel/btf/vmlinux${btf instanceof Error ? '' : `, ${btf} bytes`}: ${damage}`, remedy }
     if (btf instanceof Error) return { verdict: 'no', found: btf.message, remedy }
     if (btf > 0) return ok(`/sys/kernel/btf/vmlinux, ${btf} bytes`)
     return { verdict: 'limited', found: 'none: what programs read is found by measurement, and connections older than the tool are not seen at its start', remedy }

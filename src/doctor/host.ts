@@ -19,6 +19,8 @@ export interface Host {
   readonly arch: string
   /** Bytes of the kernel's BTF; 0 where there is none, or why it cannot be read. */
   readonly btf: number | Error
+  /** What is wrong with it, of which only a part or nothing can be used. */
+  readonly damage: string | undefined
   readonly power: Power
   /** `kernel.unprivileged_bpf_disabled` */
   readonly unprivileged: number | undefined
@@ -72,6 +74,7 @@ export async function lookAt({ arch, readText, readLink, readBtf, openKernel, fa
     release,
     arch,
     btf,
+    damage: facts instanceof Error ? (typeof btf === 'number' && btf > 0 ? facts.message : undefined) : facts.damage,
     power: powerOf(readText),
     unprivileged: numberIn(readText('/proc/sys/kernel/unprivileged_bpf_disabled')),
     cgroup: cgroupIn(readText('/proc/self/mounts')),

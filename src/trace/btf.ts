@@ -1,5 +1,5 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { type Btf, parseBtf } from '../../bpf-asm/index.js'
+import { type Btf, BtfError, parseBtf } from '../../bpf-asm/index.js'
 import { contentsOf, UnsupportedError } from '../../syscall/index.js'
 
 const path = '/sys/kernel/btf/vmlinux'
@@ -14,7 +14,7 @@ export function readBtf(): Uint8Array | undefined {
 }
 
 /**
- * A BTF file that a user names. Throws Node's error when it cannot be read, and an Error for what is no regular file of at most 64 MB: that is not
+ * A BTF file that a user names. Throws Node's error when it cannot be read, and BtfError for what is no regular file of at most 64 MB: that is not
  * even opened, for opening may block, and reading never end.
  */
 export function readBtfFile(path: string): Uint8Array {
@@ -36,8 +36,8 @@ export function readBtfFile(path: string): Uint8Array {
 }
 
 function checkFile(about: { isFile(): boolean; readonly size: number }): void {
-  if (!about.isFile()) throw new Error('it is no regular file')
-  if (about.size > largest) throw new Error(`it has ${about.size} bytes, and BTF at most ${largest}`)
+  if (!about.isFile()) throw new BtfError('it is no regular file')
+  if (about.size > largest) throw new BtfError(`it has ${about.size} bytes, and BTF at most ${largest}`)
 }
 
 /** The same, read. Throws UnsupportedError where there is none, BtfError when it is damaged. */

@@ -28,6 +28,7 @@ const table: readonly (readonly [check: string, but: Partial<Host>, verdict: Ver
   ['kernel', { release: undefined }, 'unknown', /osrelease cannot be read/],
   ['BTF', {}, 'ok', /1000 bytes/],
   ['BTF', { btf: 0 }, 'limited', /by measurement/, /CONFIG_DEBUG_INFO_BTF/],
+  ['BTF', { damage: 'type 7 is of kind 20' }, 'limited', /1000 bytes: type 7 is of kind 20$/, /--btf FILE/],
   ['BTF', { btf: new Error('EACCES: no') }, 'no', /^EACCES: no$/, /--btf FILE/],
 
   ['tracepoints', {}, 'ok', /^this kernel takes tracepoint one, and has 1 more$/],

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { constants, tmpdir } from 'node:os'
+import { constants, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -179,9 +180,44 @@ uvu(intoUserNamespace, unless(withoutUsers, intoUserNamespace, async () => {
 }))
 
 
-test('a BTF that is none is refused in one line', async () => {
-  const mount = (file: string) => `mount --bind ${file} /sys/kernel/btf/vmlinux`
-  for (const file of [cli, '/dev/null']) complains(await inNamespace(mount(file), '0.1', '1'), 1, 'BTF')
+const bind = (file: string) => `mount --bind '${file}' /sys/kernel/btf/vmlinux`
+
+test('where the kernel’s BTF is damaged fields are measured, and -v and the doctor say why; or one line does', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
+  try {
+    const cut = join(folder, 'cut')
+    writeFileSync(cut, readFileSync('/sys/kernel/btf/vmlinux').subarray(0, 1_000_000))
+    for (const [file, said] of [[cli, 'no BTF'], ['/dev/null', 'no regular file'], ['/dev/zero', 'no regular file'], [cut, 'it is cut off']] as const) {
+      const { status, err } = await inNamespace(bind(file), '-v', '0.1', '1')
+      assert.match(err, status === 0 ? /^note: the kernel's BTF: it cannot be used/m : /^tcptop: the kernel's BTF cannot be used/)
+      assert.match(err, said)
+      const doctor = await inNamespace(bind(file), 'doctor')
+      assert.match(doctor.out, new RegExp(`^BTF +limited .*${said}`, 'm'))
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+/** Up from dist/test/e2e/. */
+const fixtures = fileURLToPath(new URL('../../../test/fixture/btf', import.meta.url))
+
+test('--btf is tried with a connection where the kernel has none: its own counts, that of another kernel is refused', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
+  try {
+    const own = join(folder, 'own')
+    writeFileSync(own, readFileSync('/sys/kernel/btf/vmlinux'))
+    const { status, out, err } = await inNamespace(bind('/dev/null'), '--btf', own, '-f', 'json', '0.1', '1')
+    assert.is(status, 0, err)
+    assert.is(linesOf(out).length, 1)
+    // One with the kernel's own structures is none of another.
+    for (const name of readdirSync(fixtures).filter(name => !release().startsWith(`${/^\d+\.\d+/.exec(name)?.[0]}.`))) {
+      complains(await inNamespace(bind('/dev/null'), '--btf', join(fixtures, name), '0.1', '1'), 2, '--btf must be the BTF of this kernel', name)
+      complains(await tool('--btf', join(fixtures, name), '0.1', '1'), 2, '--btf must be the BTF of this kernel', name, 'here')
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('where /proc/loadavg cannot be read the summary is left out, and stderr says so once', async () => {
