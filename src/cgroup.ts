@@ -1,8 +1,10 @@
 import type { Row } from './row.js'
+import { printable } from './trace/index.js'
 
 /** A cgroup v2 directory: its inode's number, which is the cgroup's id, and its path below the mount, `/` the mount itself. */
 export interface CgroupDirectory {
   readonly id: bigint
+  /** Bytes of names that are not UTF-8 are U+FFFD. */
   readonly path: string
 }
 
@@ -11,15 +13,22 @@ export function cgroupMount(mounts: string): string | undefined {
   return /^\S+ (\S+) cgroup2 /m.exec(mounts)?.[1]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
 }
 
+/** Seconds after which a cgroup that was not found is looked for once more. */
+const patience = 1
+
 /**
  * The paths of cgroups by the lower halves of their ids, which is what is counted in the kernel. One that has gone keeps the path it was
- * last seen at. The directories are walked when a row is shown whose cgroup is new, at most once in a frame.
+ * last seen at. The directories are walked when a row is shown whose cgroup is new, at most once in a frame; one that was not found is looked for
+ * at most once a second.
  */
 export class CgroupPaths {
   readonly #paths = new Map<string, string>()
+  /** When ids that are not known were looked for, by the clock. */
+  readonly #missing = new Map<string, number>()
   #isFresh = false
 
-  constructor(readonly directories: () => Iterable<CgroupDirectory>) {}
+  /** `now` is in seconds. */
+  constructor(readonly directories: () => Iterable<CgroupDirectory>, readonly now: () => number) {}
 
   /** A new frame: what is not known may be there by now. */
   refresh(): void {
@@ -37,11 +46,15 @@ export class CgroupPaths {
   /** The id where no path is known, `-` where the kernel knows no cgroup: of what no process moved. */
   #pathOf(id: string): string {
     if (id === '0') return '-'
-    if (!this.#paths.has(id) && !this.#isFresh) {
+    if (!this.#paths.has(id) && !this.#isFresh && this.now() - (this.#missing.get(id) ?? -Infinity) >= patience) {
       for (const { id, path } of this.directories()) this.#paths.set(`${id & 0xffffffffn}`, path)
       this.#isFresh = true
     }
-    return this.#paths.get(id) ?? id
+    const path = this.#paths.get(id)
+    if (path !== undefined) return path
+    // What was walked in this frame had it not.
+    if (this.#isFresh) this.#missing.set(id, this.now())
+    return id
   }
 }
 
@@ -64,6 +77,11 @@ export function shortCgroup(path: string): string {
   }
   const last = parts.at(-1) ?? ''
   return unit.test(last) ? unescaped(last) : path
+}
+
+/** Whether a user may mean this cgroup by `text`: its path as rows have it, whole or below `root`, or its short name. */
+export function isCalled(text: string, path: string, root: string): boolean {
+  return [path, `${root}${path}`, shortCgroup(path)].some(name => name === text || printable(name) === text)
 }
 
 /** Of systemd, which writes `\x2d` for a `-` that is no separator. */

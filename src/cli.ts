@@ -2,7 +2,7 @@ import './no-debugger.js'
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
-import { type CgroupDirectory, cgroupMount } from './cgroup.js'
+import { type CgroupDirectory, cgroupMount, isCalled } from './cgroup.js'
 import { main, type Output, type World } from './main.js'
 import { grace, interrupted, readBtf, readBtfFile, systemClock } from './trace/index.js'
 
@@ -36,17 +36,39 @@ function readLink(path: string): string | undefined {
   }
 }
 
+/** A cgroup as it is found, with the bytes of its whole path: a name need not be UTF-8. */
+interface FoundCgroup extends CgroupDirectory {
+  readonly folder: Buffer
+}
+
 /** A directory of cgroups and all below it; what goes away meanwhile is left out. */
-function* walkCgroups(root: string, path = '/'): Generator<CgroupDirectory> {
+function* walkCgroups(folder: Buffer, path = '/'): Generator<FoundCgroup> {
   try {
-    const folder = `${root}${path}`
-    yield { id: statSync(folder, { bigint: true }).ino, path }
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      if (entry.isDirectory()) yield* walkCgroups(root, `${path === '/' ? '' : path}/${entry.name}`)
+    yield { id: statSync(folder, { bigint: true }).ino, path, folder }
+    for (const { name, isDirectory } of entriesOf(folder)) {
+      if (isDirectory) yield* walkCgroups(Buffer.concat([folder, Buffer.from('/'), name]), `${path === '/' ? '' : path}/${name}`)
     }
   } catch {
     // It has been removed, or we may not look into it.
   }
+}
+
+/** What is in a directory. Node's types do not know that names may be bytes. */
+function entriesOf(folder: Buffer): { readonly name: Buffer; readonly isDirectory: boolean }[] {
+  return readdirSync(folder, { withFileTypes: true, encoding: 'buffer' as 'utf8' })
+    .map(entry => ({ name: entry.name as unknown as Buffer, isDirectory: entry.isDirectory() }))
+}
+
+/** The cgroup that the user means by a path, or by what rows show. */
+function findCgroup(text: string): Buffer | string {
+  const root = cgroupRoot()
+  if (root === undefined || existsSync(text)) return text
+  for (const { path, folder } of walkCgroups(Buffer.from(root))) if (isCalled(text, path, root)) return folder
+  return text
+}
+
+function cgroupRoot(): string | undefined {
+  return cgroupMount(readText('/proc/self/mounts') ?? '')
 }
 
 /**
@@ -104,8 +126,9 @@ const world: World = {
   tell: line => void inTime(() => void process.stderr.write(`${line}\n`)),
   openCgroup: path => {
     try {
-      if (statfsSync(path).type !== cgroup2) return undefined
-      const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+      const folder = findCgroup(path)
+      if (statfsSync(folder).type !== cgroup2) return undefined
+      const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
       return { fd, id: fstatSync(fd, { bigint: true }).ino, close: () => closeSync(fd) }
     } catch {
       return undefined
@@ -119,9 +142,10 @@ const world: World = {
       return undefined
     }
   },
+  cgroupRoot,
   *cgroups() {
-    const root = cgroupMount(readText('/proc/self/mounts') ?? '')
-    if (root !== undefined) yield* walkCgroups(root)
+    const root = cgroupRoot()
+    if (root !== undefined) yield* walkCgroups(Buffer.from(root))
   },
   mayBePin: path => {
     try {

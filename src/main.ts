@@ -18,7 +18,7 @@ import { probe } from './probe.js'
 import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
 import { selfCheck } from './self-check.js'
 import { type Session, startSession } from './session.js'
-import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets } from './set.js'
+import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets, SetAppeared } from './set.js'
 import { sources } from './source.js'
 import { jsonText, printable, type Refusal, Scope, startFirst } from './trace/index.js'
 import { type Clock, trace } from './tracer.js'
@@ -43,10 +43,12 @@ export interface World {
   readonly out: Output
   /** One line for the user, on stderr. */
   tell(line: string): void
-  /** Opens a cgroup v2 directory; undefined when it is none. */
+  /** Opens a cgroup v2 directory, by its path or by what rows show of it; undefined when it is none. */
   openCgroup(path: string): { readonly fd: number; readonly id: bigint; close(): void } | undefined
   /** The pid namespace that the tool runs in; undefined in the initial one. */
   pidNamespace(): PidNamespace | undefined
+  /** Where cgroup v2 is mounted; undefined where it is not. */
+  cgroupRoot(): string | undefined
   /** All cgroup v2 directories that can be seen, none where that is not mounted. */
   cgroups(): Iterable<CgroupDirectory>
   /** False when something is at `path` that is no object of BPF; true also where we may not look. */
@@ -81,12 +83,23 @@ export async function main(argv: readonly string[], outside: World): Promise<num
     }
     verbose = request.verbose
     if (request.doctor) return await examine(request, world)
-    await run(request, world)
+    await runWithSets(request, world)
     return 0
   } catch (error) {
     if (isClosedPipe(error)) return 0
     world.tell(`tcptop: ${explain(error, verbose, world)}`)
     return error instanceof UsageError ? 2 : 1
+  }
+}
+
+/** Runs; and starts over when another tool has made one of the sets meanwhile, for all share the one that is pinned. */
+async function runWithSets(options: Options, world: World): Promise<void> {
+  for (;;) {
+    try {
+      return await run(options, world)
+    } catch (error) {
+      if (!(error instanceof SetAppeared)) throw error
+    }
   }
 }
 
@@ -143,7 +156,7 @@ async function run(options: Options, world: World): Promise<void> {
     const stop = world.interrupted()
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
-    const paths = new CgroupPaths(world.cgroups)
+    const paths = new CgroupPaths(world.cgroups, world.clock.now)
     const decorations: readonly Decoration[] = [
       named(session.nameOf),
       ...pidNamespace === undefined ? [] : [inside(session.pidInside)],
@@ -297,9 +310,11 @@ async function tryGiven({ btf }: Options, request: Parameters<typeof makePlans>[
   if (wrong !== undefined) throw notThisKernels(btf, wrong)
 }
 
+const where = (root: string | undefined) => root === undefined ? 'cgroup v2 is mounted nowhere' : `cgroup v2 is mounted at ${root}`
+
 function openCgroup(world: World, path: string) {
   const cgroup = world.openCgroup(path)
-  if (cgroup === undefined) throw new UsageError(`--cgroup must be a cgroup v2 directory, got ${jsonText(path)}`)
+  if (cgroup === undefined) throw new UsageError(`--cgroup must be a cgroup v2 directory, got ${jsonText(path)}; ${where(world.cgroupRoot())}`)
   return cgroup
 }
 

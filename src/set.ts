@@ -61,9 +61,14 @@ export function openSet(kernel: Kernel, kind: SetKind, path: string, mayBePin: (
   throw refusal(kind, path, `it is of ${map.type === undefined ? 'an unknown type' : `type ${map.type}`}`)
 }
 
+/** Somebody else has pinned a set meanwhile where ours was to be: that is the set, and what was started must be started with it. */
+export class SetAppeared extends Error {
+  override readonly name = 'SetAppeared'
+}
+
 /**
  * Pins the sets that are new, all or none. They stay there, so that a tool can be started before its set is filled. Throws UsageError
- * when one cannot be pinned where the user wants it; `remove` removes a file.
+ * when one cannot be pinned where the user wants it, SetAppeared when another is there by now; `remove` removes a file.
  */
 export function pinSets(sets: readonly NamedSet[], remove: (path: string) => void): void {
   const pinned: string[] = []
@@ -73,6 +78,8 @@ export function pinSets(sets: readonly NamedSet[], remove: (path: string) => voi
       map.pin(path)
       pinned.push(path)
     } catch (error) {
+      // What is pinned by now somebody may have opened: it is found again.
+      if (codeOf(error) === 'EEXIST') throw new SetAppeared(path, { cause: error })
       pinned.forEach(remove)
       const what = `nothing is there and no map can be pinned there (${codeOf(error) ?? error}); is a bpf file system mounted?`
       throw refusal(kind, path, what, error)
@@ -88,6 +95,8 @@ function findMap(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: s
       case 'ENOENT':
         return undefined
       case 'EPERM':
+        // bpf_lookup in kernel/bpf/inode.c keeps them for extensions.
+        if (/\.[^/]*$/.test(path)) throw refusal(kind, path, 'a bpf file system takes no name with a dot (EPERM)', error)
         throw error
       case 'EACCES':
         // The kernel says so both of a pin that may not be opened and of any other file.

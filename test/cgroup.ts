@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type CgroupDirectory, cgroupMount, CgroupPaths, shortCgroup } from '../src/cgroup.js'
+import { type CgroupDirectory, cgroupMount, CgroupPaths, isCalled, shortCgroup } from '../src/cgroup.js'
 
 const id = '4f0a1c9be37d5a62c8f1e09d7b3a5c6e8f2d4b1a0c9e7f5d3b1a2c4e6f8091a3'
 const pod = '0c1d7b2e_9f3a_4c55_8e21_7a6b5c4d3e2f'
@@ -49,11 +49,12 @@ for (const [path, short] of [
 /** Paths of directories that change, and how often they were walked. */
 function walked(...found: CgroupDirectory[]) {
   const count = { walks: 0 }
+  const clock = { now: 0 }
   const paths = new CgroupPaths(() => {
     count.walks++
     return found
-  })
-  return { paths, found, count, pathOf: (cgroup: string) => paths.named({ cgroup, rx: 1, tx: 2 }).cgroup }
+  }, () => clock.now)
+  return { paths, found, count, clock, pathOf: (cgroup: string) => paths.named({ cgroup, rx: 1, tx: 2 }).cgroup }
 }
 
 test('a row has the path of its cgroup in the place of the id', () => {
@@ -73,14 +74,38 @@ test('nothing is walked for a row that nobody reads, nor for one without a cgrou
   assert.is(count.walks, 0)
 })
 
-test('what is known is not walked for again; what is not, once in a frame', () => {
-  const { paths, pathOf, found, count } = walked({ id: 7n, path: '/a' })
+test('what is known is not walked for again; what is not, once in a frame and a second', () => {
+  const { paths, pathOf, found, count, clock } = walked({ id: 7n, path: '/a' })
   assert.equal([pathOf('7'), pathOf('8'), pathOf('9')], ['/a', '8', '9'])
   assert.is(count.walks, 1)
   found.push({ id: 8n, path: '/b' })
   paths.refresh()
   assert.equal([pathOf('7'), count.walks], ['/a', 1])
+  assert.equal([pathOf('8'), pathOf('9'), count.walks], ['8', '9', 1])
+  clock.now = 1
   assert.equal([pathOf('8'), pathOf('9'), count.walks], ['/b', '9', 2])
+})
+
+test('what is never found takes a walk a second, however many frames there are, and what is new is found at once', () => {
+  const { paths, pathOf, found, count, clock } = walked({ id: 7n, path: '/a' })
+  for (let frame = 0; frame < 100; frame++) {
+    clock.now = frame / 10
+    paths.refresh()
+    pathOf('8')
+  }
+  assert.is(count.walks, 10)
+  found.push({ id: 9n, path: '/new' })
+  paths.refresh()
+  assert.equal([pathOf('9'), count.walks], ['/new', 11])
+})
+
+test('a cgroup is called by its path, whole or below the mount, or as rows show it', () => {
+  for (const text of ['/system.slice/ssh.service', '/sys/fs/cgroup/system.slice/ssh.service', 'ssh.service']) {
+    assert.ok(isCalled(text, '/system.slice/ssh.service', '/sys/fs/cgroup'), text)
+  }
+  assert.ok(isCalled(`docker:${id.slice(0, 12)}`, `/docker/${id}`, '/x'))
+  assert.ok(isCalled('/a?', '/a\x1b', '/x'))
+  assert.not.ok(isCalled('ssh', '/system.slice/ssh.service', '/sys/fs/cgroup'))
 })
 
 test('a cgroup that has gone keeps its path', () => {

@@ -43,6 +43,7 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     openCgroup: () => undefined,
     pidNamespace: () => undefined,
     cgroups: () => [],
+    cgroupRoot: () => '/sys/fs/cgroup',
     mayBePin: () => true,
     remove: () => { throw new Error('nothing is to be removed') },
     usage: () => ({ cpu: 1.5, rss: 2 ** 20 }),
@@ -301,7 +302,19 @@ for (const one of choices) {
   })
 
   check('a cgroup that is none is wrong usage', async () => {
-    await complains(2, '--cgroup must be a cgroup v2 directory, got "/nowhere"', args('-c', '/nowhere'))
+    await complains(2, '--cgroup must be a cgroup v2 directory, got "/nowhere"; cgroup v2 is mounted at /sys/fs/cgroup', args('-c', '/nowhere'))
+  })
+
+  check('a set that another tool has made meanwhile is shared', async () => {
+    let pins = 0
+    const { calls, told, status } = await run(args('--cgroupmap', '/1', '1', '1'), call => {
+      if (call.name === 'OBJ_GET') return pins === 0 ? -ENOENT : undefined
+      if (call.name === 'OBJ_PIN') return pins++ === 0 ? -constants.errno.EEXIST : undefined
+      return set(call)
+    })
+    assert.equal([status, told, pins], [0, [], 1])
+    const made = calls.filter(({ name }) => name === 'OBJ_GET' || name === 'OBJ_PIN').map(({ name }) => name)
+    assert.equal(made, ['OBJ_GET', 'OBJ_PIN', 'OBJ_GET'])
   })
 
   check('what the user wrote is checked before anything stays: a new set is pinned last, and alone', async () => {

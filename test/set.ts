@@ -1,13 +1,13 @@
 import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { cgroupSet, mistaken, mntnsSet, openSet, pinSets, type SetKind } from '../src/set.js'
+import { cgroupSet, mistaken, mntnsSet, openSet, pinSets, SetAppeared, type SetKind } from '../src/set.js'
 import { UsageError } from '../src/usage-error.js'
 import { type Kernel, SyscallError } from '../syscall/index.js'
 import { batch, info, mapCreate, mapInfo, mapType, object } from '../syscall/uapi.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
 
-const { EACCES, EINVAL, ENOENT, ENOTDIR, EPERM } = constants.errno
+const { EACCES, EEXIST, EINVAL, ENOENT, ENOTDIR, EPERM } = constants.errno
 const path = '/sys/fs/bpf/set'
 const kinds: readonly SetKind[] = [cgroupSet, mntnsSet]
 
@@ -119,6 +119,22 @@ test('when a set cannot be pinned the path is to blame, and none stays', () => {
 test('a set that cannot be made is the kernel’s refusal', () => {
   const error = failureOf(() => open(refusing({ OBJ_GET: ENOENT, MAP_CREATE: EPERM }).kernel, cgroupSet))
   assert.is(error.message, 'bpf(BPF_MAP_CREATE): EPERM')
+})
+
+test('a set that somebody else has pinned meanwhile is not ours to make, and what is pinned stays', () => {
+  for (const refused of [1, 2]) {
+    let pins = 0
+    const { native } = fakeKernel(({ name }) => name === 'OBJ_GET' ? -ENOENT : name === 'OBJ_PIN' && ++pins === refused ? -EEXIST : undefined)
+    const sets = kinds.map(kind => openSet(openFake(native), kind, `/${kind.name}`, () => true))
+    assert.instance(failureOf(() => pinSets(sets, () => { throw new Error('nothing is to be removed') })), SetAppeared)
+  }
+})
+
+test('a name with a dot is told to be one, where it is the name that is refused', () => {
+  const error = failureOf(() => openSet(refusing({ OBJ_GET: EPERM }).kernel, cgroupSet, '/sys/fs/bpf/a.b', () => true))
+  assert.instance(error, UsageError)
+  assert.match(error.message, /got "\/sys\/fs\/bpf\/a\.b": a bpf file system takes no name with a dot \(EPERM\)$/)
+  assert.instance(failureOf(() => openSet(refusing({ OBJ_GET: EPERM }).kernel, cgroupSet, '/mnt/a.b/set', () => true)), SyscallError)
 })
 
 test('what is no map is called so', () => {

@@ -19,7 +19,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/aggregate', ['node:fs', 'src/layout', 'src/trace']],
   ['src/check', ['src/trace', 'src/usage-error']],
   ['src/command-line', ['yargs', 'src/trace', 'src/usage-error']],
-  ['src/cgroup', ['src/row']],
+  ['src/cgroup', ['src/row', 'src/trace']],
   ['src/inside', ['src/layout', 'src/row']],
   ['src/column', ['src/row', 'src/cgroup', 'src/layout', 'src/aggregate', 'src/trace']],
   ['src/grouping', ['src/column', 'src/row', 'src/layout', 'src/aggregate', 'src/trace']],

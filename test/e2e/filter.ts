@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type BpfMap, type MapType, openKernel } from '../../syscall/index.js'
@@ -313,6 +313,40 @@ for (const { option, name, valueSize, start, id } of places) {
     })
   })
 }
+
+test('tools that are started at once with a new set share it', async () => {
+  const path = join(bpffs, 'shared')
+  const tools = await Promise.all(Array.from({ length: 4 }, () => startTool(['--cgroupmap', path])))
+  const peer = await Peer.start()
+  try {
+    const set = openKernel().openMap(path)
+    const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/'
+    set.update(new Uint8Array(BigUint64Array.of(statSync(join(cgroups, own), { bigint: true }).ino).buffer), new Uint8Array(set.valueSize))
+    set.close()
+    await peer.move(5000)
+    for (const tool of tools) {
+      await tool.next()
+      await tool.next()
+      assert.ok(rowsOf(tool).some(({ pid }) => pid === peer.pid), 'one has another set')
+    }
+  } finally {
+    await peer.stop()
+    for (const tool of tools) assert.is(await tool.stop(), 0, tool.stderr)
+  }
+})
+
+test('--cgroup takes what rows show, and a name that is not UTF-8', async () => {
+  const odd = Buffer.concat([Buffer.from(`${group}/`), Buffer.of(0xff, 0x61)])
+  mkdirSync(odd)
+  try {
+    for (const name of [`${group}/\ufffda`, `/${basename(group)}/\ufffda`, `/${basename(group)}`]) {
+      const tool = await startTool(['-c', name])
+      assert.is(await tool.stop(), 0, tool.stderr)
+    }
+  } finally {
+    rmdirSync(odd)
+  }
+})
 
 test('--cgroupmap and --mntnsmap together show what both allow', async () => {
   const starts = [
