@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { UnsupportedError } from '../syscall/index.js'
 import { Identity, Key, Row, Value } from './layout.js'
 import { type Source as Walked, walk } from './trace/index.js'
 
@@ -66,9 +68,18 @@ const fewest = 1024
 const most = 16384
 const everything = 0xffffffff
 
+/** Throws UnsupportedError when the file is not there or not whole. */
+async function instantiate(file: URL): Promise<WebAssembly.Instance> {
+  try {
+    return (await WebAssembly.instantiate(readFileSync(file))).instance
+  } catch (cause) {
+    throw new UnsupportedError(`this installation is damaged: ${fileURLToPath(file)}: ${(cause as Error).message}: install it again, or run npm run build`, undefined, { cause })
+  }
+}
+
 /** Loads the module for groups that are the same under `mask`, which has `Identity.size` bytes. */
 export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
-  const { instance } = await WebAssembly.instantiate(readFileSync(new URL('../wasm/aggregate.wasm', import.meta.url)))
+  const instance = await instantiate(new URL('../wasm/aggregate.wasm', import.meta.url))
   const wasm = instance.exports as unknown as Exports
   /** A view of the module's memory as it is now: when it grows, all views of it are void. */
   const view = (at: number, length: number) => new Uint8Array(wasm.memory.buffer, at >>> 0, length)

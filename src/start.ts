@@ -25,8 +25,19 @@ setFlagsFromString('--no-turbofan')
 setTimeout(() => setFlagsFromString('--turbofan'), 1000).unref()
 
 const cachedData = program.href === built.program ? codeOf(new URL(built.code, import.meta.url)) : undefined
-const run = new Script(readFileSync(program, 'latin1'), { filename: program.href, cachedData }).runInThisContext() as Program
-run(createRequire(program), program.href)
+start()
+
+function start(): void {
+  let run: Program
+  try {
+    run = new Script(readFileSync(program, 'latin1'), { filename: program.href, cachedData }).runInThisContext() as Program
+  } catch (error) {
+    process.stderr.write(`tcptop: this installation is damaged: ${program.pathname}: ${(error as Error).message}: install it again, or run npm run build\n`)
+    process.exitCode = 1
+    return
+  }
+  run(createRequire(program), program.href)
+}
 
 /** Undefined where there is none, as in a package. */
 function codeOf(file: URL): Buffer | undefined {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { UnsupportedError } from './error.js'
@@ -51,11 +51,34 @@ export function loadNative(): Native {
   const causes: unknown[] = []
   for (const path of paths) {
     try {
+      checkWhole(path)
       const shim = createRequire(import.meta.url)(path) as Omit<Native, 'close' | 'read'>
       return { ...shim, close: closeSync, read: (fd, buffer) => readSync(fd, buffer) }
     } catch (cause) {
       causes.push(cause)
     }
   }
-  throw new UnsupportedError(`the native shim ${paths.join(', ')} does not fit this machine: run npm run build`, undefined, { cause: causes[0] })
+  const wrong = causes.some(cause => cause instanceof Damage) ? 'is damaged: install it again, or' : 'does not fit this machine:'
+  throw new UnsupportedError(`the native shim ${paths.join(', ')} ${wrong} run npm run build`, undefined, { cause: causes[0] })
+}
+
+/** A file of this installation is not as it was. */
+class Damage extends Error {}
+
+/** Bytes of an ELF header, and where in it are the offset, the size and the number of section headers (elf(5)): they end the file. */
+const elf = { size: 64, offset: 0x28, each: 0x3a, count: 0x3c } as const
+
+/** Throws Damage when the end of a shim is missing: to load it would end the process by SIGBUS. What is no such file is told by loading it. */
+function checkWhole(path: string): void {
+  const header = new Uint8Array(elf.size)
+  const fd = openSync(path, 'r')
+  try {
+    if (readSync(fd, header) < elf.size) return
+    const view = new DataView(header.buffer)
+    const end = Number(view.getBigUint64(elf.offset, true)) + view.getUint16(elf.each, true) * view.getUint16(elf.count, true)
+    const { size } = fstatSync(fd)
+    if (size < end) throw new Damage(`${path} has ${size} bytes of ${end}`)
+  } finally {
+    closeSync(fd)
+  }
 }

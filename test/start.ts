@@ -91,4 +91,16 @@ test('what users start knows the lines of source as the modules do, also where i
   })
 })
 
+test('a program that is missing or cut is told in one line', () => {
+  for (const damage of [(file: string) => rmSync(file), (file: string) => writeFileSync(file, readFileSync(file).subarray(0, 10_000))]) {
+    withCopy('damaged', folder => {
+      const file = join(folder, 'dist/bin/program.js')
+      damage(file)
+      const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'dist/bin/tcptop.js'), '--version'], { encoding: 'utf8' })
+      assert.equal([status, stdout], [1, ''])
+      assert.match(stderr, /^tcptop: this installation is damaged: [^\n]*program\.js: [^\n]+: install it again, or run npm run build\n$/)
+    })
+  }
+})
+
 test.run()

@@ -15,7 +15,7 @@ const real = [prebuilt, built].map(place => join(root, place)).find(existsSync) 
 
 /** The modules of syscall/ in an installation where these shims are: the real one, or another machine's. */
 async function within<Result>(
-  shims: Readonly<Record<string, 'real' | 'foreign'>>, body: (load: <Module>(name: string) => Promise<Module>) => Promise<Result>,
+  shims: Readonly<Record<string, 'real' | 'foreign' | 'cut'>>, body: (load: <Module>(name: string) => Promise<Module>) => Promise<Result>,
 ): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
   try {
@@ -25,6 +25,7 @@ async function within<Result>(
       const path = join(folder, place)
       mkdirSync(dirname(path), { recursive: true })
       if (kind === 'real') copyFileSync(real, path)
+      else if (kind === 'cut') writeFileSync(path, readFileSync(real).subarray(0, 8192))
       else writeFileSync(path, '\x7fELF of another machine')
     }
     return await body(name => import(pathToFileURL(join(folder, 'dist/syscall', name)).href))
@@ -73,6 +74,11 @@ test('without a shim a file of the kernel is read as any other', async () => {
     const contents = await load<{ contentsOf: typeof contentsOf }>('contents.js')
     for (const path of [process.execPath, '/proc/version']) assert.ok(readFileSync(path).equals(contents.contentsOf(path)), path)
   })
+})
+
+test('one whose end is missing is not loaded, which would end the process: it is told, or another one taken', async () => {
+  assert.match((await refusal({ [built]: 'cut' })).message, /^the native shim \S+ is damaged: install it again, or run npm run build$/)
+  assert.type((await load({ [built]: 'cut', [prebuilt]: 'real' })).bpf, 'function')
 })
 
 test.run()
