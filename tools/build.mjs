@@ -5,23 +5,24 @@
  * package, where all else is there, it builds the shim for a machine that none of the packed ones fits. Plain JavaScript,
  * because it runs before there is a compiler.
  *
- *   node tools/build.mjs [--quiet] [--arch=ARCH] [--pack]
+ *   node tools/build.mjs [--arch=ARCH] [--pack]
  *
- *   --quiet: nothing is said when there is nothing to do
  *   --arch: the shim for another architecture too, by Node's name of it, with Debian's cross compiler
- *   --pack: all that a package holds: the shims for all architectures, and what building another one takes
+ *   --pack: all that a package holds: the shims for all architectures for which a compiler is here, and what building another one takes
+ *
+ * What root builds in a checkout of somebody else's is built as its owner, who can then build there again.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, lchownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { userInfo } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const at = (...parts) => join(root, ...parts)
 const stamps = at('dist', '.stamp')
-const quiet = process.argv.includes('--quiet')
 /** Run by `npm ci` or `npm install` itself, as their prepare script: the packages are there. */
 const { npm_lifecycle_event: event, npm_command: npmCommand = '' } = process.env
 const installed = event === 'prepare' && /^(ci|install)/.test(npmCommand)
@@ -31,12 +32,15 @@ const install = {
   name: 'packages',
   from: ['package.json', 'package-lock.json'],
   makes: ['node_modules'],
+  note: 'npm ci, the first time some ten seconds',
   command: () => ['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'],
 }
+const shimSources = ['syscall/binding.gyp', 'syscall/binding.cc']
 const shim = {
   name: 'native shim',
   from: ['syscall/binding.gyp', 'syscall/binding.cc', process.execPath],
   makes: ['syscall/build/Release/tcptop.node'],
+  before: requireBuildTools,
   command: () => ['node', nodeGyp(), 'rebuild', '--directory=syscall', '--loglevel=error', ...nodeHeaders()],
 }
 const checkout = [
@@ -65,18 +69,25 @@ const checkout = [
     command: () => ['node', at('tools/bundle.mjs')],
   },
 ]
-const steps = made('src') ? checkout : fits(`prebuilt/linux-${process.arch}/tcptop.node`) ? [] : [shim]
+/** The shim that a package had for this machine, and a digest of what it was made from. */
+const prebuilt = arch => `prebuilt/linux-${arch}/tcptop.node`
+const sourceOf = shim => `${dirname(shim)}/source`
+const hasPrebuilt = made(sourceOf(prebuilt(process.arch))) && readFileSync(at(sourceOf(prebuilt(process.arch))), 'utf8') === hash(shimSources) && fits(prebuilt(process.arch))
+const steps = made('src') ? checkout.filter(step => step !== shim || !hasPrebuilt) : fits(`prebuilt/linux-${process.arch}/tcptop.node`) ? [] : [shim]
 
 /** Other architectures, by Node's name of them, with the compilers that Debian has for them: g++-aarch64-linux-gnu is one. */
 const compilers = { arm64: 'aarch64-linux-gnu', x64: 'x86_64-linux-gnu' }
 const packs = process.argv.includes('--pack')
-const archs = packs ? Object.keys(compilers) : process.argv.flatMap(arg => /^--arch=(.*)$/.exec(arg)?.[1] ?? [])
+const archs = packs ? Object.keys(compilers).filter(arch => compilerOf(arch) !== undefined) : process.argv.flatMap(arg => /^--arch=(.*)$/.exec(arg)?.[1] ?? [])
 
 try {
   steps.push(...archs.map(shimFor))
-  if (packs) requireCompilers()
+  if (packs) noteMissing()
   if (installed) stamp(install)
-  else if (isStale(install) && made('package-lock.json')) await make(install)
+  else if (isStale(install) && made('package-lock.json')) {
+    becomeOwner()
+    await make(install)
+  }
   // Without the compilers, as after `npm ci --omit=dev`, what was built before must do.
   const canBuild = made('node_modules/typescript') || !made('src')
   const stale = steps.filter(canBuild ? isStale : step => !step.makes.every(made))
@@ -84,6 +95,7 @@ try {
     const names = stale.map(step => step.name).join(', ')
     throw new Error(`not built: ${names}; what builds it is not installed: run npm ci without --omit=dev`)
   }
+  if (stale.length > 0 || packs) becomeOwner()
   if (stale.length > 0) removeOrphans()
   await Promise.all(stale.map(make))
   // What binding.gyp takes where node-addon-api is not installed, without comments and indentation.
@@ -100,9 +112,9 @@ try {
 /** The step that makes the shim of another architecture. node-gyp makes everything below its directory, so it gets one of its own. */
 function shimFor(arch) {
   const directory = join('dist', 'shim', arch)
-  const shim = `prebuilt/linux-${arch}/tcptop.node`
-  const prefix = compilers[arch]
-  if (prefix === undefined) throw new Error(`no compiler is known for ${arch}, but for ${Object.keys(compilers).join(', ')}`)
+  const shim = prebuilt(arch)
+  if (compilers[arch] === undefined) throw new Error(`no compiler is known for ${arch}, but for ${Object.keys(compilers).join(', ')}`)
+  const prefix = compilerOf(arch) ?? `${compilers[arch]}-`
   return {
     name: `native shim for ${arch}`,
     from: ['syscall/binding.gyp', 'syscall/binding.cc', process.execPath],
@@ -112,17 +124,65 @@ function shimFor(arch) {
       for (const name of ['binding.gyp', 'binding.cc']) copyFileSync(at('syscall', name), at(directory, name))
     },
     command: () => ['node', nodeGyp(), 'rebuild', `--directory=${directory}`, `--arch=${arch}`, '--loglevel=error', ...nodeHeaders()],
-    env: { CC: `${prefix}-gcc`, CXX: `${prefix}-g++`, AR: `${prefix}-ar` },
-    after: () => copyTo(shim, at(directory, 'build/Release/tcptop.node')),
+    env: { CC: `${prefix}gcc`, CXX: `${prefix}g++`, AR: `${prefix}ar` },
+    after: () => {
+      copyTo(shim, at(directory, 'build/Release/tcptop.node'))
+      writeFileSync(at(sourceOf(shim)), hash(shimSources))
+    },
   }
 }
 
-/** A package without one of its shims must not come about: what is missing is said before anything is built. */
-function requireCompilers() {
-  for (const [arch, prefix] of Object.entries(compilers)) {
-    if (spawnSync(`${prefix}-g++`, ['--version']).status === 0) continue
-    throw new Error(`a package has shims for ${archs.join(' and ')}, and ${prefix}-g++ is not here, which builds that for ${arch}: `
-      + `install Debian's package g++-${prefix.replaceAll('_', '-')}`)
+/** What is before the names of an architecture's compilers: of this machine's own they may be without. Undefined where they are not here. */
+function compilerOf(arch) {
+  const prefixes = [`${compilers[arch]}-`, ...arch === process.arch ? [''] : []]
+  return prefixes.find(prefix => isHere(`${prefix}g++`))
+}
+
+function isHere(program) {
+  return spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0
+}
+
+/** A package has the shims that can be built here. Which it lacks is told, for there it takes a compiler. */
+function noteMissing() {
+  for (const [arch, prefix] of Object.entries(compilers).filter(([arch]) => !archs.includes(arch))) {
+    console.error(`build: the package has no shim for ${arch}: ${prefix}-g++ is not here, of Debian's package g++-${prefix.replaceAll('_', '-')}`)
+  }
+  if (archs.length === 0) throw new Error('a package without any shim is not made')
+}
+
+function requireBuildTools() {
+  const missing = ['g++', 'make', 'python3'].filter(program => !isHere(program))
+  if (missing.length === 0) return
+  throw new Error(`the native shim is built with g++, make and python3, and ${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} not here: `
+    + 'install them (Debian: apt install g++ make python3), or a package that npm pack made elsewhere, which needs none of them')
+}
+
+/** From now on this process is the owner of the checkout, if root started it there; so is what root has built there before. */
+function becomeOwner() {
+  const { uid, gid } = statSync(root)
+  if (process.getuid() !== 0 || uid === 0) return
+  // The folder may be in one that only root may enter.
+  if (spawnSync('test', ['-w', root], { uid, gid }).status !== 0) return
+  for (const folder of ['dist', 'node_modules', 'prebuilt', 'syscall/build']) if (made(folder) && statSync(at(folder)).uid !== uid) giveTo(at(folder), uid, gid)
+  process.setgroups([gid])
+  process.setgid(gid)
+  process.setuid(uid)
+  // npm's cache is the owner's, too.
+  try {
+    const { homedir } = userInfo()
+    Object.assign(process.env, { HOME: homedir, npm_config_cache: join(homedir, '.npm') })
+  } catch {
+    // An owner without a name has no home.
+    process.env.npm_config_cache = at('node_modules', '.npm')
+  }
+}
+
+function giveTo(path, uid, gid) {
+  lchownSync(path, uid, gid)
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) giveTo(join(path, entry.name), uid, gid)
+    else lchownSync(join(path, entry.name), uid, gid)
   }
 }
 
@@ -186,7 +246,8 @@ function removeOrphans() {
 }
 
 async function make(step) {
-  if (!quiet || step === install) process.stderr.write(`build: ${step.name}\n`)
+  const begin = Date.now()
+  process.stderr.write(`build: ${step.name}${step.note === undefined ? '' : ` (${step.note})`} …\n`)
   // A step that fails may have written half of its output: what is there then is that of no input.
   rmSync(join(stamps, step.name), { force: true })
   step.before?.(step)
@@ -195,6 +256,7 @@ async function make(step) {
   if (status !== 0) throw new Error(`${step.name} failed: ${command} ${args.join(' ')}\n${output.trimEnd()}`)
   step.after?.()
   stamp(step)
+  process.stderr.write(`build: ${step.name}: done in ${Math.round((Date.now() - begin) / 1000)} s\n`)
 }
 
 function stamp(step) {

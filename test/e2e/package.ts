@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -82,10 +82,23 @@ packageTest('where no packed shim fits, one is built from source; where that is 
   }
 })
 
-test('nothing is packed without one of the shims: the compiler that is missing is named', () => {
+test('a package has the shims whose compilers are here; which it lacks is told, and none is not enough', () => {
   const { status, stderr } = spawnSync(process.execPath, [join(root, 'tools/build.mjs'), '--pack'], { env: { PATH: '/nowhere' }, encoding: 'utf8' })
   assert.is(status, 1)
-  assert.match(stderr, /^build: a package has shims for arm64 and x64, and aarch64-linux-gnu-g\+\+ is not here, .* g\+\+-aarch64-linux-gnu\n$/)
+  assert.equal(stderr.trimEnd().split('\n'), [
+    'build: the package has no shim for arm64: aarch64-linux-gnu-g++ is not here, of Debian\'s package g++-aarch64-linux-gnu',
+    'build: the package has no shim for x64: x86_64-linux-gnu-g++ is not here, of Debian\'s package g++-x86-64-linux-gnu',
+    'build: a package without any shim is not made',
+  ])
+})
+
+packageTest('a package has what its README links to, and a man page that npm installs', () => {
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8')
+  const links = [...readme.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path = '']) => path)
+  assert.ok(links.length > 0)
+  const { man } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { readonly man: readonly string[] }
+  for (const path of [...links, ...man, 'LICENSE']) assert.ok(existsSync(join(folder, path)), path)
+  assert.ok(Array.isArray(man) && man.length > 0)
 })
 
 test.run()
