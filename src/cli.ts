@@ -157,6 +157,13 @@ const world: World = {
   remove: unlinkSync,
   usage,
   otherThreads,
+  processes: () => {
+    try {
+      return new Set(readdirSync('/proc').map(Number).filter(pid => pid > 0))
+    } catch {
+      return undefined
+    }
+  },
   interrupted: stopAtSignal,
 }
 

@@ -23,6 +23,7 @@ import { sources } from './source.js'
 import { jsonText, printable, type Refusal, Scope, startFirst } from './trace/index.js'
 import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
+import { Wanted } from './wanted.js'
 
 /** Everything that the program needs from outside. */
 export interface World {
@@ -59,6 +60,8 @@ export interface World {
   usage(): { readonly cpu: number; readonly rss: number | undefined }
   /** Ids of the threads of this process but the main one; undefined when they are not known. */
   otherThreads(): readonly number[] | undefined
+  /** Ids of all processes now; undefined when they are not known. */
+  processes(): ReadonlySet<number> | undefined
   /** Aborts when the user has seen enough. Until it is asked for, that ends the process at once. */
   interrupted(): AbortSignal
 }
@@ -142,7 +145,8 @@ async function run(options: Options, world: World): Promise<void> {
       if (answer?.takes === false) throw answer.error
       return scope.own(startSession(plan, kernel, surroundings))
     })
-    if (options.verbose) for (const line of describe(plan, refused, session, facts)) world.tell(line)
+    const notes = options.verbose ? describe(plan, refused, session, facts) : []
+    notes.forEach(world.tell)
     if (options.dumpBpf) return await writeDump(plan, session.programs.map(program => program.info()))
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
@@ -153,7 +157,7 @@ async function run(options: Options, world: World): Promise<void> {
     const gaveUp = giveUp(kernel, () => void [session.stats(), session.flows.batch(), pidNamespace && session.pidInside(1)], world.otherThreads())
     if (options.verbose) world.tell(gaveUp)
 
-    const stop = world.interrupted()
+    const stop = AbortSignal.any([world.interrupted(), scope.own(untilOver(options.pids, world)).signal])
     const { format, grouping } = options
     const clear = options.clear && world.out.isTerminal
     const paths = new CgroupPaths(world.cgroups, world.clock.now)
@@ -162,7 +166,7 @@ async function run(options: Options, world: World): Promise<void> {
       ...pidNamespace === undefined ? [] : [inside(session.pidInside)],
       row => paths.named(row),
     ]
-    const size = () => clear ? world.out.size() : undefined
+    const size = () => clear ? screenOf(world.out, options.verbose) : undefined
     const frames = trace(session, aggregate, plan.backend.name, world.clock, {
       interval: options.interval,
       count: options.count,
@@ -187,6 +191,8 @@ async function run(options: Options, world: World): Promise<void> {
       await world.out.write(format.frame(frame, { clear, ...size(), summary: options.summary, grouping }))
       if (options.verbose) world.tell(costText(frame, aggregate.flows, world))
     }
+    // Frames have cleared what was said at the start.
+    if (clear) [...notes, ...options.verbose ? [gaveUp] : []].forEach(world.tell)
   } finally {
     scope.close()
   }
@@ -206,6 +212,31 @@ function named(nameOf: Session['nameOf']): Decoration {
 /** By the bytes of the names that are shown, then as rows that tie always are. */
 function byName(one: Row, other: Row): number {
   return Buffer.compare(Buffer.from(one.comm ?? ''), Buffer.from(other.comm ?? '')) || other.rx + other.tx - one.rx - one.tx
+}
+
+/** How often it is looked whether processes have ended, in seconds. */
+const lookEvery = 1
+
+/** Tells which of the processes are not there, and aborts when all have been there and have ended. */
+function untilOver(pids: readonly number[], { processes, clock, tell }: World): { readonly signal: AbortSignal; close(): void } {
+  const over = new AbortController()
+  const wanted = new Wanted(pids)
+  const look = () => {
+    const there = processes()
+    if (there === undefined) return false
+    wanted.look(there)
+    if (wanted.over) over.abort()
+    return true
+  }
+  if (pids.length === 0 || !look()) return { signal: over.signal, close: () => {} }
+  if (wanted.absence !== undefined) tell(`tcptop: ${wanted.absence}`)
+  return { signal: over.signal, close: clock.every(lookEvery, look) }
+}
+
+/** Lines of `-v` under each frame take up one of the screen. */
+function screenOf({ size }: Output, verbose: boolean): ReturnType<Output['size']> {
+  const screen = size()
+  return screen && { ...screen, rows: screen.rows - (verbose ? 1 : 0) }
 }
 
 /** A row as it is seen from within a pid namespace. */

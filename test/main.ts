@@ -48,6 +48,7 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     remove: () => { throw new Error('nothing is to be removed') },
     usage: () => ({ cpu: 1.5, rss: 2 ** 20 }),
     otherThreads: () => [],
+    processes: () => undefined,
     interrupted: () => new AbortController().signal,
     ...changed,
   }
@@ -112,6 +113,24 @@ for (const one of choices) {
     type Line = { readonly backend: string; readonly interval: number }
     const frames = written.join('').trim().split('\n').map(line => JSON.parse(line) as Line)
     assert.equal(frames.map(({ backend, interval }) => [backend, interval]), [[backend.name, 0.5], [backend.name, 0.5]])
+  })
+
+  check('processes that are not there are told once, and when all that were there have ended the last frame is printed', async () => {
+    const there = [new Set([1, 7]), new Set([1, 7, 8]), new Set([1, 8]), new Set([1])]
+    let looks = 0
+    const processes = () => there[Math.min(looks++, 3)]
+    const fake = fakeWorld(one, undefined, { processes })
+    const { write } = fake.world.out
+    const out = { ...fake.world.out, write: async (text: string) => {
+      await write(text)
+      // Twice a frame somebody looks: at the map, and at the processes.
+      fake.watchers.forEach(watch => watch())
+    } }
+    assert.is(await main(args('-p', '7,8', '1'), { ...fake.world, out }), 0)
+    assert.equal(fake.told, ['tcptop: there is no process 8: it is waited for'])
+    assert.equal([fake.watchers.size, fake.kernel.open], [0, 0])
+    // The first line, one for each look but the first, and the last.
+    assert.is(fake.written.length, 4)
   })
 
   check('a stop has a last frame, and the status is 0', async () => {

@@ -16,6 +16,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall', 'src/advice']],
   ['src/row', []],
   ['src/usage-error', []],
+  ['src/wanted', []],
   ['src/aggregate', ['node:fs', 'node:url', 'syscall', 'src/layout', 'src/trace']],
   ['src/check', ['src/trace', 'src/usage-error']],
   ['src/command-line', ['yargs', 'src/trace', 'src/usage-error']],

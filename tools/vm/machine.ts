@@ -10,6 +10,6 @@ export const archs: readonly Arch[] = ['amd64', 'arm64']
 export function prepareFor(arch: Arch, checkout: string): string {
   compileFor(arch === 'amd64' ? 'x64' : arch)
   if (arch === 'amd64') return '/'
-  execFileSync(process.execPath, [join(checkout, 'tools/build.mjs'), '--quiet', `--arch=${arch}`], { stdio: 'inherit' })
+  execFileSync(process.execPath, [join(checkout, 'tools/build.mjs'), `--arch=${arch}`], { stdio: 'inherit' })
   return fetchTree(arch)
 }

@@ -1,0 +1,34 @@
+/** The processes that the user named, over time: those that are not there yet are waited for. */
+export class Wanted {
+  readonly #unseen: Set<number>
+  #running = new Set<number>()
+
+  constructor(pids: readonly number[]) {
+    this.#unseen = new Set(pids)
+  }
+
+  /** Compares with the processes that are there now. */
+  look(there: ReadonlySet<number>): void {
+    for (const pid of this.#unseen) {
+      if (!there.has(pid)) continue
+      this.#unseen.delete(pid)
+      this.#running.add(pid)
+    }
+    for (const pid of this.#running) if (!there.has(pid)) this.#running.delete(pid)
+  }
+
+  /** Whether all have been there and have ended. */
+  get over(): boolean {
+    return this.#unseen.size === 0 && this.#running.size === 0
+  }
+
+  /** One line about those that are waited for; undefined when there are none. */
+  get absence(): string | undefined {
+    const [first, second, third, ...others] = this.#unseen
+    if (first === undefined) return undefined
+    if (second === undefined) return `there is no process ${first}: it is waited for`
+    const some = [first, second, ...third === undefined ? [] : [third]]
+    const last = others.length > 0 ? `${others.length} more` : `${some.pop()}`
+    return `there are no processes ${some.join(', ')} and ${last}: they are waited for`
+  }
+}
