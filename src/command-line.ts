@@ -1,4 +1,5 @@
 import type { Argv, Parsed } from 'yargs'
+import { suggestion } from './nearest.js'
 import { jsonText } from './trace/index.js'
 import { UsageError } from './usage-error.js'
 
@@ -7,6 +8,10 @@ export interface Spec {
   readonly letter?: string
   /** Whether it stands alone; otherwise a value follows. */
   readonly flag?: boolean
+  /** What the value is called in the help: PATH and FILE are those of a file. */
+  readonly value?: string
+  /** All values, for completions. */
+  readonly choices?: readonly string[]
   /** Whether it may be given more than once. */
   readonly repeatable?: boolean
   /** For the help. */
@@ -24,7 +29,6 @@ export interface CommandLine<Name extends string> {
   values(option: Name): readonly string[]
   /** What is no option. */
   readonly rest: readonly string[]
-  help(): Promise<string>
 }
 
 /**
@@ -32,13 +36,11 @@ export interface CommandLine<Name extends string> {
  * an option that is not known, a flag with a value, and an option that is given twice and not `repeatable`.
  */
 export async function parseCommandLine<Name extends string>(
-  argv: readonly string[], program: string, specs: Specs<Name>, usage: string,
-  examples: readonly (readonly [command: string, meaning: string])[],
+  argv: readonly string[], specs: Specs<Name>,
 ): Promise<CommandLine<Name>> {
   const options = new Map<string, Spec>(Object.entries<Spec>(specs))
   const long = [...longNames(argv, options)]
-  const parser = async () => (await parserOf(long, options)).scriptName(program).usage(usage).example(examples)
-  const parsed = plain(long, options) ?? (await parser()).parseSync()
+  const parsed = plain(long, options) ?? (await parserOf(long, options)).parseSync()
   const values = (name: Name) => [parsed[name] ?? []].flat().map(String)
   for (const [name, { repeatable, flag }] of options) {
     const given = values(name as Name)
@@ -50,7 +52,6 @@ export async function parseCommandLine<Name extends string>(
     value: option => values(option)[0],
     values,
     rest: parsed._.map(String),
-    help: async () => helpOf(await parser()),
   }
 }
 
@@ -88,7 +89,7 @@ function* longNames(argv: readonly string[], options: ReadonlyMap<string, Spec>)
     if (argument.startsWith('--')) {
       const [name = '', value] = argument.slice(2).split(/=(.*)/s)
       const spec = options.get(name)
-      if (spec === undefined) throw notAnOption(`--${name}`)
+      if (spec === undefined) throw notAnOption(`--${name}`, options)
       if (spec.flag && value !== undefined) throw takesNoValue(`--${name}`, value)
       yield argument
     } else if (argument.startsWith('-') && argument !== '-') {
@@ -105,7 +106,7 @@ function* splitLetters(letters: string, options: ReadonlyMap<string, Spec>): Gen
     const [name, spec] = [...options].find(([, spec]) => spec.letter === letter) ?? []
     if (spec === undefined) {
       if (index === 0 && /^[\d.]+$/.test(letters)) return yield `-${letters}`
-      throw notAnOption(`-${letter}`)
+      throw notAnOption(`-${letter}`, options)
     }
     const value = letters.slice(index + 1)
     if (!spec.flag) return yield value === '' ? `--${name}` : `--${name}=${value.replace(/^=/, '')}`
@@ -118,8 +119,9 @@ function takesNoValue(flag: string, value: string): UsageError {
   return new UsageError(`${flag} must be given without a value, got ${jsonText(value)}`)
 }
 
-function notAnOption(name: string): UsageError {
-  return new UsageError(`options must be among those that --help lists, got ${jsonText(name)}`)
+function notAnOption(name: string, options: ReadonlyMap<string, Spec>): UsageError {
+  const meant = name.startsWith('--') ? suggestion(name, [...options.keys()].map(option => `--${option}`)) : ''
+  return new UsageError(`options must be among those that --help lists, got ${jsonText(name)}${meant}`)
 }
 
 async function parserOf(argv: readonly string[], options: ReadonlyMap<string, Spec>): Promise<Argv> {
@@ -133,17 +135,10 @@ async function parserOf(argv: readonly string[], options: ReadonlyMap<string, Sp
       ...(letter !== undefined && { alias: letter }),
       ...(flag ? { type: 'boolean', nargs: 0 } as const : { type: 'string' } as const),
     }])))
-    .wrap(80)
     .detectLocale(false)
     .exitProcess(false)
     .fail((message, error) => {
       throw error ?? new UsageError(`${message}`)
     })
     .parserConfiguration({ 'parse-positional-numbers': false, 'boolean-negation': false })
-}
-
-function helpOf(parser: Argv): string {
-  let help = ''
-  parser.showHelp(text => (help = text))
-  return `${help.trimEnd()}\n`
 }

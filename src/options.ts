@@ -3,8 +3,11 @@ import type { Sort } from './aggregate.js'
 import { backends } from './backend/index.js'
 import { choice, either, path, pids, seconds, whole } from './check.js'
 import { type CommandLine, parseCommandLine, type Spec } from './command-line.js'
+import { shells } from './completion.js'
 import { type Format, formats } from './format/index.js'
 import { type Grouping, groupings } from './grouping.js'
+import { helpText } from './help.js'
+import { suggestion } from './nearest.js'
 import { jsonText } from './trace/index.js'
 import { UsageError } from './usage-error.js'
 
@@ -61,31 +64,36 @@ const most = 1_000_000
 const specs = {
   noclear: { letter: 'C', flag: true, describe: 'do not clear the screen' },
   nosummary: { letter: 'S', flag: true, describe: 'no line with the load average' },
-  pid: { letter: 'p', repeatable: true, describe: 'only this process; several: -p 1,2 or repeated' },
-  cgroupmap: { describe: 'only cgroups whose id is a key of the BPF map pinned here' },
-  mntnsmap: { describe: 'only mount namespaces whose id is a key of the BPF map pinned here' },
-  cgroup: { letter: 'c', describe: 'only this cgroup v2 directory and those below it' },
+  pid: { value: 'PID', letter: 'p', repeatable: true, describe: 'only this process; several: -p 1,2 or repeated' },
+  cgroupmap: { value: 'PATH', describe: 'only cgroups whose id is a key of the BPF map pinned here' },
+  mntnsmap: { value: 'PATH', describe: 'only mount namespaces whose id is a key of the BPF map pinned here' },
+  cgroup: { value: 'PATH', letter: 'c', describe: 'only this cgroup v2 directory and those below it' },
   ipv4: { letter: '4', flag: true, describe: 'IPv4 only, also where it is mapped into IPv6' },
   ipv6: { letter: '6', flag: true, describe: 'IPv6 only' },
-  by: { describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name})` },
-  sort: { letter: 's', describe: 'all (received and sent, the default), sent, received, or a column in lower case' },
-  rows: { letter: 'r', describe: 'at most so many rows in a table' },
-  format: { letter: 'f', describe: `what to print: ${either(formats)} (default ${defaultFormat.name})` },
-  backend: { describe: `how to hook into the kernel: ${either(backendChoices)} (default auto)` },
-  'max-flows': { describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
-  btf: { describe: 'find what the programs read by the BTF in this file, of a kernel that has none itself' },
+  by: { value: 'KEY', choices: groupings.map(({ name }) => name), describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name})` },
+  sort: { value: 'KEY', choices: ['all', 'sent', 'received'], letter: 's', describe: 'all (received and sent, the default), sent, received, or a column in lower case' },
+  rows: { value: 'N', letter: 'r', describe: 'at most so many rows in a table' },
+  format: { value: 'FORMAT', choices: formats.map(({ name }) => name), letter: 'f', describe: `what to print: ${either(formats)} (default ${defaultFormat.name})` },
+  backend: { value: 'NAME', choices: backendChoices.map(({ name }) => name), describe: `how to hook into the kernel: ${either(backendChoices)} (default auto)` },
+  'max-flows': { value: 'N', describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
+  btf: { value: 'FILE', describe: 'find what the programs read by the BTF in this file, of a kernel that has none itself' },
   'no-btf': { flag: true, describe: 'find what the programs read by measurement, as where there is no BTF' },
   'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them (no privileges needed); with -v as this kernel takes them' },
   verbose: { letter: 'v', flag: true, describe: 'tell on stderr what is chosen, why, and what it costs' },
   help: { letter: 'h', flag: true, describe: 'print this' },
-  version: { flag: true, describe: 'print the version' },
+  version: { letter: 'V', flag: true, describe: 'print the version' },
 } as const satisfies Record<string, Spec>
+
+const program = 'tcptop'
+/** Words that may stand in the place of the interval. */
+const subCommands = ['doctor', 'completion', 'help'] as const
 
 /** What may stand with the word that takes the place of the interval. */
 const doctorOptions: readonly string[] = ['format', 'btf', 'no-btf'] satisfies (keyof typeof specs)[]
 
 const usage = `Usage: $0 [options] [interval] [count]
 or:    $0 doctor [-f table|json] [--btf FILE | --no-btf]
+or:    $0 completion bash|zsh|fish
 
 Top for TCP: bytes that processes receive and send, by ${either(groupings)}.
 Prints every interval seconds (default 1, at least 0.1), count times or until
@@ -99,6 +107,7 @@ const examples = [
   ['$0 -f json 10', 'an object every 10 seconds, for other programs'],
   ['$0 --dump-bpf -4', 'the programs for IPv4 only, annotated'],
   ['$0 doctor', 'whether it would run here; needs no privileges'],
+  ['source <($0 completion bash)', 'completions for this shell'],
 ] as const
 
 /**
@@ -106,11 +115,13 @@ const examples = [
  * UsageError, whose message is one line: the option, what it must be and what was given.
  */
 export async function parseOptions(argv: readonly string[]): Promise<Options | Answer> {
-  const line = await parseCommandLine(argv, 'tcptop', specs, usage, examples)
-  if (line.has('help')) return { text: await line.help() }
+  const line = await parseCommandLine(argv, specs)
+  const [word, ...afterWord] = line.rest
+  if (line.has('help') || word === 'help') return { text: helpText(program, specs, usage, examples) }
   if (line.has('version')) return { text: `tcptop ${version()}\n` }
 
-  const doctor = line.rest[0] === 'doctor'
+  if (word === 'completion') return { text: completion(afterWord) }
+  const doctor = word === 'doctor'
   if (doctor) checkDoctor(line)
   const [intervalText = '1', count, ...more] = doctor ? [] : line.rest
   if (more.length > 0) {
@@ -138,7 +149,7 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
     ...(mntnsMap !== undefined && { mntnsMap: path('--mntnsmap', 'the path of a pinned BPF map', mntnsMap) }),
     ...(line.has('ipv4') && { family: 4 }),
     ...(line.has('ipv6') && { family: 6 }),
-    interval: seconds('interval', intervalText),
+    interval: intervalOf(intervalText),
     intervalText,
     ...(count !== undefined && { count: whole('count', count, 1) }),
     sort: sortOf(grouping, line.value('sort') ?? 'all'),
@@ -164,9 +175,26 @@ function checkDoctor({ rest: [, more], has, values }: CommandLine<keyof typeof s
   throw new UsageError(`options must be ${either(doctorOptions.map(name => ({ name: `--${name}` })))} with doctor, got --${other}`)
 }
 
+/** The script for a shell. */
+function completion([shell = '', more]: readonly string[]): string {
+  if (more !== undefined) throw new UsageError(`completion must stand with a shell alone, got ${jsonText(more)} as well`)
+  return `${choice('completion', shells, shell).script(program, specs, subCommands)}\n`
+}
+
+/** What is no number may be meant for a word that takes the place of the interval. */
+function intervalOf(text: string): number {
+  try {
+    return seconds('interval', text)
+  } catch (error) {
+    const meant = suggestion(text, subCommands)
+    throw error instanceof UsageError && meant !== '' ? new UsageError(`${error.message}${meant}`) : error
+  }
+}
+
 function sortOf({ name, sorts }: Grouping, key: string): Sort {
   const keys = [...sorts].map(([name, sort]) => ({ name, sort }))
-  return choice('--sort', keys, key, ` with --by ${name}`).sort
+  const lower = key.toLowerCase()
+  return choice('--sort', keys, keys.some(({ name }) => name === lower) ? lower : key, ` with --by ${name}`).sort
 }
 
 /** Two folders up from where the compiled file is. */

@@ -15,11 +15,7 @@ declare module 'yargs' {
   }
 
   export interface Argv {
-    scriptName(name: string): this
-    usage(text: string): this
     options(options: Readonly<Record<string, Option>>): this
-    example(examples: readonly (readonly [command: string, meaning: string])[]): this
-    wrap(columns: number): this
     help(enable: false): this
     version(enable: false): this
     detectLocale(enable: boolean): this
@@ -28,7 +24,6 @@ declare module 'yargs' {
     parserConfiguration(configuration: Readonly<Record<string, boolean>>): this
     /** Neither runs anything nor prints, as configured here. */
     parseSync(): Parsed
-    showHelp(print: (text: string) => void): this
   }
 
   export default function yargs(argv: readonly string[]): Argv

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -60,6 +61,7 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [['5', '-C', '2'], { interval: 5, intervalText: '5', count: 2, clear: false }],
   [['--', '5', '2'], { interval: 5, intervalText: '5', count: 2 }],
   [['-s', 'sent'], { sort: { offset: 8, size: 8, order: 'descending' } }],
+  [['-s', 'RX_KB'], { sort: { offset: 0, size: 8, order: 'descending' } }],
   [['-sreceived'], { sort: { offset: 0, size: 8, order: 'descending' } }],
   [['--sort=pid'], { sort: { offset: 24, size: 4, order: 'ascending' } }],
   [['--by', 'process', '-s', 'comm'], { grouping: process!, sort: { offset: 32, size: 16, order: 'ascending' } }],
@@ -154,7 +156,12 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['doctor', '-p', '1'], 'options must be --format, --btf or --no-btf with doctor, got --pid'],
   [['-C', 'doctor'], 'options must be --format, --btf or --no-btf with doctor, got --noclear'],
   [['5', 'doctor'], `${count} "doctor"`],
-  [['doctors'], `${interval} "doctors"`],
+  [['doctors'], `${interval} "doctors"; did you mean doctor?`],
+  [['hlep'], `${interval} "hlep"; did you mean help?`],
+  [['--fromat', 'json'], `${unknown} "--fromat"; did you mean --format?`],
+  [['completion'], 'completion must be bash, zsh or fish, got nothing'],
+  [['completion', 'csh'], 'completion must be bash, zsh or fish, got "csh"'],
+  [['completion', 'bash', 'x'], 'completion must stand with a shell alone, got "x" as well'],
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
   [['--by', 'thread'], '--by must be connection, process, comm, host, port or cgroup, got "thread"'],
@@ -173,11 +180,11 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['--foo'], `${unknown} "--foo"`],
   [['--foo=bar'], `${unknown} "--foo"`],
   [['--foo.bar', '1'], `${unknown} "--foo.bar"`],
-  [['--no-clear'], `${unknown} "--no-clear"`],
-  [['--no-noclear'], `${unknown} "--no-noclear"`],
-  [['--pi', '1'], `${unknown} "--pi"`],
+  [['--no-clear'], `${unknown} "--no-clear"; did you mean --noclear?`],
+  [['--no-noclear'], `${unknown} "--no-noclear"; did you mean --noclear?`],
+  [['--pi', '1'], `${unknown} "--pi"; did you mean --pid?`],
   [['--C'], `${unknown} "--C"`],
-  [['--maxFlows', '1'], `${unknown} "--maxFlows"`],
+  [['--maxFlows', '1'], `${unknown} "--maxFlows"; did you mean --max-flows?`],
   [['--_', '1'], `${unknown} "--_"`],
   [['--$0=x'], `${unknown} "--$0"`],
   [['--__proto__', 'x'], `${unknown} "--__proto__"`],
@@ -238,6 +245,32 @@ test('the examples of the help are understood', async () => {
   const lines = [...examples.matchAll(/^  tcptop(.*?)  /gm)].map(([, line = '']) => line.trim())
   assert.is(lines.length, 7)
   for (const line of lines) await optionsOf(line.split(' ').filter(Boolean))
+})
+
+test('help and version have words and letters of their own', async () => {
+  assert.is(await textOf(['help']), await textOf(['--help']))
+  assert.is(await textOf(['-V']), await textOf(['--version']))
+})
+
+for (const shell of ['bash', 'zsh', 'fish']) {
+  test(`completions for ${shell} have all options, and the words that may stand first`, async () => {
+    const script = await textOf(['completion', shell])
+    const names = [...(await textOf(['-h'])).matchAll(/^  (?:-., |    )--([\w-]+)/gm)].map(([, name = '']) => name)
+    assert.ok(names.length > 15)
+    for (const name of [...names, 'doctor', 'completion', 'help', 'tracepoint']) assert.match(script, new RegExp(`\\b${name}\\b`), name)
+  })
+}
+
+test('bash completes options, their values and sub-commands', async () => {
+  const script = await textOf(['completion', 'bash'])
+  const complete = (...words: readonly string[]) => {
+    const ask = `COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tcptop; echo "\${COMPREPLY[@]}"`
+    return execFileSync('bash', ['-c', `${script}${ask}`, 'bash', 'tcptop', ...words], { encoding: 'utf8' }).trim()
+  }
+  assert.is(complete('--by', 'p'), 'process port')
+  assert.is(complete('doc'), 'doctor')
+  assert.is(complete('-C', '--no'), '--noclear --nosummary --no-btf')
+  assert.is(complete('--btf', '/proc/self/com'), '/proc/self/comm')
 })
 
 test('the version is the package’s', async () => {
