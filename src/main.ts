@@ -1,4 +1,4 @@
-import { BtfError, type Member, parseBtf } from '../bpf-asm/index.js'
+import { BtfError, parseBtf } from '../bpf-asm/index.js'
 import { type Kernel, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
 import { advice, powerOf } from './advice.js'
 import { loadAggregate } from './aggregate.js'
@@ -320,7 +320,7 @@ function fieldsGiven(path: string, world: World): Field {
 function checkGiven(path: string, given: Field, own: Facts | Error | undefined): void {
   if (own === undefined || own instanceof Error) return
   const is = own.field()
-  const text = (member: Member | undefined) => member === undefined ? 'absent' : `at byte ${member.offset}, of ${member.size}`
+  const text = (member: Field[keyof Field]) => member === undefined ? 'absent' : 'offset' in member ? `at byte ${member.offset}, of ${member.size}` : 'different'
   for (const name of new Set([...Object.keys(is), ...Object.keys(given)]) as Set<keyof Field>) {
     if (JSON.stringify(given[name]) === JSON.stringify(is[name])) continue
     throw notThisKernels(path, `${name} is ${text(given[name])} there, and ${text(is[name])} here`)

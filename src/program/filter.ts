@@ -65,6 +65,19 @@ export function notePidInside({ access, filter: { pidNamespace } }: Context, nam
   ]
 }
 
+/** Goes to `reject` unless the process r1 is one of those that are wanted. Clobbers r0 to r5. */
+function isWanted(filter: Filter, reject: string, name: string): Code {
+  return wantedOf(filter).length > 0 ? [
+    store('u32', r10, stack.filterKey, r1),
+    lookup(mapName.wanted, stack.filterKey),
+    jeq(r0, 0, reject),
+  ] : [
+    filter.pids.map(pid => jeq32(r1, pid, name)),
+    ja(reject),
+    label(name),
+  ]
+}
+
 /** Goes to `reject` unless the current task, which is `task`, passes. Clobbers r0 to r5. */
 export function admit({ field, filter, access }: Context, reject: string, name = 'admit'): Code {
   return [
@@ -74,15 +87,7 @@ export function admit({ field, filter, access }: Context, reject: string, name =
         jne(r0, 0, reject),
         load(r1, 'u32', r10, inside + 4),
       ],
-      wantedOf(filter).length > 0 ? [
-        store('u32', r10, stack.filterKey, r1),
-        lookup(mapName.wanted, stack.filterKey),
-        jeq(r0, 0, reject),
-      ] : [
-        filter.pids.map(pid => jeq32(r1, pid, name)),
-        ja(reject),
-        label(name),
-      ],
+      isWanted(filter, reject, name),
     ],
     !filter.cgroup ? [] : [
       note('--cgroup: in it or below', loadMap(r1, mapName.cgroup)),
@@ -130,9 +135,7 @@ export function admitTask({ field, filter, access }: Context, reject: string): C
   return [
     filter.pids.length === 0 ? [] : [
       filter.pidNamespace === undefined ? read(r1, field.tgid, task) : pidOf(field, filter.pidNamespace, access, reject),
-      filter.pids.map(pid => jeq32(r1, pid, 'task_admit')),
-      ja(reject),
-      label('task_admit'),
+      isWanted(filter, reject, 'task_admit'),
     ],
     !filter.cgroup ? [] : [
       cgroup,
