@@ -136,7 +136,7 @@ int main() {
   for (unsigned wanted : {0u, ~0u}) {
     for (auto &half : capabilities) half = {wanted, wanted, 0};
     errno = 42;
-    on_signal(0);
+    on_asked(0);
     if (errno != 42) return 1;
   }
   return answers == 1 ? 0 : 2;
