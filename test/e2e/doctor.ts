@@ -44,7 +44,7 @@ namely('nobody is told what is lacking, and what could be told without', without
   assert.is(outcome.status, 1)
   const { verdict, remedy } = checkOf(outcome, 'capabilities')
   assert.equal([verdict, remedy], ['no', 'this process lacks CAP_BPF and CAP_PERFMON; run it as root, or with both'])
-  assert.match(checkOf(outcome, 'tracepoints').found, /^this kernel has tracepoint inet_sock_set_state.* EPERM$/)
+  assert.match(checkOf(outcome, 'tracepoints').found, /^this kernel has tracepoint \w+.* EPERM$/)
   assert.ok(said(outcome).checks.every(({ name, verdict }) => !/^backend|^fentry|^kprobes|points$/.test(name) || verdict !== 'ok'))
 })
 
