@@ -33,7 +33,7 @@ export function factsOf(btf: Btf, arch: string): Facts {
 
 function castOf(btf: Btf): Cast | undefined {
   const [kfunc, tcpSock] = [btf.func('bpf_rdonly_cast'), btf.findStruct('tcp_sock')]
-  return kfunc === undefined || tcpSock === undefined ? undefined : { kfunc: { name: 'bpf_rdonly_cast', id: kfunc.id }, tcpSock }
+  return kfunc === undefined || tcpSock === undefined ? undefined : { kfunc: { name: 'bpf_rdonly_cast', id: kfunc.id }, tcpSock, mptcpSock: btf.findStruct('mptcp_sock') }
 }
 
 /** The facts of a kernel whose own BTF is not known, only the fields: nothing is found by its id there, but some things by their names. */

@@ -60,7 +60,7 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
       field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket: has.pockets, audited: has.audit,
       mptcp: has.mptcp ? field.mptcp : undefined,
     }
-    const programs = variant.hooks.filter(({ part }) => part === undefined || has[part]).flatMap(hook => program(hook, context, facts))
+    const programs = variant.hooks.filter(({ part, without }) => (part === undefined || has[part]) && (without === undefined || !has[without])).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
     const countsMisses = facts.countsKprobeMisses || programs.every(({ type }) => type !== 'kprobe')
     yield { backend, variant, maps: maps(context, maxFlows, names), programs, countsMisses, wantedPids: wantedOf(filter), passedOver }
@@ -85,7 +85,7 @@ function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
 
 /** Whether a variant of which this kernel has the rest may have a part. All but names need what came with Linux 5.12. */
 function hasPart(wanted: Part, { hooks }: Variant, facts: Facts): boolean {
-  const needed = hooks.filter(({ part }) => part === wanted)
+  const needed = hooks.filter(({ part, optional }) => part === wanted && !optional)
   return needed.length > 0 && (wanted === 'names' || facts.helper(of5_12)) && needed.every(hook => callAt(hook, facts) !== undefined)
 }
 
@@ -104,7 +104,7 @@ function program(hook: Hook, context: Context, facts: Facts): ProgramPlan[] {
   return call === undefined ? [] : [programAt(name, on, () => code(context, call), facts)]
 }
 
-function maps({ filter, pocket, audited, access: { sockets, textFormat: constant } }: Context, maxFlows: number, keepsNames: boolean): MapSpec[] {
+function maps({ filter, pocket, audited, mptcp, access: { sockets, mptcp: apart, textFormat: constant } }: Context, maxFlows: number, keepsNames: boolean): MapSpec[] {
   const own: MapSpec[] = [
     { name: mapName.flows, type: 'hash', keySize: Key.size, valueSize: Value.size, maxEntries: maxFlows },
     {
@@ -116,6 +116,9 @@ function maps({ filter, pocket, audited, access: { sockets, textFormat: constant
   const wanted = wantedOf(filter).length
   return [
     ...own,
+    ...mptcp === undefined || apart === undefined ? [] : [{
+      name: mapName.mptcpSockets, type: apart.sockets.type, keySize: apart.sockets.keySize, valueSize: Value.pid, maxEntries: apart.sockets.room(maxFlows),
+    }],
     ...pocket ? [
       { name: mapName.pockets, type: 'array', keySize: 4, valueSize: pocketsSize, maxEntries: 1 },
       { name: mapName.pages, type: 'array', keySize: 4, valueSize: 4, maxEntries: pages },

@@ -213,16 +213,21 @@ for (const machine of distinct) {
     for (const { on, program, optional, part, helper: hookHelper } of hooks) {
       const [name] = Object.values(on) as string[]
       // Pockets are flushed and flows are audited at the same kind of point, and pockets need names.
-      const without = part === undefined ? [program] : 'sweep' in on ? serving('pockets', 'audit') : serving(part, ...part === 'names' ? ['pockets'] as const : [])
+      const without = part === undefined || optional ? [program] : 'sweep' in on ? serving('pockets', 'audit') : serving(part, ...part === 'names' ? ['pockets'] as const : [])
+      const instead = part === undefined || optional ? [] : hooks.filter(hook => hook.without === part).map(({ program }) => program)
       const gone = {
         names: [mapName.names, mapName.text, mapName.pockets, mapName.pages, mapName.renames],
-        pockets: [mapName.pockets, mapName.pages, mapName.renames], audit: [mapName.unsettled], mptcp: [],
+        pockets: [mapName.pockets, mapName.pages, mapName.renames], audit: [mapName.unsettled], mptcp: [mapName.mptcpSockets],
       }
       for (const what of [name!, ...hookHelper === undefined ? [] : [hookHelper]]) {
         const plans = lacking(what)
         if (!optional && !part) refused(plans, pointName(on))
-        else assert.equal(left(plans).programs.map(({ name }) => name), besides(without))
-        for (const map of part ? gone[part] : []) assert.not.ok(left(plans).maps.some(({ name }) => name === map), `${map} without ${what}`)
+        else {
+          const names = left(plans).programs.map(({ name }) => name)
+          assert.equal(names.filter(name => !instead.includes(name)), besides([...without, ...instead]))
+          for (const name of instead) assert.ok(names.includes(name) !== plan.programs.some(program => program.name === name), `${name} without ${what}`)
+        }
+        for (const map of part && !optional ? gone[part] : []) assert.not.ok(left(plans).maps.some(({ name }) => name === map), `${map} without ${what}`)
       }
     }
     // What programs cannot do without is no such thing in itself.

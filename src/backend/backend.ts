@@ -19,6 +19,8 @@ export interface Hook {
   readonly optional?: true
   /** The part that it serves alone: a variant does without it where a kernel lacks any of its points. */
   readonly part?: Part
+  /** The part without which alone it is needed. */
+  readonly without?: Part
   /** A helper that it calls, where the point does not tell that the kernel has it. */
   readonly helper?: string
   readonly code: (context: Context, call: Call) => Code

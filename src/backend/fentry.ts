@@ -1,4 +1,4 @@
-import { consumedBy, receivedFrom, receivedFromMap, sentLocked, sentTo, sentToMap, typed } from '../program/index.js'
+import { consumedBy, receivedFrom, receivedFromMap, releasedMptcp, sentLocked, sentTo, sentToMap, sentWithSyn, typed } from '../program/index.js'
 import { type Backend, of5_12 } from './backend.js'
 import { audits, emptying, lifeAt, renames, seeds, typedPoint } from './life.js'
 import { limit } from './limit.js'
@@ -23,8 +23,11 @@ export const fentry: Backend = {
         { program: 'tcptop_tx', on: { exit: 'tcp_sendmsg_locked' }, code: sentLocked },
         // Until Linux 6.4 sendfile and splice go another way.
         { program: 'tcptop_tx_page', on: { exit: 'do_tcp_sendpages' }, optional: true, code: sentLocked },
-        { program: 'tcptop_mptcp_tx', on: { exit: 'mptcp_sendmsg' }, optional: true, code: sentTo },
-        { program: 'tcptop_mptcp_rx', on: { exit: 'mptcp_recvmsg' }, optional: true, code: receivedFrom },
+        { program: 'tcptop_mptcp', on: { entry: 'mptcp_release_cb' }, part: 'mptcp', code: releasedMptcp },
+        // Since Linux 6.2 MPTCP sends data with a SYN, by this.
+        { program: 'tcptop_fastopen', on: { exit: 'tcp_sendmsg_fastopen' }, part: 'mptcp', optional: true, code: sentWithSyn },
+        { program: 'tcptop_mptcp_tx', on: { exit: 'mptcp_sendmsg' }, optional: true, without: 'mptcp', code: sentTo },
+        { program: 'tcptop_mptcp_rx', on: { exit: 'mptcp_recvmsg' }, optional: true, without: 'mptcp', code: receivedFrom },
         { program: 'tcptop_map_tx', on: { exit: 'tcp_bpf_sendmsg' }, optional: true, code: sentToMap },
         { program: 'tcptop_map_rx', on: { exit: 'tcp_bpf_recvmsg' }, optional: true, code: receivedFromMap },
         { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },

@@ -55,8 +55,10 @@ export interface Access {
   forget(): Code
   /** `socket` is freed: nothing is kept of it that the kernel does not free too. */
   freed(): Code
-  /** The same for MPTCP sockets, of which TCP knows nothing: they are kept in mind apart. Absent where they are known by their cookies. */
+  /** The same for MPTCP sockets, of which TCP knows nothing: they are known by their addresses, and kept in mind apart, in `mapName.mptcpSockets`. */
   readonly mptcp?: Access
+  /** `dst =` a member of `socket`, an MPTCP socket, by its offset into `struct mptcp_sock`. Clobbers r0 to r5. */
+  readMptcp(dst: Register, member: Member): Code
   /** `task =` the current task */
   current(): Code
   /** `dst =` the process of `task`, the current one. */
@@ -81,6 +83,8 @@ export interface Cast {
   readonly kfunc: Kfunc
   /** The BTF id of `struct tcp_sock`. */
   readonly tcpSock: number
+  /** That of `struct mptcp_sock`, where the kernel has MPTCP. */
+  readonly mptcpSock?: number | undefined
 }
 
 /** `TASK_COMM_LEN` (include/linux/sched.h) */

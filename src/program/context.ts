@@ -12,8 +12,8 @@ export interface Context {
   /** Whether all hooks read a socket under its lock, so that no two processors take the same difference. */
   readonly locked: boolean
   /**
-   * Whether hooks see what calls return: an MPTCP socket, and one in a sockmap, is then counted by that. Otherwise their TCP is: of
-   * MPTCP the subflows, unless there is `mptcp`, of a sockmap what its sockets received.
+   * Whether hooks see what calls return: one in a sockmap is then counted by that, and an MPTCP socket unless there is `mptcp`. Otherwise their
+   * TCP is: of MPTCP the subflows, unless there is `mptcp`, of a sockmap what its sockets received.
    */
   readonly calls: boolean
   /** Where an MPTCP socket is counted by its own counters: where they are. */
@@ -61,6 +61,8 @@ export const task = r9
 export const mapName = {
   flows: 'flows',
   sockets: 'sockets',
+  /** The same of MPTCP sockets that are counted by their own counters, by their addresses. */
+  mptcpSockets: 'mptcp_sockets',
   stats: 'stats',
   /** A `Known`: what user space tells the programs. */
   known: 'known',

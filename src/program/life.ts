@@ -215,10 +215,13 @@ function endSpilled(context: Context, none: string, name: string, { isLast = fal
   ]
 }
 
-/** Goes to `otherwise` for a subflow of an MPTCP socket, if its bytes are counted where the application moves them. */
-function unlessSubflow({ field, access, calls }: Context, otherwise: string): Code {
+/**
+ * Goes to `otherwise` for a subflow of an MPTCP socket, if its bytes are counted where the application moves them. With `mptcp` it has an entry for
+ * nothing but data in its SYN, and that counts.
+ */
+function unlessSubflow({ field, access, calls, mptcp }: Context, otherwise: string): Code {
   const { subflow } = field
-  return subflow === undefined || !calls ? [] : [access.read(r1, subflow, socket), jset(r1, maskOf(subflow), otherwise)]
+  return subflow === undefined || !calls || mptcp !== undefined ? [] : [access.read(r1, subflow, socket), jset(r1, maskOf(subflow), otherwise)]
 }
 
 /** The socket has the same port again after all. */

@@ -6,7 +6,7 @@ import { Value } from '../layout.js'
 import { lookup, sizeOf } from './access.js'
 import { both, chargeCurrent, leave } from './charge.js'
 import { amount, type Call, type Context, flow, mapName, maskOf, protocol, socket, stack, state } from './context.js'
-import { fill, identify, insert } from './enter.js'
+import { enter, fill, identify, insert } from './enter.js'
 import type { Mptcp } from './field.js'
 import { admit, choosesProcesses } from './filter.js'
 import { loseCurrent } from './result.js'
@@ -51,6 +51,27 @@ export function unlessFastOpen(context: Context, otherwise: string): Code {
     sub32(r1, r2),
     note('nothing but the SYN', jle(r1, 1, otherwise)),
     label('no_subflow'),
+  ]
+}
+
+/**
+ * The return of `tcp_sendmsg_fastopen(sk, …)`, by which MPTCP sends data with a SYN: the subflow gets its entry. Plain TCP gets its own when the
+ * function that called this returns.
+ */
+export function sentWithSyn(context: Context, call: Call): Code {
+  const { access } = context
+  return [
+    load(socket, 'u64', r1, call.first),
+    access.asTcp(socket, 'exit', { sure: true }),
+    unlessCountedAtMptcp(context, 'mptcp'),
+    ja('exit'),
+    label('mptcp'),
+    unlessFastOpen(context, 'exit'),
+    access.find(),
+    jne(r0, 0, 'exit'),
+    enter(context, 'used', { found: 'exit', spilled: 'exit', none: 'exit' }),
+    label('exit'),
+    leave(),
   ]
 }
 
@@ -172,8 +193,7 @@ function valueOf(context: Context, mptcp: Mptcp): Code {
     mov(flow, r10),
     add(flow, stack.value),
     fill(context, 'mptcp'),
-    readKernel(stack.passing, 4, socket, mptcp.token.offset),
-    load(r1, 'u32', r10, stack.passing),
+    context.access.readMptcp(r1, mptcp.token),
     store('u32', flow, Value.isn, r1),
     queued(context, mptcp, 'value_tx'),
     store('u64', flow, Value.txSeen, now.queued),
@@ -185,8 +205,7 @@ function valueOf(context: Context, mptcp: Mptcp): Code {
 /** Goes to `stale` when `flow` is of another connection, known by its token; to `exit` after a disconnect, which drops what was not read. */
 function unlessOther({ access, field }: Context, mptcp: Mptcp): Code {
   return [
-    readKernel(stack.passing, 4, socket, mptcp.token.offset),
-    load(r1, 'u32', r10, stack.passing),
+    access.readMptcp(r1, mptcp.token),
     load(r2, 'u32', flow, Value.isn),
     jeq(r1, r2, 'found'),
     jne(r1, 0, 'stale'),
@@ -239,8 +258,7 @@ const now = { queued: amount, consumed: r9 } as const
 /** `now.queued =` the sequence number of the next byte that is sent (mptcp_sendmsg), less the DATA_FIN. */
 function queued({ access, field }: Context, { writeSeq }: Mptcp, name: string): Code {
   return [
-    readKernel(stack.passing, writeSeq.size, socket, writeSeq.offset),
-    load(now.queued, 'u64', r10, stack.passing),
+    access.readMptcp(now.queued, writeSeq),
     lessFin(access.read(r1, field.state, socket), finSent, now.queued, `${name}_counted`),
     label(`${name}_counted`),
   ]
@@ -256,7 +274,7 @@ function consumed({ access, field }: Context, { consumed, unread }: Mptcp, name:
     readKernel(stack.passing, size, base, offset),
     load(now.consumed, sizeOf({ size, offset }), r10, stack.passing),
   ]
-  if (unread === undefined) return read(consumed, socket)
+  if (unread === undefined) return access.readMptcp(now.consumed, consumed)
   const kept = (code: Code) => [code, store('u64', r10, stack.filterKey, r1)]
   return [
     unread.queues.map(({ length, first }, index) => [

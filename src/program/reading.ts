@@ -65,6 +65,15 @@ export function atAddress(field: Field, by: Cast | undefined): Pick<Access, 'rea
   return { read, refresh }
 }
 
+/** How a member of an MPTCP socket is read. */
+export function mptcpReader(by: Cast | undefined): Access['readMptcp'] {
+  const { kfunc, mptcpSock } = by ?? {}
+  if (kfunc === undefined || mptcpSock === undefined) {
+    return (dst, member) => [readKernel(stack.passing, member.size, socket, member.offset), load(dst, sizeOf(member), r10, stack.passing)]
+  }
+  return (dst, member) => [mov(r1, socket), mov(r2, mptcpSock), callKfunc(kfunc), load(dst, sizeOf(member), r0, member.offset)]
+}
+
 /** Copies what is read. */
 export function copying(field: Field): Reading {
   const parts = partsOf(field)

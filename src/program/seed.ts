@@ -39,8 +39,10 @@ export function seedSocket(context: Context): Code {
 /** Makes the entry of r6 if it is a connection that has none. */
 function seed(context: Context, origin: 'seeded' | 'unowned'): Code {
   const { access, field, mptcp } = context
+  // The iterator of sockets shows TCP's alone.
+  const seesMptcp = mptcp !== undefined && origin === 'seeded'
   return [
-    access.asTcp(r6, mptcp ? 'mptcp' : 'exit'),
+    access.asTcp(r6, seesMptcp ? 'mptcp' : 'exit'),
     unlessCountedAtMptcp(context, 'exit'),
     access.read(r1, field.dport, socket),
     note('not connected yet, or listening', jeq(r1, 0, 'exit')),
@@ -50,6 +52,6 @@ function seed(context: Context, origin: 'seeded' | 'unowned'): Code {
     enter(context, origin, { found: 'known', spilled: 'exit', none: 'exit' }),
     label('known'),
     unsettledIfBusy(context),
-    mptcp ? [ja('exit'), label('mptcp'), seedMptcp(context)] : [],
+    seesMptcp ? [ja('exit'), label('mptcp'), seedMptcp(context)] : [],
   ]
 }

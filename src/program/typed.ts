@@ -1,9 +1,10 @@
 import { add, call, type Code, ja, jeq, jne, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4, r5, type Register, store } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
 import { type Access, type Cast, lookup, nameSize } from './access.js'
+import { mptcpByAddress } from './address.js'
 import { family, flow, mapName, socket, stack, state, task } from './context.js'
 import { type Field, present } from './field.js'
-import { atAddress, loading } from './reading.js'
+import { atAddress, loading, mptcpReader } from './reading.js'
 
 /** `BPF_SK_STORAGE_GET_F_CREATE` (include/uapi/linux/bpf.h) */
 const create = 1
@@ -48,7 +49,7 @@ export function typed(field: Field, by?: Cast): Access & { findMptcp(): Code } {
     jeq(r0, 0, otherwise),
     mov(socket, r0),
   ]
-  return {
+  const own: Access & { findMptcp(): Code } = {
     // Socket storage is not preallocated (`BPF_F_NO_PREALLOC` is obligatory), and has no limit.
     sockets: { type: 'sk_storage', keySize: 4, flags: 1, room: () => 0 },
     read,
@@ -61,7 +62,7 @@ export function typed(field: Field, by?: Cast): Access & { findMptcp(): Code } {
       lookup(mapName.flows, stack.key),
       mov(flow, r0),
     ],
-    /** The port of an MPTCP socket is its subflows' affair. */
+    /** Where calls tell what an MPTCP socket moved, it is known by its cookie. Its port is its subflows' affair. */
     findMptcp: () => [key, lookup(mapName.flows, stack.key), mov(flow, r0)],
     remember: (name, isKnown) => [
       mov(r1, socket),
@@ -82,6 +83,7 @@ export function typed(field: Field, by?: Cast): Access & { findMptcp(): Code } {
     ],
     kept,
     identity: identityBy(read),
+    readMptcp: mptcpReader(by),
     atAddress: { ...address, identity: identityBy(address.read) },
     isOfKey: (read, otherwise) => [
       read(r1, field.cookie, socket),
@@ -124,4 +126,5 @@ export function typed(field: Field, by?: Cast): Access & { findMptcp(): Code } {
       jeq(r0, 0, otherwise),
     ],
   }
+  return { ...own, mptcp: mptcpByAddress(field, own, by) }
 }

@@ -25,7 +25,10 @@ export interface Exception {
 const shared = ['four-senders-one-socket', 'four-receivers-one-socket', 'passed-over-unix-socket', 'inherited-over-fork', 'existing-inherited']
 /** Many processes on sockets that do not last. */
 const brief = ['short-lived-processes', 'short-connections', 'many-open-connections', 'addresses-reused-by-other-process']
-const mptcp = ['mptcp', 'mptcp-fallback', 'mptcp-read-in-part', 'mptcp-nonblocking', 'mptcp-fast-open', 'mptcp-shared', 'mptcp-older']
+const mptcp = [
+  'mptcp', 'mptcp-fallback', 'mptcp-read-in-part', 'mptcp-nonblocking', 'mptcp-fast-open', 'mptcp-shared', 'mptcp-older', 'blocked-mptcp-send',
+  'blocked-mptcp-receive',
+]
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
 /** Of kernels with CONFIG_PREEMPT_LAZY, which are Debian’s from 6.18 on. */
 const skipped = 'a program that is preempted is skipped for others on that CPU, and what it would have seen may be charged to another process'
@@ -51,10 +54,13 @@ export const exceptions: readonly Exception[] = [
     reason: 'a sockmap is counted by what calls return: of a call at which the program is skipped, because another is preempted in it, nothing shows',
   },
   {
-    cases: mptcp, kind: 'inexact', ways: ['return', 'tracepoint'], since: '6.18', ifMissed: true,
+    cases: mptcp, kind: 'inexact', ways: ['tracepoint'], since: '6.18', ifMissed: true,
     reason: 'MPTCP is counted by what calls return: of a call at which the program is skipped, because another is preempted in it, nothing shows',
   },
-  { cases: ['mptcp-read-in-part', 'mptcp-shared', 'mptcp-older'], kind: 'inexact', ways: ['packet'], reason: bySubflow },
+  {
+    cases: ['mptcp-read-in-part', 'mptcp-shared', 'mptcp-older', 'blocked-mptcp-send', 'blocked-mptcp-receive'], kind: 'inexact', ways: ['packet'],
+    reason: bySubflow,
+  },
   { cases: mptcp, kind: 'inexact', ways: ['measured'], reason: bySubflow },
   {
     cases: ['passed-over-unix-socket', 'inherited-over-fork', 'four-senders-one-socket', 'existing-inherited'],

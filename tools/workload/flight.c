@@ -188,6 +188,37 @@ static void blocked_connect(void) {
   (void)reader;
 }
 
+/* All that an MPTCP socket was ever given to send, from some number on: `mptcpi_write_seq` of `MPTCP_INFO`. */
+static uint64_t mptcp_queued_ever(int fd) {
+  uint64_t info[32] = {0};
+  socklen_t size = sizeof info;
+  need(getsockopt(fd, 284 /* SOL_MPTCP */, 1 /* MPTCP_INFO */, info, &size) == 0 && size >= 3 * sizeof *info);
+  return info[2];
+}
+
+/* No call but the one that is blocked moves bytes after this, and that has moved none before: until it waits the buffers are full. */
+static void blocked_mptcp_send(void) {
+  struct pair p = connect_mptcp(true);
+  set_option(p.a.fd, SOL_SOCKET, SO_SNDBUF, 4096);
+  for (int full = 0; full < 20;) {
+    if (send(p.a.fd, bytes, 1000, MSG_DONTWAIT) > 0) full = 0;
+    else need(errno == EAGAIN), full++, pause_ms(10);
+  }
+  uint64_t before = mptcp_queued_ever(p.a.fd);
+  struct call c = {.end = &p.a, .make = by_send};
+  hold();
+  pthread_t thread = start_call(&c);
+  need(mptcp_queued_ever(p.a.fd) == before);
+  ready();
+  pthread_t reader = start_receiver(&p.b);
+  join(thread);
+  need(c.result == BYTES && mptcp_queued_ever(p.a.fd) - before == BYTES);
+  sent(&p.a, c.result);
+  while (queued_out(p.a.fd) > 0 || queued_in(p.b.fd) > 0) pause_ms(1);
+  pause_ms(50);
+  (void)reader;
+}
+
 static void *wait_for_all(void *end) {
   struct end *e = end;
   received(e, recv(e->fd, room(), 100000, MSG_WAITALL));
@@ -195,19 +226,21 @@ static void *wait_for_all(void *end) {
 }
 
 /* Of what a receive has taken before, the rest is counted alone. */
-static void blocked_receive(void) {
-  struct pair p = connect_pair(V4);
+static void wait_for_more(struct pair p, int taken) {
   hold();
   pthread_t thread = start(wait_for_all, &p.b);
-  send_all(&p.a, 30000);
+  if (taken > 0) send_all(&p.a, taken);
   while (queued_in(p.b.fd) > 0) pause_ms(1);
   pause_ms(50);
   ready();
-  send_all(&p.a, 70000);
+  send_all(&p.a, 100000 - taken);
   join(thread);
   /* Its return value has what was taken before, which is not counted. */
-  __atomic_fetch_sub(&p.b.row->rx, 30000, __ATOMIC_RELAXED);
+  __atomic_fetch_sub(&p.b.row->rx, taken, __ATOMIC_RELAXED);
 }
+
+static void blocked_receive(void) { wait_for_more(connect_pair(V4), 30000); }
+static void blocked_mptcp_receive(void) { wait_for_more(connect_mptcp(true), 0); }
 
 const struct workload flight_cases[] = {
     {"blocked-send", BEFORE, PARTLY_READ, blocked_send},
@@ -220,5 +253,7 @@ const struct workload flight_cases[] = {
     {"blocked-send-and-reconnect", BEFORE, PARTLY_READ, blocked_again},
     {"blocked-connect-with-data", BEFORE, PARTLY_READ, blocked_connect},
     {"blocked-receive", BEFORE, PARTLY_READ, blocked_receive},
+    {"blocked-mptcp-send", BEFORE, PARTLY_READ, blocked_mptcp_send},
+    {"blocked-mptcp-receive", BEFORE, PARTLY_READ, blocked_mptcp_receive},
     {0},
 };

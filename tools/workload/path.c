@@ -237,7 +237,7 @@ static int mptcp_socket(void) {
 }
 
 /* Rows are those of the one subflow, which has the addresses of the socket. */
-static struct pair connect_mptcp(bool both) {
+struct pair connect_mptcp(bool both) {
   int listener = both ? mptcp_socket() : socket(AF_INET, SOCK_STREAM, 0), fd = mptcp_socket();
   struct sockaddr_in at = {.sin_family = AF_INET};
   socklen_t size = sizeof at;

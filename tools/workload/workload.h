@@ -129,6 +129,7 @@ struct pair {
 /* A listening socket on a free port. */
 int listen_on(enum net net);
 struct pair connect_pair(enum net net);
+struct pair connect_mptcp(bool both);
 struct pair connect_to(int listener, enum net net);
 /* A client socket for `net` that is not connected, and where to connect it. */
 int client_socket(enum net net);
