@@ -24,7 +24,8 @@ export interface DebugInfo {
   readonly texts: readonly (string | undefined)[]
 }
 
-const frame = /((?:file:\/\/)?\/[^()\s]+):(\d+):(\d+)\)?$/
+/** `at name (place)` or `at place`, which is a URL or, of CommonJS, a path that may have blanks. */
+const frame = /(?: at |\()((?:file:\/\/)?\/.+):(\d+):(\d+)\)?$/
 
 /**
  * Where an instruction was emitted: `sourceOf` says what a place, as the engine tells it, was compiled from. The innermost frames are the
