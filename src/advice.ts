@@ -1,4 +1,4 @@
-import { type SyscallError, VerifierError } from '../syscall/index.js'
+import { isBefore, type SyscallError, VerifierError } from '../syscall/index.js'
 import { type Capability, capability, needed } from './privilege.js'
 
 /** What this process may do, as far as files of the kernel tell it: what they do not tell is undefined. */
@@ -28,7 +28,7 @@ export function powerOf(read: (path: string) => string | undefined): Power {
   const find = (path: string, pattern: RegExp) => pattern.exec(read(path) ?? '')?.[1]
   const effective = find('/proc/self/status', /^CapEff:\s*([0-9a-f]+)$/m)
   const paranoid = find('/proc/sys/kernel/perf_event_paranoid', /^(-?\d+)$/m)
-  const [major = 0, minor = 0] = (find('/proc/sys/kernel/osrelease', /^(\d+\.\d+)/) ?? '').split('.').map(Number)
+  const release = read('/proc/sys/kernel/osrelease')
   const memlock = find('/proc/self/limits', /^Max locked memory +(\d+)/m)
   const users = find('/proc/self/uid_map', /^\s*(\d+\s+\d+\s+\d+)\s*$/)
   return {
@@ -38,7 +38,7 @@ export function powerOf(read: (path: string) => string | undefined): Power {
     isContained: read('/proc/self/uid_map') !== undefined && users?.split(/\s+/).join() !== '0,0,4294967295',
     lockdown: find('/sys/kernel/security/lockdown', /\[(\w+)\]/),
     paranoid: paranoid === undefined ? undefined : Number(paranoid),
-    memlock: memlock === undefined || major > 5 || (major === 5 && minor >= 11) ? undefined : Number(memlock),
+    memlock: memlock === undefined || (release !== undefined && !isBefore(release, '5.11')) ? undefined : Number(memlock),
   }
 }
 

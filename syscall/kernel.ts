@@ -8,6 +8,7 @@ import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } fro
 import { type BpfMap, createMap, type MapSpec, openMap } from './map.js'
 import { loadNative, type Native } from './native.js'
 import { loadProgram, type Program, type ProgramSpec } from './prog.js'
+import { isBefore } from './release.js'
 import { openSocket, type Socket, type SocketSpec } from './socket.js'
 import { btfLoad, enableStats } from './uapi.js'
 
@@ -52,8 +53,7 @@ export function openKernel(): Kernel {
  * locked memory: as much is allowed as possible, and what is not enough is refused later.
  */
 export function kernelThrough(native: Native, release = kernelRelease(), kprobes?: KprobePlaces): Kernel {
-  const [major = 0, minor = 0] = release.split('.').map(part => parseInt(part))
-  if (major < 5 || (major === 5 && minor < 11)) native.raiseMemlock()
+  if (isBefore(release, '5.11')) native.raiseMemlock()
   const descriptors = new Descriptors(native)
   return {
     createMap: spec => createMap(descriptors, spec),

@@ -161,7 +161,7 @@ const others: readonly Changes[] = [
     [' || second.fd === -ENOSPC', ''],
   ] },
   { file: 'src/doctor/check.ts', test: 'test/doctor/check.ts', changes: [
-    ['isBefore(release, 5, 12)', 'isBefore(release, 5, 13)'],
+    ["isBefore(release, '5.12')", "isBefore(release, '5.13')"],
   ] },
   { file: 'bpf-asm/operation.ts', test: 'test/bpf-asm/interpret.ts', changes: [
     ["signed(bits, dst) >> distance(bits, src)", 'dst >> distance(bits, src)'],

@@ -1,8 +1,8 @@
-import { SyscallError } from '../../syscall/index.js'
+import { isBefore, SyscallError } from '../../syscall/index.js'
 import { adviceOn, capabilitiesOf, forbidden, lack, unexplained } from '../advice.js'
 import { backends } from '../backend/index.js'
 import { needed } from '../privilege.js'
-import { type Host, isBefore, type Kind } from './host.js'
+import type { Host, Kind } from './host.js'
 
 /** `limited`: there is a way to go on that misses something. `unknown`: it could not be told. */
 export type Verdict = 'ok' | 'limited' | 'no' | 'unknown'
@@ -25,7 +25,7 @@ export const checks: readonly Check[] = [
   { name: 'kernel', find: ({ release, arch }) => {
     if (release === undefined) return unread('/proc/sys/kernel/osrelease')
     const found = `Linux ${release} on ${arch}`
-    return isBefore(release, 5, 10) ? { verdict: 'limited', found, remedy: 'what is older than Linux 5.10 is not tested' } : ok(found)
+    return isBefore(release, '5.10') ? { verdict: 'limited', found, remedy: 'what is older than Linux 5.10 is not tested' } : ok(found)
   } },
   { name: 'BTF', find: ({ btf, damage }) => {
     const remedy = 'a kernel with CONFIG_DEBUG_INFO_BTF, or --btf FILE'
@@ -49,13 +49,13 @@ export const checks: readonly Check[] = [
   { name: 'unprivileged_bpf_disabled', find: ({ release, unprivileged }) => {
     if (unprivileged === undefined) return unread('/proc/sys/kernel/unprivileged_bpf_disabled')
     if (unprivileged === 0) return ok('0: what is loaded takes capabilities all the same')
-    return ok(`${unprivileged}${isBefore(release, 5, 19) ? ': before Linux 5.19, CAP_BPF is kept for reading maps' : ''}`)
+    return ok(`${unprivileged}${isBefore(release, '5.19') ? ': before Linux 5.19, CAP_BPF is kept for reading maps' : ''}`)
   } },
   { name: 'lockdown', find: ({ release, power: { lockdown } }) => {
     if (lockdown === undefined) return unread('/sys/kernel/security/lockdown', ': the kernel has none, or securityfs is not mounted')
     if (lockdown !== 'confidentiality') return ok(lockdown)
     return {
-      verdict: isBefore(release, 5, 12) ? 'no' : 'limited',
+      verdict: isBefore(release, '5.12') ? 'no' : 'limited',
       found: `${lockdown}: ${forbidden.reading}; ${forbidden.kprobe}`,
       remedy: 'start the kernel without lockdown=confidentiality',
     }
@@ -68,7 +68,7 @@ export const checks: readonly Check[] = [
   { name: 'memlock', find: ({ release, power }) => {
     const { memlock } = power
     if (release === undefined) return unread('/proc/sys/kernel/osrelease')
-    if (memlock === undefined) return ok(isBefore(release, 5, 11) ? 'unlimited' : 'of no matter since Linux 5.11')
+    if (memlock === undefined) return ok(isBefore(release, '5.11') ? 'unlimited' : 'of no matter since Linux 5.11')
     const remedy = lack.memory(power)
     const found = `${memlock} bytes`
     return remedy === undefined ? ok(`${found}, which CAP_SYS_RESOURCE lifts`) : { verdict: 'limited', found, remedy }

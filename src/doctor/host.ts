@@ -1,5 +1,5 @@
 import { BtfError } from '../../bpf-asm/index.js'
-import { type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
+import { isBefore, type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
 import { type Power, powerOf } from '../advice.js'
 import { backends, type Variant } from '../backend/index.js'
 import type { Facts } from '../facts.js'
@@ -142,15 +142,9 @@ const first = { net: 'net:[4026531833]', pid: 'pid:[4026531836]' } as const
 function isHosts(kind: keyof typeof first, readLink: Sight['readLink'], release: string | undefined): boolean | undefined {
   const own = readLink(`/proc/self/ns/${kind}`)
   if (own === undefined || own === first[kind]) return own === undefined ? undefined : true
-  if (kind === 'pid' || (release !== undefined && !isBefore(release, 6, 18))) return false
+  if (kind === 'pid' || (release !== undefined && !isBefore(release, '6.18'))) return false
   // Before, it is told from the host's first process, where one may see that.
   const other = isHosts('pid', readLink, release) ? readLink('/proc/1/ns/net') : undefined
   // Linux 5.10 gives an empty name of one that may not be seen.
   return other === undefined || other === '' ? undefined : own === other
-}
-
-/** Whether a kernel is older than this version of Linux; one that does not tell is not. */
-export function isBefore(release: string | undefined, major: number, minor: number): boolean {
-  const [, had = NaN, then = NaN] = /^(\d+)\.(\d+)/.exec(release ?? '')?.map(Number) ?? []
-  return had < major || (had === major && then < minor)
 }

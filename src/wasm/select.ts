@@ -34,7 +34,7 @@ export namespace Select {
       if (wanted != 0 && load<u16>(row, family) != wanted) continue
       if (used < most) {
         rise(used++, row)
-      } else if (most != 0 && isBefore(row, at(0))) {
+      } else if (most != 0 && comesBefore(row, at(0))) {
         sink(row, used)
       }
     }
@@ -76,7 +76,7 @@ export namespace Select {
     let place = end
     while (place > 0) {
       const parent = (place - 1) >> 1
-      if (!isBefore(at(parent), row)) break
+      if (!comesBefore(at(parent), row)) break
       put(place, at(parent))
       place = parent
     }
@@ -89,15 +89,15 @@ export namespace Select {
     while (true) {
       let child: u32 = 2 * place + 1
       if (child >= size) break
-      if (child + 1 < size && isBefore(at(child), at(child + 1))) child++
-      if (!isBefore(row, at(child))) break
+      if (child + 1 < size && comesBefore(at(child), at(child + 1))) child++
+      if (!comesBefore(row, at(child))) break
       put(place, at(child))
       place = child
     }
     if (size > 0) put(place, row)
   }
 
-  function isBefore(one: usize, other: usize): bool {
+  function comesBefore(one: usize, other: usize): bool {
     const order = compare(one + Order.offset, other + Order.offset)
     if (order != 0) return order < 0 != Order.descending
     const total = load<u64>(one, Row.total)

@@ -1,4 +1,4 @@
-import { isBefore } from '../release.js'
+import { isBefore } from '../../syscall/index.js'
 
 /**
  * How bytes are counted: at the return of functions, by tracepoints that tell what a call returned, by those that tell of packets, or at

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import { backends } from '../../src/backend/index.js'
 import { standAlone } from '../kit/alone.js'
 import { unless } from '../privilege.js'
-import { isBefore } from '../release.js'
+import { isBefore } from '../../syscall/index.js'
 import { complains, tool } from './outcome.js'
 import { countsExactly } from './watch.js'
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { isBefore } from '../../syscall/index.js'
 import { standAlone } from '../kit/alone.js'
 import { unless } from '../privilege.js'
 
@@ -24,9 +25,8 @@ const packages = {
 }
 const env = { ...process.env, npm_config_offline: 'true', npm_config_ignore_scripts: 'true', npm_config_audit: 'false' }
 const { reason: unprivileged } = standAlone()
-const [major = 0, minor = 0] = release().split('.').map(Number)
 /** Before, the verifier says it in other words, and without file and line. */
-const old = major < 6 || (major === 6 && minor < 9) ? 'the page shows what Linux 6.9 and newer print' : undefined
+const old = isBefore(release(), '6.9') ? 'the page shows what Linux 6.9 and newer print' : undefined
 
 /** What a command of the page prints, on both streams. */
 function run(command: string): string {
