@@ -11,6 +11,7 @@ import { backends } from '../src/backend/index.js'
 import { factsOf } from '../src/facts.js'
 import { makePlans, PlanError } from '../src/plan.js'
 import { fieldsOf } from '../src/program/index.js'
+import { loadAt } from '../src/trace/index.js'
 
 /** What the program asks of BTF. */
 export interface Questions {
@@ -44,11 +45,14 @@ export function questionsOf(btf: Btf): Questions {
     struct: refuse, sizeOf: refuse, sizeOfType: refuse, tracepoint: refuse, nameOf: refuse, variable: refuse,
   }
   fieldsOf(listening)
+  // Also what a plan does not look for because it has something better.
+  const facts = factsOf(listening, 'x64')
+  for (const { on } of backends.flatMap(({ variants }) => variants.flatMap(({ hooks }) => hooks))) loadAt(on, facts)
   const filter = { pids: [1], cgroup: true, cgroupIds: true, mntnsIds: true }
   for (const { name: backend } of backends) {
     try {
       // On any machine that has kprobes: the fixture's name tells which one it is of.
-      Array.from(makePlans({ backend, filter, maxFlows: 1 }, factsOf(listening, 'x64')))
+      Array.from(makePlans({ backend, filter, maxFlows: 1 }, facts))
     } catch (error) {
       if (!(error instanceof PlanError)) throw error
     }
