@@ -12,5 +12,6 @@ const close = closeDebugger ?? createRequire(import.meta.url)('node:inspector').
 // It may be imported twice: by what users start, and by the program.
 if (process.listenerCount('SIGUSR1') === 0) process.on('SIGUSR1', () => {})
 close()
-// A signal that came before is looked at by a thread of Node.js, which may come to it later.
-for (const wait of [0, 100, 1000, 10_000]) setTimeout(close, wait).unref()
+// A signal that came before is looked at by a thread of Node.js, which on a busy host may come to it later.
+const waits = [...Array.from({ length: 12 }, (_, number) => 250 * number), 10_000]
+for (const wait of waits) setTimeout(close, wait).unref()

@@ -13,7 +13,10 @@ const { reason } = standAlone()
 const test = (title: string, run: () => void | Promise<void>) => uvu(title, unless(reason, title, run))
 
 /** Fields that have no place without BTF. */
-const unmeasured = ['socketSk', 'fileInode', 'filePrivate', 'inodeMode', 'msgFlags', 'subflow', 'cgroups', 'defaultCgroup', 'cgroupNode', 'cgroupId']
+const unmeasured = [
+  'socketSk', 'fileInode', 'filePrivate', 'inodeMode', 'msgFlags', 'subflow', 'writePending', 'threadPid', 'pidLevel', 'pidNumbers', 'pidNamespaceInum',
+  'cgroups', 'defaultCgroup', 'cgroupNode', 'cgroupId', 'cgroupParent', 'startTime',
+]
 /** BTF tells of a field of one byte as it was declared: as bits of a larger unit, before 5.6, or as a byte. */
 const bytewise = ({ offset, size, bitOffset = 0 }: Member, bits: number) => bits <= 8 ? [8 * offset + bitOffset] : [8 * offset + bitOffset, size]
 
