@@ -116,6 +116,11 @@ export const lack = {
   },
 } as const
 
+/** Whether the user lacks what root has: neither is it root already, nor in a user namespace, where that is no other. */
+export function isHelpedByRoot(power: Power): boolean {
+  return power.isRoot === false && !power.isContained && lack.capabilities(power) !== undefined
+}
+
 function has({ capabilities = 0n }: Power, name: Capability): boolean {
   return (capabilities >> capability[name] & 1n) === 1n
 }

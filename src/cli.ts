@@ -123,6 +123,7 @@ const world: World = {
     },
   },
   out: output(),
+  command: [process.execPath, ...process.argv.slice(1, 2)],
   tell: line => void inTime(() => void process.stderr.write(`${line}\n`)),
   openCgroup: path => {
     try {

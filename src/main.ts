@@ -42,6 +42,8 @@ export interface World {
   readonly arch: string
   readonly clock: Clock
   readonly out: Output
+  /** The command that started it, to be typed once more. */
+  readonly command: readonly string[]
   /** One line for the user, on stderr. */
   tell(line: string): void
   /** Opens a cgroup v2 directory, by its path or by what rows show of it; undefined when it is none. */
@@ -250,8 +252,9 @@ async function examine(options: Options, world: World): Promise<number> {
     ...world,
     facts: () => factsFor(options, world, world.openKernel),
     plans: (backend, facts) => makePlans({ ...requestOf(options, world.pidNamespace()), backend }, facts),
-  }))
-  await world.out.write(options.format.name === 'json' ? reportJson(report) : reportText(report))
+  }), world.command)
+  const width = world.out.isTerminal ? world.out.size()?.columns : undefined
+  await world.out.write(options.format.name === 'json' ? reportJson(report) : reportText(report, width))
   return report.backend === null ? 1 : 0
 }
 

@@ -39,6 +39,7 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     arch,
     clock,
     out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
+    command: ['tcptop'],
     tell: line => told.push(line),
     openCgroup: () => undefined,
     pidNamespace: () => undefined,
@@ -573,7 +574,7 @@ for (const [names, taken] of [[[], 'fentry'], [['fentry', 'kprobe'], 'tracepoint
     assert.equal([status, told, runs, backend], [taken === null ? 1 : 0, [], taken !== null, taken])
     assert.is((await runOnNewest(['1', '1'], refusing(...names))).status, status)
     const page = await runOnNewest(['doctor'], refusing(...names))
-    assert.match(page.written.join(''), taken === null ? /^tcptop does not run here\.$/m : `tcptop runs here: auto takes ${taken}.`)
+    assert.match(page.written.join(''), taken === null ? /^tcptop does not run here:$/m : `tcptop runs here: auto takes ${taken}.`)
   })
 }
 

@@ -44,7 +44,7 @@ export const checks: readonly Check[] = [
     const { paranoid } = power
     if (paranoid === undefined) return unread('/proc/sys/kernel/perf_event_paranoid')
     const lacking = paranoid > 2 ? lack.kprobes(power) : undefined
-    return lacking === undefined ? ok(`${paranoid}`) : { verdict: 'limited', found: `${paranoid}: no kprobes`, remedy: lacking }
+    return lacking === undefined ? ok(`${paranoid}`) : { verdict: 'limited', found: `${paranoid}: no kprobes`, remedy: `${lacking}; or \`sudo sysctl kernel.perf_event_paranoid=2\`` }
   } },
   { name: 'unprivileged_bpf_disabled', find: ({ release, unprivileged }) => {
     if (unprivileged === undefined) return unread('/proc/sys/kernel/unprivileged_bpf_disabled')
@@ -80,11 +80,11 @@ export const checks: readonly Check[] = [
     return {
       verdict: 'limited',
       found: `${old ? 'version 1 alone' : 'none is mounted'}: --cgroup has nothing to name, and cgroups are shown by their ids`,
-      remedy: 'mount -t cgroup2 none DIRECTORY, or share the host’s /sys/fs/cgroup',
+      remedy: '`sudo sh -c "mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2"`, or share the host’s /sys/fs/cgroup',
     }
   } },
-  namespace('network', 'net', 'elsewhere, connections that no process has open at the start are counted from their beginning', '--network host, hostNetwork'),
-  namespace('pid', 'pid', 'processes elsewhere have no pid here, and are not known by connections that are older than the tool', '--pid host, hostPID'),
+  namespace('network', 'net', 'elsewhere, connections that no process has open at the start are counted from their beginning', '`--network host` or `hostNetwork: true`'),
+  namespace('pid', 'pid', 'processes elsewhere have no pid here, and are not known by connections that are older than the tool', '`--pid host` or `hostPID: true`'),
   ...backends.map(({ name }, index): Check => ({ name: `backend ${name}`, find: host => {
     const { variant, error } = host.trials[index]!
     if (error !== undefined) return refused({ takes: false, error }, host, 'this kernel seems to have what it needs')

@@ -1,5 +1,6 @@
 import { checks, type Finding } from './check.js'
-import { jsonText } from '../trace/index.js'
+import { cells, jsonText } from '../trace/index.js'
+import { isHelpedByRoot } from '../advice.js'
 import type { Host } from './host.js'
 
 /** What the doctor says of a host. */
@@ -8,35 +9,70 @@ export interface Report {
   readonly backend: string | null
   /** What that sees in another way than one would think. */
   readonly limits: readonly string[]
+  /** What to type so that it does run, if that is known. */
+  readonly command?: string
   readonly findings: readonly (Finding & { readonly name: string })[]
 }
 
 /** Changes when a field is renamed, removed or means something else; new fields do not change it. */
 const version = 1
 
-export function reportOf(host: Host): Report {
+/** `own` is the command that starts tcptop. */
+export function reportOf(host: Host, own: readonly string[] = ['tcptop']): Report {
   const taken = host.trials.find(({ variant }) => variant !== undefined)
   return {
     backend: taken?.backend ?? null,
     limits: taken?.variant?.limits ?? [],
+    ...taken === undefined && isHelpedByRoot(host.power) ? { command: ['sudo', ...own].map(quoted).join(' ') } : {},
     findings: checks.map(({ name, find }) => ({ name, ...find(host) })),
   }
 }
 
-/** A page for people. */
-export function reportText({ backend, limits, findings }: Report): string {
-  const width = Math.max(...findings.map(({ name }) => name.length))
-  return [
-    ...findings.flatMap(({ name, verdict, found, remedy }) => [
-      `${name.padEnd(width)}  ${verdict.padEnd(7)}  ${found}`,
-      ...remedy === undefined ? [] : [`${' '.repeat(width + 11)}remedy: ${remedy}`],
-    ]),
-    '',
-    ...backend === null ? ['tcptop does not run here.'] : [
-      `tcptop runs here: auto takes ${backend}. What it misses, or sees in another way than one would think:`,
-      ...limits.map(limit => `- ${limit}`),
-    ],
-  ].map(line => `${line}\n`).join('')
+/** Cells of a line where no terminal has another width. */
+const usual = 80
+
+/** A page for people, of lines that break at words: first whether it runs here, why not and what to run then, and at last what was found. */
+export function reportText({ backend, limits, command, findings }: Report, width = usual): string {
+  const reasons = findings.filter(why)
+  const head = backend === null
+    ? [
+        `tcptop does not run here${reasons.length > 0 ? ':' : '.'}`,
+        ...reasons.flatMap(({ name, found, remedy }) => wrap(`${name}: ${remedy ?? found}`, width, '- ')),
+        ...command === undefined ? [] : ['', 'Run:', `  ${command}`],
+      ]
+    : [...wrap(`tcptop runs here: auto takes ${backend}.`, width)]
+  const rest = backend === null ? [] : [
+    '', ...wrap('What it misses, or sees in another way than one would think:', width), ...limits.flatMap(limit => wrap(limit, width, '- ')),
+  ]
+  const names = Math.max(...findings.map(({ name }) => name.length))
+  const lines = findings.flatMap(({ name, verdict, found, remedy }) => [
+    ...wrap(found, width, `${name.padEnd(names)}  ${verdict.padEnd(7)}  `),
+    ...remedy === undefined ? [] : wrap(`remedy: ${remedy}`, width, ' '.repeat(names + 11)),
+  ])
+  return [...head, '', ...lines, ...rest].map(line => `${line.trimEnd()}\n`).join('')
+}
+
+/** What is known to be in the way; what is not known is so where it can be helped. */
+function why({ verdict, remedy }: Finding): boolean {
+  return verdict === 'no' || (verdict === 'unknown' && remedy !== undefined)
+}
+
+/** As a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
+
+/** Lines of at most so many cells, if its words allow it: `first` is before the first one, and the others stand below what follows it. */
+function wrap(text: string, width: number, first = ''): string[] {
+  // A command between backticks is one word, for it is to be pasted.
+  const [head = '', ...words] = text.match(/(?:`[^`]*`|\S)+/g) ?? []
+  const lines = [`${first}${head}`]
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`
+    if (cells(longer) <= width) lines[lines.length - 1] = longer
+    else lines.push(`${' '.repeat(first.length)}${word}`)
+  }
+  return lines
 }
 
 /** The same as an object of one line. */

@@ -27,7 +27,8 @@ export function measureFields(kernel: Kernel): Field {
       throw new UnsupportedError(`finding fields without BTF (${error.message})`, need, { cause: error })
     }
     if (!(error instanceof SyscallError) || error.syscall.startsWith('bpf')) throw error
-    throw new UnsupportedError(`finding fields without BTF (${error.message})`, 'a loopback interface that is up', { cause: error })
+    const need = error.code === 'ENOSYS' ? 'calls on sockets, which a seccomp filter hides' : 'a loopback interface that is up'
+    throw new UnsupportedError(`finding fields without BTF (${error.message})`, need, { cause: error })
   }
 }
 

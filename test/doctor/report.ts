@@ -10,6 +10,25 @@ test('a host where all is well, and one of which nothing can be read, have their
   matchesGolden(reportText(reportOf(unread)), 'doctor-unread.txt')
 })
 
+test('without root the page begins with why not and with one command, and lines break at words but not in commands', () => {
+  const power = { ...host.power, capabilities: 0n, isRoot: false, paranoid: 3 }
+  const one = { ...host, power, cgroup: { path: undefined, old: true }, trials: unread.trials }
+  const own = ['/usr/bin/node', '/opt/my tools/tcptop.js']
+  for (const width of [40, 60, 80, 120]) {
+    const page = reportText(reportOf(one, own), width)
+    const lines = page.split('\n')
+    assert.is(lines[0], 'tcptop does not run here:')
+    assert.match(page.replaceAll(/\s+/g, ' '), /^tcptop does not run here: - capabilities: this process lacks CAP_BPF and CAP_PERFMON; .* Run: sudo/)
+    assert.ok(lines.includes("  sudo /usr/bin/node '/opt/my tools/tcptop.js'"))
+    assert.ok(lines.some(line => line.includes('`sudo sysctl kernel.perf_event_paranoid=2`')), page)
+    const wide = lines.filter(line => line.length > width && !/`|sudo/.test(line) && /\S\s+\S/.test(line.slice(width < 60 ? 38 : 0)))
+    assert.equal(wide, [])
+  }
+  for (const [better, command] of [
+    [{ isRoot: true }, undefined], [{ isContained: true }, undefined], [{ capabilities: host.power.capabilities }, undefined], [{}, "sudo tcptop"],
+  ] as const) assert.is(reportOf({ ...one, power: { ...power, ...better } }).command, command)
+})
+
 test('auto takes the first backend that starts, and its limits are told', () => {
   const [fentry, kprobe, tracepoint] = host.trials
   const error = new Error('refused')

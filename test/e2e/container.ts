@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { standAlone } from '../kit/alone.js'
 import { unless } from '../privilege.js'
 import { enough, nobody, withoutNobody } from './nobody.js'
-import { asArgs, complains, run } from './outcome.js'
+import { asArgs, complains, run, tool } from './outcome.js'
 import { packed, root as checkout, unpack, withoutPackage } from './pack.js'
 import { startTool } from './tool.js'
 import { countsExactly } from './watch.js'
@@ -57,7 +57,8 @@ rootTest('in a root where not even /sys and /proc are, one line says what is nee
 
 /** As the recipes have it, and with the user they cannot give capabilities to. */
 const python = '/usr/bin/python3'
-const profile = join(checkout, 'tools/recipe/seccomp.json')
+const recipe = (name: string) => join(checkout, 'tools/recipe', name)
+const profile = recipe('seccomp.json')
 const confine = (as: readonly string[], path = profile) => [...as, '--no-new-privs', python, join(checkout, 'tools/seccomp.py'), path]
 const confined = (path?: string) => confine(nobody(...enough), path)
 const onlyEnough = ['-all', ...enough.map(name => `+${name}`)].join(',')
@@ -70,6 +71,28 @@ for (const [who, command] of [['nobody', confined()], ['a root', rootAlike]] as 
     await countsExactly([], command)
   })
 }
+
+confinedTest('under the profile of a plain run every backend that runs here, every grouping and format does', async () => {
+  const { out } = await tool('doctor', '-f', 'json')
+  const { checks } = JSON.parse(out) as { readonly checks: readonly { readonly name: string; readonly verdict: string }[] }
+  const backends = checks.flatMap(({ name, verdict }) => /^backend/.test(name) && verdict === 'ok' ? [name.replace('backend ', '')] : [])
+  assert.ok(backends.length > 0)
+  const groupings = ['process', 'connection', 'cgroup'].map(name => ['--by', name])
+  for (const args of [...backends.map(name => ['--backend', name]), ...groupings, ['-f', 'json'], ['-p', '1']]) {
+    const [file = '', ...rest] = [...rootAlike, ...asArgs(...args, '0.1', '1')]
+    const { status, err } = await run(file, rest)
+    assert.equal([status, err], [0, ''], args.join(' '))
+  }
+})
+
+confinedTest('without BTF it needs calls on sockets: the profile of all has them, and without them one line says so', async () => {
+  // In the host's network: in one that was just made, measurement may find two places for a field.
+  const under = (name: string) =>
+    run('nsenter', ['--net=/proc/1/ns/net', python, join(checkout, 'tools/seccomp.py'), recipe(name), ...asArgs('--no-btf', '0.1', '1')])
+  const { status, err } = await under('seccomp-all.json')
+  assert.equal([status, err], [0, ''])
+  complains(await under('seccomp.json'), 1, 'socket: ENOSYS', 'a seccomp filter hides')
+})
 
 /** The profile without a call. */
 function profileWithout(call: string): string {
@@ -93,17 +116,17 @@ confinedTest('a profile that hides bpf() is told, and one that hides capset() co
 
 for (const [who, command] of [['root', []], ['nobody', confined()], ['a root of two capabilities', rootAlike]] as const) {
   confinedTest(`while it counts as ${who}, no thread has a capability, and -v tells so`, async () => {
-    const tool = await startTool(['-v'], 0.2, command)
+    const counting = await startTool(['-v'], 0.2, command)
     try {
-      const { pid } = tool.process
+      const { pid } = counting.process
       const threads = readdirSync(`/proc/${pid}/task`).map(id => readFileSync(`/proc/${pid}/task/${id}/status`, 'utf8'))
       const holding = threads.filter(status => !/^CapPrm:\s*0+$/m.test(status) || !/^CapEff:\s*0+$/m.test(status))
-      const said = /^gave up all capabilities(?: but (\w+), .*?)?$/m.exec(tool.stderr)
-      assert.ok(said, tool.stderr)
+      const said = /^gave up all capabilities(?: but (\w+), .*?)?$/m.exec(counting.stderr)
+      assert.ok(said, counting.stderr)
       assert.is(holding.length, Number(said[1] !== undefined), holding.join('\n'))
-      await tool.next()
+      await counting.next()
     } finally {
-      assert.is(await tool.stop(), 0, tool.stderr)
+      assert.is(await counting.stop(), 0, counting.stderr)
     }
   })
 }

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needed } from '../../src/privilege.js'
 import { parseOptions } from '../../src/options.js'
+import { additions, profiles, profileText } from '../../tools/seccomp-profile.js'
 import { parseYaml, type Yaml } from './yaml.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -57,18 +58,33 @@ test('the image has nothing but what its first stage puts together, and runs wha
   assert.is(script, `/package/${bin.tcptop}`)
 })
 
-test('the seccomp profile forbids all but a list of calls, each named once, none of which makes a process or gives privileges', () => {
-  const { syscalls, ...rest } = JSON.parse(read('seccomp.json')) as {
+const namesIn = (text: string) => {
+  const { defaultAction, syscalls } = JSON.parse(text) as {
     readonly defaultAction: string
     readonly syscalls: readonly { readonly names: readonly string[]; readonly action: string }[]
   }
-  assert.is(rest.defaultAction, 'SCMP_ACT_ERRNO')
+  assert.is(defaultAction, 'SCMP_ACT_ERRNO')
   assert.equal(syscalls.map(({ action }) => action), ['SCMP_ACT_ALLOW'])
-  const names = syscalls.flatMap(({ names }) => names)
-  assert.equal(names, [...new Set(names)].sort())
-  for (const name of ['fork', 'vfork', 'mount', 'setns', 'unshare', 'setuid', 'ptrace', 'init_module', 'kexec_load', 'io_uring_setup']) {
-    assert.not.ok(names.includes(name), name)
-  }
+  return syscalls.flatMap(({ names }) => names)
+}
+
+for (const [name, needs] of Object.entries(profiles)) {
+  test(`${name} is what node dist/tools/seccomp-profile.js writes, each call once, none of which makes a process or gives privileges`, () => {
+    assert.is(read(name), profileText(needs))
+    const names = namesIn(read(name))
+    assert.equal(names, [...new Set(names)].sort())
+    for (const name of ['fork', 'vfork', 'mount', 'setns', 'unshare', 'setuid', 'ptrace', 'init_module', 'kexec_load', 'io_uring_setup']) {
+      assert.not.ok(names.includes(name), name)
+    }
+  })
+}
+
+test('the profile of a plain run has no call that makes a connection, signals others or removes files', () => {
+  const names = namesIn(read('seccomp.json'))
+  const beyond = ['accept', 'accept4', 'bind', 'connect', 'kill', 'listen', 'recvmsg', 'rename', 'sendmsg', 'sendto', 'socket', 'socketpair', 'unlink', 'unlinkat']
+  assert.equal(beyond.filter(name => names.includes(name)), [])
+  const all = namesIn(read('seccomp-all.json'))
+  assert.equal(all.filter(name => !names.includes(name)), additions.flatMap(({ calls }) => calls).sort())
 })
 
 for (const [text, reason] of [
