@@ -8,8 +8,9 @@
  *
  * flow value    0       4      8    16   24       32       40      48
  *               | flags | isn  | tx | rx | txSeen | rxSeen | txEnd |    counters, u64, never reset
- *               48    52     56     72      88      104   106     108       110      112     116      120     128  136
- *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | cgroup | start | sk |  identity until sk
+ *               48    52     56     72      88      104   106     108       110      112     116      120     128  136      144     152
+ *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | cgroup | start | sk | opened | ended |
+ *               the identity is what is before sk
  *
  * row           0    8    16
  *               | rx | tx | total |                                     u64, of one frame
@@ -77,7 +78,11 @@ export const enum Value {
   start = 120,
   /** u64: the address of the `struct sock`, for the audit; 0 in a share and of MPTCP. */
   sk = 128,
-  size = 136,
+  /** u64: when the connection was established, in nanoseconds of the kernel's monotonic clock; 0 where that was not seen, and of MPTCP. */
+  opened = 136,
+  /** u64: when it ended, which may be long before its socket is closed; 0 until then. Both are read in the socket's own entry. */
+  ended = 144,
+  size = 152,
 }
 
 /** The value of `mapName.names`, under the id of a process (u32): its name since it was renamed last. */

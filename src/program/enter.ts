@@ -131,7 +131,7 @@ export function insert(exists: string): Code {
 
 /** At `flow`, a value whose counters are zero, and which is nobody’s. */
 export function fill({ audited }: Context, origin: Origin): Code {
-  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns, Value.start]
+  const zero = [Value.flags, Value.tx, Value.rx, Value.txSeen, Value.rxSeen, Value.comm, Value.comm + 8, Value.netns, Value.start, Value.opened, Value.ended]
   return [
     zero.map(offset => store('u64', flow, offset, 0)),
     store('u64', flow, Value.txEnd, unknownEnd),
@@ -230,9 +230,9 @@ function baseline(context: Context, origin: Origin): Code {
   ]
   switch (origin) {
     case 'opened':
-      return [isn, syn(context, done), label(done)]
+      return [established(), isn, syn(context, done), label(done)]
     case 'accepted':
-      return isn
+      return [established(), isn]
     case 'sending':
     case 'used':
       return [
@@ -273,6 +273,11 @@ function baseline(context: Context, origin: Origin): Code {
         label(done),
       ]
   }
+}
+
+/** From now on the connection of `flow` lasts. Clobbers r0 to r5. */
+export function established(): Code {
+  return [note('it is established', call('ktime_get_ns')), store('u64', flow, Value.opened, r0), store('u64', flow, Value.ended, 0)]
 }
 
 /**

@@ -1,11 +1,11 @@
 import {
-  and, type Code, ja, jeq, jne, jne32, jset, label, load, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
+  and, call, type Code, ja, jeq, jne, jne32, jset, label, load, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
 } from '../../bpf-asm/index.js'
 import { Stat, Value } from '../layout.js'
 import { chargeLast, leave, lose, type Moved, nobody, rx, tx } from './charge.js'
 import { amount, type Context, flow, maskOf, protocol, socket, state } from './context.js'
 import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued, unknownEnd } from './counter.js'
-import { enter, expectCurrent, identify, syn, unlessDead } from './enter.js'
+import { enter, established, expectCurrent, identify, syn, unlessDead } from './enter.js'
 import { choosesProcesses } from './filter.js'
 import { endFastOpen, stateSetMptcp, unlessCountedAtMptcp } from './mptcp.js'
 import { endPocket, settle } from './pocket.js'
@@ -48,6 +48,7 @@ export function stateSet(context: Context): Code {
     syn(context, 'again_syn'),
     label('again_syn'),
     revive(),
+    established(),
     identify(context, 'opened', 'exit', 'again'),
     jeq(r9, state.close, 'connected'),
     queued(context),
@@ -66,6 +67,8 @@ export function stateSet(context: Context): Code {
     expectCloser(context, 'closing'),
     keepEnd(context, 'ended'),
     jne(r7, state.close, 'exit'),
+    note('it has ended', call('ktime_get_ns')),
+    store('u64', flow, Value.ended, r0),
     restReceived(context, 'exit'),
     label('exit'),
     leave(),

@@ -125,6 +125,33 @@ for (const one of distinct) {
     })
   })
 
+  test(`${one.title}: an entry tells when its connection was established, and when it ended though its socket is open`, () => {
+    const second = 1_000_000_000n
+    const isSecond = (time: bigint) => assert.ok(time >= second && time < second + 1_000_000n, `${time} ns`)
+    for (const begin of ['open', 'accept'] as const) {
+      const world = new World(one, new Random())
+      const socket = world.socket()[begin]({ pid: ours })
+      socket.send(ours, 5)
+      world.wait(second)
+      assert.is(world.lives()[0]!.ended, 0n)
+      socket.reset()
+      world.wait(second)
+      socket.close(ours)
+      const [{ opened, ended }] = world.lives() as [{ opened: bigint; ended: bigint }]
+      isSecond(ended - opened)
+    }
+    const world = new World(one, new Random())
+    const socket = world.socket().open({ pid: ours, keepsPort: true })
+    socket.disconnect(ours)
+    world.wait(3n * second)
+    socket.open({ pid: ours, keepsPort: true })
+    assert.is(world.lives().at(-1)!.ended, 0n)
+    world.wait(second)
+    socket.finish(ours)
+    const { opened, ended } = world.lives().at(-1)!
+    isSecond(ended - opened)
+  })
+
   test(`${one.title}: what is sent while programs are left out is charged at the close, to whoever used the socket last`, () => {
     for (const isShared of [false, true]) {
       const world = new World(one, new Random())

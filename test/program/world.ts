@@ -414,6 +414,18 @@ export class World {
     }))
   }
 
+  /** When the connections were established and when they ended, in the order in which they were established. */
+  lives(): { opened: bigint; ended: bigint }[] {
+    return this.#flows().filter(({ key }) => key.getUint32(Key.pid, true) === 0)
+      .map(({ value }) => ({ opened: value.getBigUint64(Value.opened, true), ended: value.getBigUint64(Value.ended, true) }))
+      .sort((one, other) => Number(one.opened - other.opened))
+  }
+
+  /** Nothing happens for so many nanoseconds. */
+  wait(nanoseconds: bigint): void {
+    this.#time += nanoseconds
+  }
+
   /** What user space has programs do before it reads the map. */
   drain(): void {
     this.flush()
