@@ -38,6 +38,8 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
     'syscall', 'src/aggregate', 'src/column', 'src/grouping', 'src/layout', 'src/plan', 'src/row', 'src/session', 'src/trace',
   ]],
   ['src/probe', ['bpf-asm', 'syscall', 'src/plan', 'src/trace']],
+  ['src/closed', ['syscall', 'src/facts', 'src/layout', 'src/plan', 'src/probe', 'src/session', 'src/trace']],
+  ['src/library', ['src/closed', 'src/trace']],
   ['src/doctor/', [
     'bpf-asm', 'syscall', 'src/advice', 'src/backend', 'src/facts', 'src/plan', 'src/privilege', 'src/probe', 'src/session', 'src/trace',
   ]],

@@ -19,7 +19,7 @@ export async function reference(): Promise<string> {
     const app = await Application.bootstrapWithPlugins({
       plugin: ['typedoc-plugin-markdown'],
       tsconfig: join(root, 'tsconfig.json'),
-      entryPoints: ['bpf-asm/index.ts', 'syscall/index.ts', 'src/trace/index.ts'].map(path => join(root, path)),
+      entryPoints: ['bpf-asm/index.ts', 'syscall/index.ts', 'src/library.ts'].map(path => join(root, path)),
       // Lists of names, of which the types of their members are made.
       intentionallyNotExported: ['helpers', 'attachType', 'mapType', 'programType'],
       readme: 'none',

@@ -1,7 +1,4 @@
-/**
- * The parts of a tracer: where programs run, start and close, walks over maps, events, intervals.
- * @module tcptop/trace
- */
+/** The parts of a tracer: where programs run, start and close, walks over maps, events, intervals. */
 
 export type { Arguments } from './argument.js'
 export { kernelBtf, readBtf, readBtfFile } from './btf.js'

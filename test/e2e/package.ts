@@ -54,7 +54,7 @@ packageTest('what was unpacked tells its version and help, and prints its progra
 
 packageTest('the tools of what was unpacked are commands', () => {
   const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { readonly bin: Readonly<Record<string, string>> }
-  assert.equal(Object.keys(bin), ['tcptop', 'funccount', 'tcpaccept', 'tcpconnect', 'tcpretrans'])
+  assert.equal(Object.keys(bin), ['tcptop', 'funccount', 'tcpaccept', 'tcpconnect', 'tcplife', 'tcpretrans'])
   for (const [name, path] of Object.entries(bin)) {
     assert.match(readFileSync(join(folder, path), 'utf8'), /^#!\/usr\/bin\/env node\n/)
     const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, path), '--help'], { encoding: 'utf8' })

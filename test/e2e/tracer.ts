@@ -293,7 +293,7 @@ async function ended(name: string, args: readonly string[]): Promise<{ status: u
 }
 
 uvu('every tool has help of at most 80 columns', async () => {
-  for (const name of ['funccount', 'tcpconnect', 'tcpaccept', 'tcpretrans']) {
+  for (const name of ['funccount', 'tcpconnect', 'tcpaccept', 'tcplife', 'tcpretrans']) {
     for (const option of ['-h', '--help']) {
       const { status, stdout, stderr } = await ended(name, [option])
       assert.equal([status, stderr], [0, ''])
@@ -317,6 +317,8 @@ uvu('a mistake on the command line is told in one line, with status 2', async ()
     ['tcpconnect', ['-4', '-6'], /^tcpconnect: --ipv4 and --ipv6 exclude each other$/],
     ['tcpaccept', ['-f', 'csv'], /^tcpaccept: --format must be table or json, got "csv"$/],
     ['tcpaccept', ['--no-such'], /^tcpaccept: Unknown option '--no-such'$/],
+    ['tcplife', ['-4', '-6'], /^tcplife: --ipv4 and --ipv6 exclude each other$/],
+    ['tcplife', ['-L', '0'], /^tcplife: --local-port must be whole numbers from 1 to 65535/],
     ['tcpretrans', ['-p', '1'], /^tcpretrans: Unknown option '-p'$/],
   ] as const) {
     const { status, stdout, stderr } = await ended(name, args)
