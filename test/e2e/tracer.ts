@@ -1,7 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -114,6 +116,36 @@ for (const [name, how, tx] of accepting) {
     assert.equal(shown.filter(line => accepted!.includes(line)), accepted)
   })
 }
+
+const why32 = process.arch !== 'x64' ? 'only x86-64 has these calls' : spawnSync('gcc', ['--version']).error && 'gcc is not here'
+
+test('tcpaccept shows what 32-bit system calls accept, and not what others of them make', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-accept-'))
+  try {
+    const program = join(folder, 'accept32')
+    const source = fileURLToPath(new URL('../../../test/fixture/accept32.c', import.meta.url))
+    assert.is(spawnSync('gcc', ['-o', program, source], { stdio: 'inherit' }).status, 0)
+    const child = spawn(program, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = once(child, 'close')
+    const port = Number(String((await once(child.stdout, 'data'))[0]))
+    let opened: number[] = []
+    const { lines } = await trace('tcpaccept', ['-p', String(child.pid)], async () => {
+      for (let turn = 0; turn < 2; turn++) {
+        const socket = connect(port, '127.0.0.1').resume()
+        await once(socket, 'connect')
+        opened = [...opened, socket.localPort ?? 0]
+      }
+      const [status, signal] = await ended
+      if (signal === 'SIGSEGV') console.log('SKIP: this kernel has no 32-bit calls')
+      else assert.is(status, 0)
+      if (signal === 'SIGSEGV') opened = []
+    })
+    assert.equal(lines.map(line => cells(line).filter((_, index) => index !== 1).join(' ')), opened.map(lport => `${child.pid} 4 127.0.0.1 ${lport} 127.0.0.1 ${port}`))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}, reason ?? why32)
+
 test('columns and filters are bcc’s: the user, the local port, ports, families', async () => {
   const user = String(process.getuid?.())
   let opened: Connection[] = []
