@@ -4,6 +4,7 @@ export const limit = {
   ktls: 'kTLS is counted as ciphertext',
   framing: 'of what kTLS sends, the framing is counted when the socket is closed',
   mptcpSocket: 'an MPTCP connection is counted at its MPTCP socket; its subflows are no rows',
+  mptcpCall: 'of a call on an MPTCP socket that is under way at the start, all that it returns is counted',
   mptcpSubflow: 'an MPTCP connection is counted by its subflows, also a byte that they carry twice; what they received, when the kernel takes it from them',
   mptcpUnknown:
     'before Linux 5.12 or without BTF, an MPTCP connection is counted by its subflows, also a byte that they carry twice; what they received, when the kernel takes it from them',

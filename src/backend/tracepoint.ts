@@ -26,7 +26,7 @@ export const tracepoint: Backend = {
       ...seeds,
     ],
     limits: [
-      limit.blocked, limit.ktls, limit.framing, limit.mptcpSocket, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected,
+      limit.blocked, limit.ktls, limit.framing, limit.mptcpSocket, limit.mptcpCall, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected,
     ],
   }, {
     rank: 6,

@@ -63,6 +63,10 @@ export const exceptions: readonly Exception[] = [
   },
   { cases: mptcp, kind: 'inexact', ways: ['measured'], reason: bySubflow },
   {
+    cases: ['blocked-mptcp-send'], kind: 'inexact', ways: ['tracepoint'],
+    reason: 'of a call on an MPTCP socket that is under way at the start, all that it returns is counted',
+  },
+  {
     cases: ['passed-over-unix-socket', 'inherited-over-fork', 'four-senders-one-socket', 'existing-inherited'],
     kind: 'inexact', ways: ['packet'],
     reason: 'packets tell that something was sent: what waits for room is charged to the process that used the socket last',
