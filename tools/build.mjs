@@ -19,6 +19,7 @@ import { createRequire } from 'node:module'
 import { userInfo } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync, gzipSync } from 'node:zlib'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const at = (...parts) => join(root, ...parts)
@@ -35,12 +36,16 @@ const install = {
   note: 'npm ci, the first time some ten seconds',
   command: () => ['npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'],
 }
+const headers = ['napi.h', 'napi-inl.h']
 const shimSources = ['syscall/binding.gyp', 'syscall/binding.cc']
 const shim = {
   name: 'native shim',
   from: ['syscall/binding.gyp', 'syscall/binding.cc', process.execPath],
   makes: ['syscall/build/Release/tcptop.node'],
-  before: requireBuildTools,
+  before: () => {
+    requireBuildTools()
+    unpackHeaders()
+  },
   command: () => ['node', nodeGyp(), 'rebuild', '--directory=syscall', '--loglevel=error', ...nodeHeaders()],
 }
 const checkout = [
@@ -98,12 +103,7 @@ try {
   if (stale.length > 0 || packs) becomeOwner()
   if (stale.length > 0) removeOrphans()
   await Promise.all(stale.map(make))
-  // What binding.gyp takes where node-addon-api is not installed, without comments and indentation.
-  if (packs) for (const name of ['napi.h', 'napi-inl.h']) {
-    mkdirSync(at('syscall/include'), { recursive: true })
-    const text = readFileSync(at('node_modules/node-addon-api', name), 'utf8')
-    writeFileSync(at('syscall/include', name), text.replaceAll(/^\s*\/\/.*\n|^\s+/gm, ''))
-  }
+  if (packs) packHeaders()
 } catch (error) {
   console.error(`build: ${error.message}`)
   process.exitCode = 1
@@ -148,6 +148,19 @@ function noteMissing() {
     console.error(`build: the package has no shim for ${arch}: ${prefix}-g++ is not here, of Debian's package g++-${prefix.replaceAll('_', '-')}`)
   }
   if (archs.length === 0) throw new Error('a package without any shim is not made')
+}
+
+/** What binding.gyp takes where node-addon-api is not installed. As text these would be a quarter of the package. */
+function packHeaders() {
+  rmSync(at('syscall/include'), { recursive: true, force: true })
+  mkdirSync(at('syscall/include'))
+  for (const name of headers) writeFileSync(at('syscall/include', `${name}.gz`), gzipSync(readFileSync(at('node_modules/node-addon-api', name)), { level: 9 }))
+}
+
+function unpackHeaders() {
+  for (const name of headers.filter(name => made(`syscall/include/${name}.gz`))) {
+    writeFileSync(at('syscall/include', name), gunzipSync(readFileSync(at('syscall/include', `${name}.gz`))))
+  }
 }
 
 function requireBuildTools() {
