@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
@@ -56,5 +56,22 @@ for (const [damage, name, how] of [
     assert.match(stderr, new RegExp(`^tcptop: this installation is damaged: [^\\n]*${name.replace('.', '\\.')}[^\\n]+: install it again, or run npm run build\\n$`))
   }))
 }
+
+test('WebAssembly that is cut or missing is told in one line by what loads it', async () => {
+  for (const how of [rmSync, cut(1000)]) {
+    const folder = mkdtempSync(join(tmpdir(), 'tcptop-wasm-'))
+    try {
+      for (const name of ['src', 'bpf-asm', 'syscall', 'wasm']) cpSync(join(root, 'dist', name), join(folder, 'dist', name), { recursive: true })
+      cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+      const file = join(folder, 'dist/wasm/aggregate.wasm')
+      how(file)
+      const { loadAggregate } = await import(pathToFileURL(join(folder, 'dist/src/aggregate.js')).href) as typeof import('../src/aggregate.js')
+      const message = await loadAggregate(new Uint8Array(100)).then(() => 'loaded', error => (error as Error).message)
+      assert.match(message, /^this installation is damaged: [^\n]+aggregate\.wasm: [^\n]+: install it again, or run npm run build$/)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
+})
 
 test.run()

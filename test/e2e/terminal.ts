@@ -256,6 +256,18 @@ test('Ctrl-C prints the interval so far and ends well', async () => {
   }
 })
 
+test('with -v what was told before the first frame stands at the end again, where no update clears it', async () => {
+  const terminal = new Terminal(['-v', '0.2', '3'], 24, 120)
+  assert.is(await terminal.end(), 0)
+  const [before = '', ...frames] = terminal.text.split(clear)
+  assert.is(frames.length, 3)
+  const notes = before.trim().split('\n').filter(line => !line.startsWith(firstLine))
+  assert.ok(notes.some(line => /^gave up all capabilities/.test(line)), before)
+  assert.ok(notes.length > 3, before)
+  assert.ok(frames.at(-1)!.trimEnd().endsWith(notes.join('\n')), terminal.text)
+  assert.not.ok(frames[0]!.includes(notes[0]!))
+})
+
 test('the tool ends when its terminal is closed', async () => {
   const terminal = new Terminal(['0.2'], 24, 120)
   await terminal.more(2)
