@@ -1,6 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ import { compile, Run } from './workload.js'
 
 const toolPath = (name: string) => fileURLToPath(new URL(`../../tools/tracer/${name}.js`, import.meta.url))
 
-const { reason } = standAlone()
+const { reason, cgroup } = standAlone()
 const test = (title: string, run: () => Promise<void>, why = reason) => uvu(title, unless(why, title, run))
 
 /** Starts one of tools/tracer/, lets `act` happen once its first line is there, and returns the others. */
@@ -170,6 +170,41 @@ test('columns and filters are bcc’s: the user, the local port, ports, families
   })
   server.close()
   assert.equal(lines.map(line => cells(line).at(-1)), [String(port)])
+})
+
+test('--cgroupmap and --mntnsmap show only processes whose cgroup and mount namespace have their ids in the pinned maps', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tcptop-tracer-'))
+  const kernel = openKernel()
+  const pin = (name: string, id: bigint) => {
+    const map = kernel.createMap({ name, type: 'hash', keySize: 8, valueSize: 8, maxEntries: 4 })
+    map.update(new Uint8Array(BigUint64Array.of(id).buffer), new Uint8Array(8))
+    map.pin(join(folder, name))
+    map.close()
+    return join(folder, name)
+  }
+  const inode = (path: string) => statSync(path, { bigint: true }).ino
+  execFileSync('mount', ['-t', 'bpf', 'bpf', folder])
+  try {
+    const [own, other] = [inode(cgroup), inode(join(cgroup, '..'))]
+    const mntns = inode('/proc/self/ns/mnt')
+    const sets = { own: pin('own', own), other: pin('other', other), mntns: pin('mntns', mntns), noMntns: pin('no_mntns', mntns - 1n) }
+    for (const name of ['tcpconnect', 'tcpaccept']) {
+      for (const [cgroupmap, mntnsmap, isShown] of [
+        [sets.own, undefined, true], [sets.other, undefined, false], [undefined, sets.mntns, true], [undefined, sets.noMntns, false],
+        [sets.own, sets.mntns, true], [sets.own, sets.noMntns, false], [sets.other, sets.mntns, false],
+      ] as const) {
+        const args = [...cgroupmap === undefined ? [] : ['--cgroupmap', cgroupmap], ...mntnsmap === undefined ? [] : ['--mntnsmap', mntnsmap]]
+        const { lines } = await trace(name, ['-p', String(process.pid), ...args], async () => void await open(1))
+        assert.is(lines.length, isShown ? ways.length : 0, [name, ...args].join(' '))
+      }
+    }
+    const { status, stderr } = await ended('tcpconnect', ['--cgroupmap', join(folder, 'nothing')])
+    assert.is(status, 1)
+    assert.match(stderr, /^tcpconnect: --cgroupmap .*nothing: .*ENOENT.*\n$/)
+  } finally {
+    execFileSync('umount', [folder])
+    rmdirSync(folder)
+  }
 })
 
 test('-f json has an object per line, with the time of day', async () => {
