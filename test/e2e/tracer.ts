@@ -383,6 +383,7 @@ uvu('a mistake on the command line is told in one line, with status 2', async ()
     ['tcpconnect', ['-P', '80,'], /^tcpconnect: --port must be whole numbers from 1 to 65535/],
     ['tcpconnect', ['-4', '-6'], /^tcpconnect: --ipv4 and --ipv6 exclude each other$/],
     ['tcpaccept', ['-f', 'csv'], /^tcpaccept: --format must be table or json, got "csv"$/],
+    ['tcpaccept', ['-f', '\u202e\x1b'], /^tcpaccept: --format must be table or json, got "\\u202e\\u001b"$/],
     ['tcpaccept', ['--no-such'], /^tcpaccept: Unknown option '--no-such'$/],
     ['tcplife', ['-4', '-6'], /^tcplife: --ipv4 and --ipv6 exclude each other$/],
     ['tcplife', ['-L', '0'], /^tcplife: --local-port must be whole numbers from 1 to 65535/],

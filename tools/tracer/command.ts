@@ -1,6 +1,6 @@
 /** The command lines of the tools in this folder: options, help, and errors of usage. */
 import { parseArgs } from 'node:util'
-import { printable } from 'tcptop/trace'
+import { jsonText, printable } from 'tcptop/trace'
 
 /** An option. Without `value` it is a flag. */
 export interface Option {
@@ -85,7 +85,8 @@ function parsed(options: Config): { readonly values: Readonly<Record<string, str
   }
 }
 
-export const quoted = (text: string) => JSON.stringify(text)
+/** In quotes, with nothing in it that a terminal obeys. */
+export const quoted: (text: string) => string = jsonText
 
 /** A whole number in a range, or undefined when the option is not given. Throws UsageError. */
 export function whole({ options }: Given, name: string, least: number, most: number): number | undefined {
