@@ -25,8 +25,8 @@ export const enum Key {
   /** u32: 0 for the socket's own entry, the process for a share of it. */
   pid = 8,
   /**
-   * u16, big-endian: the local port, so that a socket that connects once more has an entry of its own for it; 0 of MPTCP. Where
-   * there are no cookies, the processor on which the socket was met.
+   * u16, big-endian: the local port, so that a socket that connects once more has an entry of its own for it. Where
+   * there are no cookies, as of MPTCP, the processor on which the socket was met.
    */
   port = 12,
   size = 16,

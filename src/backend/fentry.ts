@@ -5,8 +5,9 @@ import { limit } from './limit.js'
 import { atRelease } from './release.js'
 
 /**
- * The return of the functions that take bytes from a caller, under the socket's lock, and tracepoints for the rest. The functions of MPTCP
- * and of sockmaps are hooked apart, so that plain TCP does not pay for them.
+ * The return of the functions that take bytes from a caller, under the socket's lock, and tracepoints for the rest. What
+ * MPTCP and sockmaps call is hooked apart, so that plain TCP does not pay for it; an MPTCP socket is read when a call lets go of it, so that
+ * calls that are in the kernel already count too.
  */
 export const fentry: Backend = {
   name: 'fentry',

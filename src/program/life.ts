@@ -179,7 +179,12 @@ function keepEnd(context: Context, name: string): Code {
 
 /** Charges what was sent unseen, by the kernel or by whoever did not return; goes to `none` without any. */
 function restSent(context: Context, none: string, name: string): Code {
-  return [unlessSubflow(context, none), takeQueued(context, none, { name: `${name}_tx`, bounded: false }), chargeLast(context, tx, `${name}_last`)]
+  return [
+    // With `mptcp` a subflow has an entry for data that it sends with its SYN alone, until it is connected.
+    context.mptcp === undefined ? unlessSubflow(context, none) : [],
+    takeQueued(context, none, { name: `${name}_tx`, bounded: false }),
+    chargeLast(context, tx, `${name}_last`),
+  ]
 }
 
 /** The same of what was received. */
@@ -218,13 +223,10 @@ function endSpilled(context: Context, none: string, name: string, { isLast = fal
   ]
 }
 
-/**
- * Goes to `otherwise` for a subflow of an MPTCP socket, if its bytes are counted where the application moves them. With `mptcp` it has an entry for
- * nothing but data in its SYN, and that counts.
- */
-function unlessSubflow({ field, access, calls, mptcp }: Context, otherwise: string): Code {
+/** Goes to `otherwise` for a subflow of an MPTCP socket, if its bytes are counted where the application moves them. */
+function unlessSubflow({ field, access, calls }: Context, otherwise: string): Code {
   const { subflow } = field
-  return subflow === undefined || !calls || mptcp !== undefined ? [] : [access.read(r1, subflow, socket), jset(r1, maskOf(subflow), otherwise)]
+  return subflow === undefined || !calls ? [] : [access.read(r1, subflow, socket), jset(r1, maskOf(subflow), otherwise)]
 }
 
 /** The socket has the same port again after all. */
