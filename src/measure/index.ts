@@ -99,7 +99,10 @@ function pinMount(memory: Memory, sights: readonly Sight<KnownTask>[], net: bigi
   const common = commonPointers(sights.map(({ bytes }) => bytes.subarray(0, end)))
   const nsproxy = onlyOne('nsproxy', follow(memory, common, size.nsproxy).filter(looksRight))
   const inode = inodeOf('mnt')
-  const { offset, inner } = onlyOne('mnt_ns', follow(memory, pointersOf(nsproxy.bytes), size.namespace).flatMap(({ offset, bytes }) =>
+  const pointers = pointersOf(nsproxy.bytes)
+  // The network namespace is one of the last; what lies behind may be another `struct nsproxy` with the same mount namespace.
+  const before = pointers.slice(0, pointers.findIndex(({ address }) => address === net))
+  const { offset, inner } = onlyOne('mnt_ns', follow(memory, before, size.namespace).flatMap(({ offset, bytes }) =>
     numbersIn(bytes, inode).map(inner => ({ offset, inner }))))
   return { nsproxy: { offset: nsproxy.offset, size: 8 }, mntNs: { offset, size: 8 }, mntInum: { offset: inner, size: 4 } }
 }
