@@ -1,4 +1,4 @@
-import { endOnSignals } from '../../syscall/index.js'
+import { endIn, endOnSignals } from '../../syscall/index.js'
 
 /** Seconds that the first signal leaves for what is still to be written. */
 export const grace = 0.7
@@ -15,5 +15,7 @@ export function interrupted(): AbortSignal {
     process.on(signal, () => stop.signal.aborted ? process.exit(0) : stop.abort())
   }
   endOnSignals(grace)
+  // As it exits, Node.js lets go of all signals: one that came then would kill the process.
+  process.once('exit', () => endIn(undefined))
   return stop.signal
 }

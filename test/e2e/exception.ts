@@ -46,8 +46,10 @@ export const exceptions: readonly Exception[] = [
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return'], reason: urgent },
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['packet'], reason: urgent },
   { cases: sockmap, kind: 'inexact', ways: ['packet', 'release', 'measured'], reason: byCall },
-  // Tracepoints can be preempted since 7.0. Returns of functions come under the socket's lock: nobody who preempts one gets to the same socket.
+  // Tracepoints can be preempted since 7.0, and receives are seen by one. Sends are seen at a return under the socket's lock: whoever preempts
+  // that does not get to the same socket. With all cases at once on an emulated 7.3, 44,453 of 18,273,726 bytes were in another reader's row.
   { cases: shared, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true, reason: skipped },
+  { cases: ['four-receivers-one-socket'], kind: 'inexact', ways: ['return'], since: '7.0', ifMissed: true, reason: skipped },
   { cases: [...shared, ...brief], kind: 'inexact', ways: ['release', 'measured'], since: '6.18', ifMissed: true, reason: skipped },
   {
     cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true,

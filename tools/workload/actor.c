@@ -471,6 +471,7 @@ static int64_t carry_out(const struct command *c, int given, struct reply *r) {
     case ACCEPT:
       limit(c->fd, SO_RCVTIMEO, 1000 * patience());
       r->fd = accept_one(c->fd, 0, &e);
+      if (r->fd >= 0) limit(r->fd, SO_RCVTIMEO, 0); /* which it has from its listener */
       r->key = e.key;
       return r->fd;
     case SEND: return sent(&e, send_how(c));

@@ -40,10 +40,12 @@ static uint64_t queued_ever(int fd) {
   return now.tcpi_bytes_acked + queued_out(fd) - 1; /* the SYN is acknowledged too */
 }
 
-/* Starts the call and waits until it makes no progress. */
+/* Starts the call and waits until it makes no progress: also none that a window probe or a late acknowledgement would bring. */
 static pthread_t start_call(struct call *c) {
+  const char *patience = getenv("TCPTOP_PATIENCE");
+  int enough = 30 * (patience ? atoi(patience) : 1);
   pthread_t thread = start(make, c);
-  for (int still = 0, before = -1; still < 20; pause_ms(10)) {
+  for (int still = 0, before = -1; still < enough; pause_ms(10)) {
     int now = queued_out(c->end->fd);
     still = now > 0 && now == before ? still + 1 : 0;
     before = now;
@@ -63,8 +65,7 @@ static void blocked(struct pair pair, ssize_t (*how)(int fd)) {
   join(thread);
   need(c.result > 0);
   sent(&p.a, queued_ever(p.a.fd) - before);
-  while (queued_out(p.a.fd) > 0 || queued_in(p.b.fd) > 0) pause_ms(1);
-  pause_ms(50);
+  while (rx_of(&p.b) < queued_ever(p.a.fd)) pause_ms(1);
   (void)reader;
 }
 
@@ -183,8 +184,7 @@ static void blocked_connect(void) {
   a = end_of(waiting_fd);
   sent(&a, c.result);
   hold();
-  while (queued_out(a.fd) > 0 || queued_in(b.fd) > 0) pause_ms(1);
-  pause_ms(50);
+  while (rx_of(&b) < BYTES) pause_ms(1);
   (void)reader;
 }
 
@@ -197,7 +197,8 @@ static uint64_t mptcp_queued_ever(int fd) {
 }
 
 static void blocked_mptcp_send(void) {
-  struct pair p = connect_mptcp(true);
+  static struct pair p; /* the receiver goes on when this has returned */
+  p = connect_mptcp(true);
   set_option(p.a.fd, SOL_SOCKET, SO_SNDBUF, 4096);
   uint64_t first = mptcp_queued_ever(p.a.fd);
   struct call c = {.end = &p.a, .make = by_send};
@@ -209,8 +210,7 @@ static void blocked_mptcp_send(void) {
   join(thread);
   need(c.result == BYTES && mptcp_queued_ever(p.a.fd) - first == BYTES);
   sent(&p.a, BYTES - (before - first));
-  while (queued_out(p.a.fd) > 0 || queued_in(p.b.fd) > 0) pause_ms(1);
-  pause_ms(50);
+  while (rx_of(&p.b) < BYTES) pause_ms(1);
   (void)reader;
 }
 

@@ -407,6 +407,18 @@ static bool measure(struct lane *l, int side, struct reply *r) {
   return false;
 }
 
+/* Calls that wait, and would give bytes to the process that made them. */
+static int waiting(struct lane *l) {
+  int count = 0;
+  for (int m = 0; m < l->members_count; m++) {
+    for (int i = 0; i < l->members[m].slots; i++) {
+      struct actor *a = &l->members[m].actors[i];
+      count += !collect(l, m, i) && a->busy && !peeks(&a->command);
+    }
+  }
+  return count;
+}
+
 /* Leaves calls in flight for the tool to find, and notes what they moved before it starts. */
 static void wait_for_tool(struct lane *l) {
   struct reply before[2] = {{0}, {0}}, at[2], after;
@@ -437,7 +449,10 @@ static void wait_for_tool(struct lane *l) {
     }
   }
   l->paused = true;
+  int before_tool = waiting(l);
   meet(l);
+  /* Nobody knows whether a call that ended meanwhile, by its time limit perhaps, did so before the tool was there. */
+  l->moved_meanwhile |= waiting(l) != before_tool;
   for (int s = 0; s < 2; s++) {
     if (measured[s] && measure(l, s, &after)) l->moved_meanwhile |= after.tx != at[s].tx || after.rx != at[s].rx;
   }
