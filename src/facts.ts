@@ -14,6 +14,8 @@ export interface Facts extends Places {
   readonly countsKprobeMisses: boolean
   /** Absent on kernels that have none, or whose BTF is not known. */
   readonly cast?: Cast | undefined
+  /** False where programs may not copy the kernel's memory (lockdown=confidentiality): typed ones then do without what needs it. */
+  readonly mayCopy?: false
   /** Whether there is a helper of this name, for programs of some type. */
   helper(name: string): boolean
 }

@@ -302,7 +302,8 @@ function ownFacts(world: World): Facts | Error | undefined {
     const bytes = world.readBtf()
     if (bytes === undefined) return undefined
     const btf = parseBtf(bytes)
-    const facts = factsOf(btf, world.arch)
+    const isLocked = /\[confidentiality\]/.test(world.readText('/sys/kernel/security/lockdown') ?? '')
+    const facts: Facts = { ...factsOf(btf, world.arch), ...isLocked ? { mayCopy: false } : {} }
     const field = facts.field()
     return { ...facts, field: () => field, ...btf.incomplete === undefined ? {} : { damage: `only a part of it can be read: ${btf.incomplete}` } }
   } catch (error) {

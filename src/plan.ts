@@ -53,12 +53,13 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
   const possible = candidates.flatMap(({ variants }) => variants.filter(({ missing }) => missing.length === 0))
   for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
     const field = facts.field()
+    const mayCopy = facts.mayCopy ?? true
     const part = (wanted: Part) => hasPart(wanted, variant, facts)
     const names = part('names')
-    const has = { names, pockets: names && part('pockets'), audit: part('audit'), mptcp: field.mptcp !== undefined && part('mptcp') }
+    const has = { names, pockets: names && part('pockets'), audit: part('audit'), mptcp: field.mptcp !== undefined && (mayCopy || field.mptcp.unread === undefined) && part('mptcp') }
     const context: Context = {
       field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket: has.pockets, audited: has.audit,
-      mptcp: has.mptcp ? field.mptcp : undefined,
+      mptcp: has.mptcp ? field.mptcp : undefined, mayCopy,
     }
     const programs = variant.hooks.filter(({ part, without }) => (part === undefined || has[part]) && (without === undefined || !has[without])).flatMap(hook => program(hook, context, facts))
     const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
@@ -86,6 +87,8 @@ function missingFor({ hooks, helper, casts }: Variant, facts: Facts): string[] {
 /** Whether a variant of which this kernel has the rest may have a part. All but names need what came with Linux 5.12. */
 function hasPart(wanted: Part, { hooks }: Variant, facts: Facts): boolean {
   const needed = hooks.filter(({ part, optional }) => part === wanted && !optional)
+  // Where there is no cast, they copy what they read.
+  if (facts.mayCopy === false && facts.cast === undefined && (wanted === 'audit' || wanted === 'mptcp')) return false
   return needed.length > 0 && (wanted === 'names' || facts.helper(of5_12)) && needed.every(hook => callAt(hook, facts) !== undefined)
 }
 

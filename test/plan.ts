@@ -4,10 +4,11 @@ import { distanceField } from '../bpf-asm/assemble.js'
 import { type Assembly, type Btf, BtfError, encode, lines, list, parseBtf } from '../bpf-asm/index.js'
 import { backends, type Part } from '../src/backend/index.js'
 import { dump } from '../src/dump.js'
-import { type Plan, PlanError } from '../src/plan.js'
-import { type Filter, mapName } from '../src/program/index.js'
+import { factsOf } from '../src/facts.js'
+import { makePlans, type Plan, PlanError } from '../src/plan.js'
+import { type Filter, mapName, typed } from '../src/program/index.js'
 import { pointName } from '../src/trace/index.js'
-import { btfFixtures, distinct, planOf, plansOf, possible, without } from './fixture.js'
+import { btfFixtures, distinct, noFilter, planOf, plansOf, possible, without } from './fixture.js'
 import { matchesGolden } from './golden.js'
 import { Listings } from './listing.js'
 
@@ -265,6 +266,18 @@ for (const machine of distinct) {
   check('every instruction can be reached, with a filter too: the verifier refuses others', () => {
     for (const filter of [{}, ...choosing.map(({ filter }) => filter), { family: 4 as const }, { family: 6 as const }, everything]) {
       for (const { name, assembly } of on(filter).programs) assert.equal(unreachable(assembly), [], `${name} with ${Object.keys(filter).join()}`)
+    }
+  })
+
+  check('where programs may not copy, typed ones do not, and every instruction can be reached', () => {
+    const facts = { ...factsOf(btf, arch), mayCopy: false as const }
+    for (const filter of [{}, ...choosing.map(({ filter }) => filter), everything]) {
+      const request = { backend: backend.name, filter: { ...noFilter, ...filter }, maxFlows: 1 }
+      const locked = [...makePlans(request, facts)].find(plan => plan.variant === variant)!
+      for (const program of locked.programs) {
+        assert.equal(unreachable(program.assembly), [], program.name)
+        if (variant.access === typed) assert.is(count(linesOf(program), 'call bpf_probe_read_kernel'), 0, `${program.name} with ${Object.keys(filter).join()}`)
+      }
     }
   })
 

@@ -20,6 +20,8 @@ export interface Context {
   readonly mptcp?: Mptcp | undefined
   /** Whether a process that has a socket to itself counts in its pocket. Only under the lock. */
   readonly pocket: boolean
+  /** Whether programs may copy the kernel's memory, where they know no types. */
+  readonly mayCopy: boolean
   /** Whether an audit may charge bytes while other programs run, so that what was seen of a socket changes by atomic exchange. */
   readonly audited: boolean
 }

@@ -6,7 +6,7 @@ import { lookup } from './access.js'
 import { copyComm, copyOrigin, kernelThread } from './charge.js'
 import { amount, type Context, family, flow, Known, mapName, socket, stack, state, task } from './context.js'
 import { consumed, firstSequence, lessFin, queued, unknownEnd } from './counter.js'
-import { admit, admitTask, choosesProcesses } from './filter.js'
+import { admit, admitTask, canAdmitTask, choosesProcesses } from './filter.js'
 import { count } from './stat.js'
 
 /** How a socket came to our notice, which decides from where its bytes are counted. */
@@ -54,9 +54,11 @@ export function enter(
     chooses && (isUsed || origin === 'mptcp') ? unlessUnwanted(context, origin, to, isReturn) : [],
     chooses && origin === 'seeded' ? [
       store('u64', r10, stack.wanted, 0),
-      admitTask(context, `${origin}_admitted`),
-      store('u64', r10, stack.wanted, 1),
-      label(`${origin}_admitted`),
+      canAdmitTask(context) ? [
+        admitTask(context, `${origin}_admitted`),
+        store('u64', r10, stack.wanted, 1),
+        label(`${origin}_admitted`),
+      ] : [],
     ] : [],
     note('the entry is made on the stack', mov(flow, r10)),
     add(flow, stack.value),

@@ -120,6 +120,11 @@ function inMountNamespaces({ field, access: { read } }: Pick<Context, 'field' | 
 /** Levels of cgroups that are gone up at most. */
 const levels = 32
 
+/** Whether `admitTask` has what it needs: of some filters it copies the kernel's memory. Otherwise a process is known to be wanted when it moves bytes. */
+export function canAdmitTask({ filter, mayCopy }: Context): boolean {
+  return mayCopy || !(filter.cgroup || filter.cgroupIds || (filter.pids.length > 0 && filter.pidNamespace !== undefined))
+}
+
 /**
  * Goes to `reject` unless `task` passes, which is not the current one, and for which helpers have no answer; it asks the kernel's structures in
  * their place. Clobbers r0 to r5, `amount` and `flow`.

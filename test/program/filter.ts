@@ -15,7 +15,7 @@ const field: Field = {
 
 /** What a filter is made of, without the numbers of instructions and distances. */
 function code(filter: Partial<Filter>, access: (field: Field) => Access = typed): string {
-  const context = { field, filter: { ...noFilter, ...filter }, access: access(field), locked: true, calls: true, pocket: false, audited: false }
+  const context = { field, filter: { ...noFilter, ...filter }, access: access(field), locked: true, calls: true, pocket: false, audited: false, mayCopy: true }
   const text = listing(assemble([admit(context, 'no'), exit(), label('no'), exit()]))
   return text.replace(/^ *\d+: \(..\) /gm, '  ').replace(/pc\+\d+ /g, '').replace(/ +; .*$/gm, '')
 }
