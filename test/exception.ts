@@ -18,9 +18,10 @@ test('what is blamed on skipped runs is excused where the kernel skipped some, o
   assert.ok(excused('7.3', 'release', 1).includes('short-connections'))
 })
 
-test('at returns of functions, under the lock, nothing can be missed, and at tracepoints before 7.0 only what calls return', () => {
+test('at returns of functions, under the lock, no send can be missed, and at tracepoints before 7.0 only what calls return', () => {
   const byResult = cases.filter(name => /^(blocked-)?mptcp/.test(name))
-  for (const release of ['6.18', '7.3']) assert.equal(excused(release, 'return', 9), [])
+  assert.equal(excused('6.18', 'return', 9), [])
+  assert.equal(excused('7.3', 'return', 9), ['four-receivers-one-socket'], 'receives are seen by a tracepoint')
   assert.equal(excused('6.18', 'tracepoint', 9), byResult)
 })
 
