@@ -40,7 +40,7 @@ const byCall = 'what a process gives to a sockmap shows in the call’s return v
 export const exceptions: readonly Exception[] = [
   { cases: mptcp, kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no MPTCP' },
   { cases: ['mptcp-fast-open'], kind: 'absent', before: '6.2', reason: 'MPTCP sends no data with the SYN before Linux 6.2' },
-  { cases: ['kernel-tls'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no kernel TLS' },
+  { cases: ['kernel-tls', 'blocked-tls'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no kernel TLS' },
   { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'SO_PEEK_OFF for TCP is of Linux 6.9' },
   { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
   { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return'], reason: urgent },
