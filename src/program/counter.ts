@@ -42,11 +42,19 @@ export function queued({ field, access, locked }: Context, { racing = !locked } 
 
 /**
  * Takes the FIN off r1, when r3 is a state in which one was sent. Of a socket that is closed already that is not known: in most cases
- * one was (`even`). Clobbers r4.
+ * one was (`even`), unless nothing was queued at all. Clobbers r4.
  */
 export function lessFin(name: string, even?: 'closed'): Code {
   const states = finSent | (even === 'closed' ? bits(state.close) : 0)
-  return [mov(r4, 1), lsh(r4, r3), and(r4, states), jeq(r4, 0, name), note('less the FIN', sub(r1, 1)), label(name)]
+  return [
+    even === 'closed' ? jeq(r1, 0, name) : [],
+    mov(r4, 1),
+    lsh(r4, r3),
+    and(r4, states),
+    jeq(r4, 0, name),
+    note('less the FIN', sub(r1, 1)),
+    label(name),
+  ]
 }
 
 /**
@@ -56,8 +64,11 @@ export function lessFin(name: string, even?: 'closed'): Code {
  * The bound keeps the bytes of other calls that are under way for these. Under the lock no other call can be in the middle of a send
  * unless it sleeps there (`sk_write_pending`: sk_stream_wait_memory and sk_stream_wait_connect of net/core/stream.c); without such a one
  * everything uncharged is what programs missed, and is taken too.
+ *
+ * A socket that connects once more (`isAnew`) was disconnected, which moves `write_seq` on by more than a window (tcp_disconnect, net/ipv4/tcp.c):
+ * then only an end that was seen says what was queued.
  */
-export function takeQueued(context: Context, none: string, { name = 'tx', bounded = true } = {}): Code {
+export function takeQueued(context: Context, none: string, { name = 'tx', bounded = true, isAnew = false } = {}): Code {
   const { field, access, locked } = context
   const tries = [note('tries, should others be faster', mov(r5, 16)), label(`${name}_again`)]
   const uncharged = [
@@ -89,13 +100,15 @@ export function takeQueued(context: Context, none: string, { name = 'tx', bounde
     label(`${name}_ended`),
     note('not connected: what was queued when it was', load(r3, 'u64', flow, Value.txEnd)),
     jne(r3, unknownEnd, `${name}_kept`),
-    note('its end was missed: if it is still the same connection', access.read(r3, field.sndUna, socket)),
-    access.read(r4, field.bytesAcked, socket),
-    sub32(r3, r4),
-    load(r4, 'u32', flow, Value.isn),
-    jne32(r3, r4, none),
-    note('less the FIN, which most have sent', sub(r1, 1)),
-    ja(`${name}_open`),
+    isAnew ? note('its end was missed', ja(none)) : [
+      note('its end was missed: if it is still the same connection', access.read(r3, field.sndUna, socket)),
+      access.read(r4, field.bytesAcked, socket),
+      sub32(r3, r4),
+      load(r4, 'u32', flow, Value.isn),
+      jne32(r3, r4, none),
+      note('less the FIN, which most have sent', sub(r1, 1)),
+      ja(`${name}_open`),
+    ],
     label(`${name}_kept`),
     mov(r1, r3),
     label(`${name}_open`),

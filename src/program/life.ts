@@ -75,7 +75,7 @@ export function stateSet(context: Context): Code {
 
     label('anew'),
     note('r9: the socket’s own entry; what is pending is charged before anything begins anew', mov(r9, flow)),
-    restSent(context, 'anew_rest', 'anew'),
+    restSent(context, 'anew_rest', 'anew', { isAnew: true }),
     label('anew_rest'),
     mov(flow, r9),
     access.keepsPort ? [
@@ -102,7 +102,7 @@ export function stateSet(context: Context): Code {
     endSpilled(context, choosesProcesses(context.filter) ? 'exit' : 'unseen', 'spilled_end'),
     label('respilled'),
     endPocket(context, 'respilled'),
-    endSpilled(context, 'exit', 'respilled_end', { isLast: true }),
+    endSpilled(context, 'exit', 'respilled_end', { isLast: true, isAnew: true }),
     choosesProcesses(context.filter) ? [] : [
       label('unseen'),
       jeq(r7, state.synSent, 'exit'),
@@ -178,11 +178,11 @@ function keepEnd(context: Context, name: string): Code {
 }
 
 /** Charges what was sent unseen, by the kernel or by whoever did not return; goes to `none` without any. */
-function restSent(context: Context, none: string, name: string): Code {
+function restSent(context: Context, none: string, name: string, { isAnew = false } = {}): Code {
   return [
     // With `mptcp` a subflow has an entry for data that it sends with its SYN alone, until it is connected.
     context.mptcp === undefined ? unlessSubflow(context, none) : [],
-    takeQueued(context, none, { name: `${name}_tx`, bounded: false }),
+    takeQueued(context, none, { name: `${name}_tx`, bounded: false, isAnew }),
     chargeLast(context, tx, `${name}_last`),
   ]
 }
@@ -199,7 +199,7 @@ function restReceived(context: Context, none: string): Code {
 }
 
 /** The end of a connection, or of its socket, that the map had no room for; ends the program, or goes to `none` if there is no such one. */
-function endSpilled(context: Context, none: string, name: string, { isLast = false } = {}): Code {
+function endSpilled(context: Context, none: string, name: string, { isLast = false, isAnew = false } = {}): Code {
   const { access, filter } = context
   const to = (part: string) => `${name}_${part}`
   // Whose it was is not known: with a filter, only what is known to be wanted is lost.
@@ -210,7 +210,7 @@ function endSpilled(context: Context, none: string, name: string, { isLast = fal
     jeq(r0, 0, none),
     mov(flow, r0),
     isLast ? [
-      takeQueued(context, to('rx'), { name: to('tx'), bounded: false }),
+      takeQueued(context, to('rx'), { name: to('tx'), bounded: false, isAnew }),
       loseIfAny(tx),
       label(to('rx')),
     ] : keepEnd(context, to('kept')),

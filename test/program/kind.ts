@@ -103,6 +103,26 @@ for (const one of distinct) {
     })
   })
 
+  test(`${one.title}: what a disconnect adds to the sequence numbers of a socket that had ended before the tool is no byte`, () => {
+    for (const keepsPort of [false, true]) {
+      for (const sent of [0, 1, 1000]) {
+        const world = new World(one, new Random(), { isEarly: true })
+        const socket = world.socket().accept({ pid: ours, keepsPort })
+        if (sent > 0) socket.send(ours, sent)
+        socket.reset()
+        world.attach([socket])
+        isTrue(world)
+        socket.disconnect(ours)
+        isTrue(world)
+        socket.open({ pid: ours, keepsPort })
+        socket.send(ours, 10)
+        isTrue(world)
+        socket.finish(ours)
+        isTrueAtEnd(world)
+      }
+    }
+  })
+
   test(`${one.title}: a socket that connects once more goes on with its port, or has an entry for each`, () => {
     const random = new Random()
     random.repeat(10, () => {

@@ -542,6 +542,8 @@ export class Socket {
     this.own(pid)
     if (this.isOpen) this.become(state.close)
     for (const member of [field.bytesAcked, field.bytesReceived, field.urgData, field.dport]) sock.set(member, 0)
+    // By the largest window of the peer, and two.
+    sock.add(field.writeSeq, 65_538)
     sock.set(field.copiedSeq, sock.get(field.rcvNxt))
     sock.set(field.flags, 0)
     this.release()

@@ -80,6 +80,25 @@ static void existing_half_closed(void) {
   close_pair(&unread);
 }
 
+/* Reset before the tool, and connected once more beside it: a disconnect adds to the sequence numbers, and moves no byte. */
+static void existing_reset(void) {
+  struct pair p = connect_pair(V4);
+  send_all(&p.a, 355);
+  receive_all(&p.b, 355);
+  reset_close(&p.a);
+  wait_for(p.b.fd, POLLERR);
+  ready();
+  struct sockaddr none = {.sa_family = AF_UNSPEC};
+  need(connect(p.b.fd, &none, sizeof none) == 0);
+  int listener = listen_on(V4);
+  struct sockaddr_storage to;
+  socklen_t size = address_of(listener, V4, &to);
+  need(connect(p.b.fd, (struct sockaddr *)&to, size) == 0);
+  struct pair again = {end_of(p.b.fd), end_of(accept(listener, NULL, NULL))};
+  transfer(&again.a, &again.b, 100);
+  close_pair(&again);
+}
+
 /* Connected, and sent to, before; accepted after. */
 static void existing_unaccepted(void) {
   int listener = listen_on(V4);
@@ -253,6 +272,7 @@ const struct workload seed_cases[] = {
     {"existing-queue", BEFORE, PARTLY_READ, existing_queue},
     {"existing-unsent", BEFORE, PARTLY_READ, existing_unsent},
     {"existing-half-closed", BEFORE, PARTLY_READ, existing_half_closed},
+    {"existing-reset", BEFORE, 0, existing_reset},
     {"existing-unaccepted", BEFORE, PARTLY_READ, existing_unaccepted},
     {"existing-listener", BEFORE, 0, existing_listener},
     {"existing-in-namespace", BEFORE, PARTLY_READ, existing_in_namespace},
