@@ -2,9 +2,9 @@ import { type Kernel, openKernel } from '../syscall/index.js'
 import { factsOf } from './facts.js'
 import { Flag, Key, Pid, Value } from './layout.js'
 import { makePlans } from './plan.js'
-import { probe } from './probe.js'
+import { startBest } from './probe.js'
 import { type Session, startSession } from './session.js'
-import { addressText, cText, entries, kernelBtf, pidNamespace, startFirst } from './trace/index.js'
+import { addressText, cText, entries, kernelBtf, pidNamespace } from './trace/index.js'
 
 /** What a process moved on a TCP connection that is closed by now. */
 export interface ClosedConnection {
@@ -48,11 +48,7 @@ export function startAccounting(kernel: Kernel = openKernel(), { connections = 6
   const namespace = pidNamespace()
   const filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false, ...namespace === undefined ? {} : { pidNamespace: namespace } }
   const plans = makePlans({ backend: 'auto', maxFlows: connections, filter }, factsOf(kernelBtf(), process.arch))
-  const { candidate, started: session } = startFirst(plans, plan => {
-    const answer = probe(plan, kernel)
-    if (answer.takes === false) throw answer.error
-    return startSession(plan, kernel)
-  })
+  const { candidate, started: session } = startBest(plans, kernel, plan => startSession(plan, kernel))
   const { lost } = session.stats()
   let noticed = 0
   return {

@@ -14,7 +14,7 @@ import { type Frame, missedText, type Row } from './row.js'
 import { type Options, parseOptions } from './options.js'
 import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
 import { giveUp } from './privilege.js'
-import { probe } from './probe.js'
+import { startBest } from './probe.js'
 import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
 import { selfCheck } from './self-check.js'
 import { type Session, startSession } from './session.js'
@@ -141,12 +141,9 @@ async function run(options: Options, world: World): Promise<void> {
     const aggregate = await loadAggregate(options.grouping.mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
     const surroundings = { maps, cgroup, ...(options.verbose ? { logLevel: 1, sourceOf } as const : {}) }
-    const { candidate: plan, started: session, refused } = startFirst(plans, plan => {
-      // Where there are others to choose from, it is asked first.
-      const answer = options.backend === 'auto' ? probe(plan, kernel) : undefined
-      if (answer?.takes === false) throw answer.error
-      return scope.own(startSession(plan, kernel, surroundings))
-    })
+    const start = (plan: Plan) => scope.own(startSession(plan, kernel, surroundings))
+    // Where there are others to choose from, the kernel is asked first.
+    const { candidate: plan, started: session, refused } = options.backend === 'auto' ? startBest(plans, kernel, start) : startFirst(plans, start)
     const notes = options.verbose ? describe(plan, refused, session, facts) : []
     notes.forEach(world.tell)
     if (options.dumpBpf) return await writeDump(plan, session.programs.map(program => program.info()))

@@ -1,7 +1,7 @@
 import { assemble, encode, exit, mov, r0 } from '../bpf-asm/index.js'
 import { type Kernel, SyscallError, UnsupportedError } from '../syscall/index.js'
 import type { Plan } from './plan.js'
-import { attach, type Load, type Point } from './trace/index.js'
+import { attach, type Load, type Point, startFirst } from './trace/index.js'
 
 /** Whether a kernel takes programs of a kind. */
 export type Answer =
@@ -23,6 +23,18 @@ const final = ['EPERM', 'EACCES', 'EINVAL', 'ENOENT', 'ENOTSUPP', 'EOPNOTSUPP', 
 export function probe({ programs }: Plan, kernel: Kernel): Answer {
   const program = programs.find(({ hook }) => 'entry' in hook || 'exit' in hook || 'kprobe' in hook)
   return program === undefined ? { takes: undefined } : probeAt(program.hook, program, kernel)
+}
+
+/**
+ * Starts the first of several plans that the kernel takes, which it is asked before each start. Throws the last one's error when the kernel
+ * takes none.
+ */
+export function startBest<Started>(plans: Iterable<Plan>, kernel: Kernel, start: (plan: Plan) => Started): ReturnType<typeof startFirst<Plan, Started>> {
+  return startFirst(plans, plan => {
+    const answer = probe(plan, kernel)
+    if (answer.takes === false) throw answer.error
+    return start(plan)
+  })
 }
 
 /** Whether it takes one that does nothing at this point, which it has. */
