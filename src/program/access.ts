@@ -1,4 +1,4 @@
-import { add, type Code, type Kfunc, loadMap, call, type Member, mov, r1, r10, r2, type Register, type Size } from '../../bpf-asm/index.js'
+import { add, type Code, type Kfunc, loadMap, call, type Member, mov, r1, r10, r2, r3, r4, type Register, type Size } from '../../bpf-asm/index.js'
 
 /** How a program gets at the kernel's structures, and what it knows a socket by. */
 export interface Access {
@@ -97,6 +97,26 @@ export function sizeOf({ size }: Member): Size {
   const name = sizes[size]
   if (name === undefined) throw new RangeError(`a member of ${size} bytes cannot be loaded at once`)
   return name
+}
+
+/** `BPF_ANY` and `BPF_NOEXIST` (include/uapi/linux/bpf.h) */
+const modes = { any: 0, noExist: 1 } as const
+
+/** `r0 = bpf_map_update_elem(&map, r10 + key, r10 + value, mode)`, or with the value that a register points to. */
+export function update(map: string, key: number, value: number | Register, mode: keyof typeof modes = 'any'): Code {
+  return [
+    loadMap(r1, map),
+    mov(r2, r10),
+    add(r2, key),
+    typeof value === 'number' ? [mov(r3, r10), add(r3, value)] : mov(r3, value),
+    mov(r4, modes[mode]),
+    call('map_update_elem'),
+  ]
+}
+
+/** `r0 = bpf_map_delete_elem(&map, r10 + key)` */
+export function remove(map: string, key: number): Code {
+  return [loadMap(r1, map), mov(r2, r10), add(r2, key), call('map_delete_elem')]
 }
 
 /** `r0 = bpf_map_lookup_elem(&map, r10 + key)` */

@@ -1,15 +1,13 @@
 import {
-  add, call, type Code, ja, jeq, jeq32, jne, jset, label, load, loadMap, lsh, mov, mov32, note, r0, r1, r10, r2, r3, r4, rsh32, store, sub32,
+  call, type Code, ja, jeq, jeq32, jne, jset, label, load, lsh, mov, mov32, note, r0, r1, r10, r2, rsh32, store, sub32,
 } from '../../bpf-asm/index.js'
 import { Key, Value } from '../layout.js'
-import { type Access, type Cast, lookup } from './access.js'
+import { type Access, type Cast, lookup, remove, update } from './access.js'
 import { family, flow, mapName, protocol, socket, stack, state } from './context.js'
 import type { Field } from './field.js'
 import { atAddress, mptcpReader, type Reading } from './reading.js'
 import { markGone } from './stat.js'
 
-/** `BPF_NOEXIST` (include/uapi/linux/bpf.h) */
-const noExist = 1
 /** Where a value of `mapName.sockets`, laid out as the counters of a `Value`, has the key of its flow. */
 const known = { cookie: Value.tx, port: Value.rx } as const
 /** What a value of `mapName.sockets` has of what was counted, beside the first sequence number. */
@@ -29,7 +27,7 @@ function knownIn(map: typeof mapName.sockets | typeof mapName.mptcpSockets, fiel
   const { read, refresh } = reading
   const asKey = store('u64', r10, stack.passing, socket)
   const kept = () => [asKey, lookup(map, stack.passing)]
-  const forget = () => [asKey, loadMap(r1, map), mov(r2, r10), add(r2, stack.passing), call('map_delete_elem')]
+  const forget = () => [asKey, remove(map, stack.passing)]
   const isTcp = (otherwise: string) => [
     read(r1, field.family, socket),
     jeq(r1, family.inet, 'inet'),
@@ -75,12 +73,7 @@ function knownIn(map: typeof mapName.sockets | typeof mapName.mptcpSockets, fiel
       call('get_smp_processor_id'),
       store('u64', flow, known.port, r0),
       asKey,
-      loadMap(r1, map),
-      mov(r2, r10),
-      add(r2, stack.passing),
-      mov(r3, flow),
-      mov(r4, noExist),
-      call('map_update_elem'),
+      update(map, stack.passing, flow, 'noExist'),
       note('the one that is there, ours or an earlier one', kept()),
       jeq(r0, 0, none),
       load(r1, 'u32', r0, Value.isn),

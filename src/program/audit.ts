@@ -1,9 +1,9 @@
 import {
-  add, and, call, cmpxchg, type Code, ja, jeq, jeq32, jne, jne32, jset, jsle, label, load, loadMap, lsh, mov, note, r0, r1, r10, r2, r3, r4,
+  add, and, cmpxchg, type Code, ja, jeq, jeq32, jne, jne32, jset, jsle, label, load, lsh, mov, note, r0, r1, r10, r2, r3, r4,
   r9, store, sub, xchg,
 } from '../../bpf-asm/index.js'
 import { Key, Stat, Value } from '../layout.js'
-import { lookup } from './access.js'
+import { lookup, remove, update } from './access.js'
 import { chargeLast, leave, lose, type Moved, nobody, rx, tx } from './charge.js'
 import { amount, type Context, flow, ifRedirected, mapName, maskOf, socket, stack, state } from './context.js'
 import { consumed, consumedUrgent, finSent, firstSequence, queued, unknownEnd } from './counter.js'
@@ -14,8 +14,6 @@ import { count } from './stat.js'
 
 /** The flow of the socket that is audited; `flow` is that, or its pocket. */
 const own = r9
-/** `BPF_NOEXIST` (include/uapi/linux/bpf.h) */
-const noExist = 1
 
 /**
  * The audit: what the socket counted and no program saw is charged to the process that used the socket last. Programs miss bytes where a call
@@ -67,10 +65,7 @@ function audit(context: Context, over: 'flows' | 'unsettled'): Code {
     catchUp(byAddress, over, context.locked, 'rx', { total: receivedTwice(byAddress), seen: Value.rxSeen, moved: rx }),
     label('stale'),
     over === 'flows' ? [] : [
-      loadMap(r1, mapName.unsettled),
-      mov(r2, r10),
-      add(r2, stack.key),
-      call('map_delete_elem'),
+      remove(mapName.unsettled, stack.key),
       jne(r0, 0, 'exit'),
       count(Stat.unsettled, -1),
     ],
@@ -151,13 +146,7 @@ function untilNextTime(over: 'flows' | 'unsettled'): Code {
 /** Notes the flow whose key is on the stack as unsettled, with the value that is in `stack.filterKey`. Clobbers r0 to r5. */
 function unsettle(): Code {
   return [
-    loadMap(r1, mapName.unsettled),
-    mov(r2, r10),
-    add(r2, stack.key),
-    mov(r3, r10),
-    add(r3, stack.filterKey),
-    mov(r4, noExist),
-    call('map_update_elem'),
+    update(mapName.unsettled, stack.key, stack.filterKey, 'noExist'),
     jne(r0, 0, 'exit'),
     count(Stat.unsettled),
   ]

@@ -124,6 +124,11 @@ export const state = {
   closing: 11, newSynRecv: 12,
 } as const
 
+/** A set of states: a bit for each. */
+export const bits = (...states: readonly number[]) => states.reduce((set, one) => set | (1 << one), 0)
+/** `SOCK_DEAD` (include/net/sock.h): no process has the socket any more. */
+export const socketDead = 1
+
 /**
  * Goes to `redirected` when the socket at `source` is in a sockmap: `SK_USER_DATA_PSOCK` (include/net/sock.h, since 6.0). Programs may
  * then move its bytes to other sockets, so that only the return values of calls tell what a process moved.

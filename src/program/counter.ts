@@ -3,7 +3,7 @@ import {
   r3, r4, r5, type Register, store, sub, sub32,
 } from '../../bpf-asm/index.js'
 import { Value } from '../layout.js'
-import { amount, type Context, flow, isAlone, socket, stack, state } from './context.js'
+import { amount, bits, type Context, flow, isAlone, socket, stack, state } from './context.js'
 import { present } from './field.js'
 
 /** `SOCK_DONE` of `enum sock_flags` (include/net/sock.h): the peer's FIN has arrived. */
@@ -11,7 +11,6 @@ const sockDone = 1 << 1
 /** `TCP_URG_READ` (include/net/tcp.h): the urgent byte was delivered by recv(MSG_OOB). */
 export const urgentRead = 0x0400
 
-const bits = (...states: readonly number[]) => states.reduce((set, one) => set | (1 << one), 0)
 /** `Value.txEnd` while no end was seen, as a signed immediate. */
 export const unknownEnd = -1
 /** States in which a process may send. In SYN_SENT the first sequence number is not known yet. */

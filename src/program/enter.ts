@@ -1,10 +1,10 @@
 import {
-  add, be, type Code, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMap, loadMapValue, mov, note, r0, r1, r10, r2, r3, r4, r9, store, sub, call,
+  add, be, type Code, ja, jeq, jeq32, jne, jne32, jset, label, load, loadMapValue, mov, note, r0, r1, r10, r2, r3, r9, store, sub, call,
 } from '../../bpf-asm/index.js'
 import { Flag, Stat, Value } from '../layout.js'
-import { lookup } from './access.js'
+import { lookup, update } from './access.js'
 import { copyComm, copyOrigin, kernelThread } from './charge.js'
-import { amount, type Context, family, flow, Known, mapName, socket, stack, state, task } from './context.js'
+import { amount, type Context, family, flow, Known, mapName, socket, socketDead, stack, state, task } from './context.js'
 import { consumed, firstSequence, lessFin, queued, unknownEnd } from './counter.js'
 import { admit, admitTask, canAdmitTask, choosesProcesses } from './filter.js'
 import { count } from './stat.js'
@@ -29,9 +29,6 @@ export type Origin =
   | 'unowned'
   /** An MPTCP socket, whose counters are the return values of its calls. */
   | 'mptcp'
-
-/** `BPF_NOEXIST` (include/uapi/linux/bpf.h) */
-const noExist = 1
 
 /** ::ffff:0:0/96 seen as the second and third word of four, little-endian. */
 const mappedWord = 0xffff0000 | 0
@@ -113,19 +110,13 @@ function unlessUnwanted(context: Context, origin: Origin, { spilled, none }: { s
 
 /** Goes to `otherwise` when no process has the socket any more (`SOCK_DEAD`): its end may have come already. */
 export function unlessDead({ access, field }: Context, otherwise: string): Code {
-  return [access.read(r1, field.flags, socket), jset(r1, 1, otherwise)]
+  return [access.read(r1, field.flags, socket), jset(r1, socketDead, otherwise)]
 }
 
 /** Puts the value on the stack into the map under the key on the stack and counts it, or goes to `exists`. */
 export function insert(exists: string): Code {
   return [
-    loadMap(r1, mapName.flows),
-    mov(r2, r10),
-    add(r2, stack.key),
-    mov(r3, r10),
-    add(r3, stack.value),
-    mov(r4, noExist),
-    call('map_update_elem'),
+    update(mapName.flows, stack.key, stack.value, 'noExist'),
     jne(r0, 0, exists),
     count(Stat.entered),
   ]

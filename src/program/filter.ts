@@ -2,7 +2,7 @@ import {
   add, call, type Code, ja, jeq, jeq32, jne, jne32, label, load, loadImm64, loadMap, loadMapValue, lsh, mov, mov32, note, r0, r1, r10, r2, r3, r4,
   readKernel, store, sub,
 } from '../../bpf-asm/index.js'
-import { type Access, lookup } from './access.js'
+import { type Access, lookup, update } from './access.js'
 import { amount, type Context, flow, Known, mapName, stack, task } from './context.js'
 import { type Field, present } from './field.js'
 
@@ -54,13 +54,7 @@ export function notePidInside({ access, filter: { pidNamespace } }: Context, nam
     note('it is not right in the namespace', jne(r0, 0, name)),
     access.tgid(r1),
     store('u32', r10, stack.passing, r1),
-    loadMap(r1, mapName.pids),
-    mov(r2, r10),
-    add(r2, stack.passing),
-    mov(r3, r10),
-    add(r3, inside + 4),
-    mov(r4, 0),
-    call('map_update_elem'),
+    update(mapName.pids, stack.passing, inside + 4),
     label(name),
   ]
 }

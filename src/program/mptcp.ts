@@ -5,16 +5,13 @@ import {
 import { Value } from '../layout.js'
 import { lookup, sizeOf } from './access.js'
 import { both, chargeCurrent, leave } from './charge.js'
-import { amount, type Call, type Context, flow, mapName, maskOf, protocol, socket, stack, state } from './context.js'
+import { amount, bits, type Call, type Context, flow, mapName, maskOf, protocol, socket, socketDead, stack, state } from './context.js'
 import { enter, fill, identify, insert } from './enter.js'
 import type { Mptcp } from './field.js'
 import { admit, choosesProcesses } from './filter.js'
 import { loseCurrent } from './result.js'
 import { markGone } from './stat.js'
 
-/** `SOCK_DEAD` (include/net/sock.h): no process has the socket any more. */
-const dead = 1
-const bits = (...states: readonly number[]) => states.reduce((set, one) => set | (1 << one), 0)
 /** States in which an MPTCP socket is connected, in which `write_seq` counts the DATA_FIN that was sent, and `ack_seq` the one that has arrived. */
 const connected = bits(state.established, state.finWait1, state.finWait2, state.closeWait, state.lastAck, state.closing)
 const finSent = bits(state.finWait1, state.finWait2, state.lastAck, state.closing)
@@ -93,7 +90,7 @@ export function releasedMptcp(whole: Context, { first }: Call): Code {
     access.refresh([field.family, field.state, field.flags]),
     access.find(),
     note('closed by all: nobody moves bytes, and what was not read is dropped', access.read(r1, field.flags, socket)),
-    jset(r1, dead, 'dead'),
+    jset(r1, socketDead, 'dead'),
     jeq(flow, 0, 'unknown'),
     unlessOther(context, mptcp),
     label('found'),

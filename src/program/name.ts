@@ -1,5 +1,6 @@
-import { add, call, type Code, jne, label, load, loadMap, mov, note, r1, r10, r2, r3, r4, store } from '../../bpf-asm/index.js'
+import { type Code, jne, label, load, mov, note, r1, r10, store } from '../../bpf-asm/index.js'
 import { Name } from '../layout.js'
+import { update } from './access.js'
 import { leave } from './charge.js'
 import { amount, type Context, mapName, stack, task } from './context.js'
 import { noteRename } from './pocket.js'
@@ -26,13 +27,7 @@ export function renamed(context: Context): Code {
     store('u64', r10, value + Name.start, r1),
     [0, 8].map(word => store('u64', r10, value + Name.comm + word, 0)),
     access.copyText(value + Name.comm, name),
-    loadMap(r1, mapName.names),
-    mov(r2, r10),
-    add(r2, key),
-    mov(r3, r10),
-    add(r3, value),
-    mov(r4, 0),
-    call('map_update_elem'),
+    update(mapName.names, key, value),
     label('exit'),
     leave(),
   ]
