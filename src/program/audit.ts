@@ -168,9 +168,10 @@ export function unsettledIfBusy({ access, field, audited }: Context): Code {
   ]
 }
 
-/** `r1 = amount =` what was queued without a FIN; goes to `exit` when it changes meanwhile or cannot be told. */
+/** `r1 = amount =` what was queued without a FIN; goes to `exit` when it changes meanwhile or is not known. */
 function sentTwice(context: Context): Code {
   return [
+    context.access.refresh(),
     twice(context, queued(context, { racing: true })),
     note('less the FIN that was sent', mov(r2, 1)),
     lsh(r2, r3),
@@ -200,12 +201,12 @@ function receivedTwice(context: Context): Code {
     consumed(context, `rx_${name}`, { racing: true }),
     context.calls ? [] : consumedUrgent(context, `urgent_${name}`),
   ])
-  return [first!, mov(amount, r1), barrier(), context.access.refresh(), again!, jne(r1, amount, 'exit'), unlessSame(context, 'rx_same', 'rx_settled')]
+  return [twice(context, first!, again!), unlessSame(context, 'rx_same', 'rx_settled')]
 }
 
-/** `r1 = amount =` what `read` leaves in r1, twice the same; otherwise goes to `exit`. */
-function twice({ access }: Context, read: Code): Code {
-  return [access.refresh(), read, mov(amount, r1), barrier(), access.refresh(), read, jne(r1, amount, 'exit')]
+/** `r1 = amount =` what `read`, which is `again` the second time, leaves in r1 twice; otherwise goes to `exit`. */
+function twice({ access }: Context, read: Code, again = read): Code {
+  return [read, mov(amount, r1), barrier(), access.refresh(), again, jne(r1, amount, 'exit')]
 }
 
 /** What comes later is read later: an atomic operation that fetches is a full barrier (Documentation/bpf/linux-notes.rst). */
