@@ -53,7 +53,7 @@ export interface Btf {
   nameOf(id: number): string
   /** Types in it, without void. */
   readonly types: number
-  /** Why no type behind these can be read: one is of a kind that is newer than this program, and nothing tells its length. */
+  /** Why no type behind these can be read: one is of a kind that is newer than this program, and its length is not known. */
   readonly incomplete?: string
 }
 
@@ -84,7 +84,7 @@ const membersIn = (info: number) => info & 0xffffff
 /** More than any chain of typedefs, dimensions or nameless structures in a compiler's output: a longer one goes in circles. */
 const deepest = 64
 const headerSize = 24
-/** Since Linux 7.1 (commit 222edc843c15) two more words tell where the layout section is. */
+/** Since Linux 7.1 (commit 222edc843c15) two more words say where the layout section is. */
 const headerWithLayout = 32
 const pointerSize = 8
 
@@ -99,7 +99,7 @@ interface Place {
  * Reads a BTF blob such as /sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst). One pass finds where each type starts; everything
  * else is read when it is asked for. The BTF of a module, such as /sys/kernel/btf/nf_conntrack, refers to types and names of the kernel's, its
  * `base`; the result has the types of both. Throws BtfError for what is no BTF of this machine’s byte order, or is damaged; never reads
- * outside of it and never goes on for ever. Types of kinds that it does not know are skipped where the blob tells their length; otherwise it is
+ * outside of it and never goes on for ever. Types of kinds that it does not know are skipped where the blob has their length; otherwise it is
  * `incomplete`.
  */
 export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
@@ -385,7 +385,7 @@ interface Index {
   readonly incomplete?: string
 }
 
-/** The shapes of kinds that are not known here, too, where the blob tells them: `struct btf_layout`, a byte each for all bytes behind a type and for those of a member. */
+/** The shapes of kinds that are not known here, too, where the blob has them: `struct btf_layout`, a byte each for all bytes behind a type and for those of a member. */
 function shapesWith(layout: Uint8Array): Uint16Array {
   if (layout.length === 0) return shapes
   return shapes.map((shape, kind) => {

@@ -64,7 +64,7 @@ export function startAccounting(kernel: Kernel = openKernel(), { connections = 6
       const own = new Map(found.flatMap(([key, value]) => isOwn(key) && isGone(value) ? [[connectionOf(key), value]] : []))
       const closed = found.filter(([key]) => own.has(connectionOf(key)))
       session.flows.deleteBatch(bytesOf(closed.map(([key]) => key)), closed.length)
-      return closed.map(([key, value]) => told(value, own.get(connectionOf(key))!, session, namespace !== undefined))
+      return closed.map(([key, value]) => closedConnection(value, own.get(connectionOf(key))!, session, namespace !== undefined))
     },
     lost() {
       const now = session.stats().lost
@@ -85,7 +85,7 @@ function bytesOf(keys: readonly DataView[]): Uint8Array {
   return bytes
 }
 
-function told(value: DataView, own: DataView, session: Session, isInside: boolean): ClosedConnection {
+function closedConnection(value: DataView, own: DataView, session: Session, isInside: boolean): ClosedConnection {
   const number = (offset: number) => Number(value.getBigUint64(offset, true))
   const [opened, ended] = [own.getBigUint64(Value.opened, true), own.getBigUint64(Value.ended, true)]
   // Without any bytes, who used it last is known at most.

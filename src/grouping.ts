@@ -52,8 +52,8 @@ function grouping(
   const fields = [...fieldsOf(keys), ...more, column.rx.fields[0], column.tx.fields[0]]
   // A process is one whatever it is called.
   const isOfProcess = keys.includes(column.pid)
-  const told = [...fieldsOf(keys), ...more].filter(({ name }) => !(isOfProcess && name === 'comm'))
-  const agreed = [...told.map(({ sort }) => sort), ...isOfProcess ? [start] : [], ...hidden]
+  const compared = [...fieldsOf(keys), ...more].filter(({ name }) => !(isOfProcess && name === 'comm'))
+  const agreed = [...compared.map(({ sort }) => sort), ...isOfProcess ? [start] : [], ...hidden]
   return {
     name,
     description,

@@ -21,7 +21,7 @@ export interface Hook {
   readonly part?: Part
   /** The part without which alone it is needed. */
   readonly without?: Part
-  /** A helper that it calls, where the point does not tell that the kernel has it. */
+  /** A helper that it calls, where the kernel need not have it just because it has the point. */
   readonly helper?: string
   readonly code: (context: Context, call: Call) => Code
 }
