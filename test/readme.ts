@@ -5,6 +5,7 @@ import { backends } from '../src/backend/index.js'
 import { formats } from '../src/format/index.js'
 import { groupings } from '../src/grouping.js'
 import { type Answer, parseOptions } from '../src/options.js'
+import { compile } from './e2e/workload.js'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const { text: help } = await parseOptions(['--help']) as Answer
@@ -23,6 +24,10 @@ test('README.md tells what each backend cannot see, as -v does', () => {
   for (const limit of new Set(backends.flatMap(({ variants }) => variants.flatMap(({ limits }) => limits)))) {
     assert.ok(read('README.md').includes(`- ${limit}\n`), limit)
   }
+})
+
+test('README.md says how many programs the workload has', () => {
+  assert.match(read('README.md'), new RegExp(`\\bholds ${compile().length} programs\\b`))
 })
 
 test.run()
