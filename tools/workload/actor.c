@@ -234,11 +234,6 @@ static void limit(int fd, int option, int ms) {
   need(setsockopt(fd, SOL_SOCKET, option, &time, sizeof time) == 0);
 }
 
-static int patience(void) {
-  const char *text = getenv("TCPTOP_PATIENCE"); /* on a machine that is so much slower */
-  return text ? atoi(text) : 1;
-}
-
 static int listen_here(enum net net, struct key *key) {
   int fd = listen_on(net);
   struct sockaddr_storage address;
@@ -268,7 +263,7 @@ static int connect_how(const struct command *c, struct reply *r) {
     from.sin6_port = htons(c->key.lport);
     bind(fd, (struct sockaddr *)&from, size); /* if it can be: else another port */
   }
-  limit(fd, SO_SNDTIMEO, 500 * patience());
+  limit(fd, SO_SNDTIMEO, 500 * patience_factor());
   int result = connect(fd, (struct sockaddr *)&to, size), error = errno;
   limit(fd, SO_SNDTIMEO, 0);
   if (result == 0) r->key = end_of(fd).key;
@@ -325,7 +320,7 @@ static int64_t serve_clients(const struct command *c) {
   uint32_t accepted = 0, closed = 0;
   need(poller >= 0 && all && epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, events) == 0);
   nonblocking(c->fd, true);
-  for (int64_t until = now_ms() + 10000 * patience(); closed < c->size && now_ms() < until;) {
+  for (int64_t until = now_ms() + 10000 * patience_factor(); closed < c->size && now_ms() < until;) {
     int n = epoll_wait(poller, events, 64, 100);
     for (int i = 0; i < n; i++) {
       struct served *s = events[i].data.ptr;
@@ -358,7 +353,7 @@ static void talk(struct end *e, uint32_t bytes, uint32_t leaves_after) {
       if (n > 0) out += n;
     }
     struct pollfd ready = {e->fd, POLLIN | (out < bytes ? POLLOUT : 0), 0};
-    if (poll(&ready, 1, 5000 * patience()) == 0) return;
+    if (poll(&ready, 1, 5000 * patience_factor()) == 0) return;
     ssize_t n = received(e, recv(e->fd, room(), ROOM, MSG_DONTWAIT));
     if (n == 0 || (n < 0 && errno != EAGAIN)) return;
     if (n > 0) in += n;
@@ -444,7 +439,7 @@ static int disconnect(int fd) {
 /* What the socket took to send and gave to readers so far: exact only at rest, so it waits until it has not changed for 20 ms. */
 static void measure(int fd, struct reply *r) {
   int64_t since = now_ms();
-  for (uint64_t rx = 0, tx = 0; now_ms() < since + 20 * patience(); pause_ms(2)) {
+  for (uint64_t rx = 0, tx = 0; now_ms() < since + 20 * patience_factor(); pause_ms(2)) {
     struct tcp_info info;
     socklen_t size = sizeof info;
     need(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
@@ -469,7 +464,7 @@ static int64_t carry_out(const struct command *c, int given, struct reply *r) {
     case LISTEN: return r->fd = listen_here(c->net, &r->key);
     case CONNECT: return connect_how(c, r);
     case ACCEPT:
-      limit(c->fd, SO_RCVTIMEO, 1000 * patience());
+      limit(c->fd, SO_RCVTIMEO, 1000 * patience_factor());
       r->fd = accept_one(c->fd, 0, &e);
       if (r->fd >= 0) limit(r->fd, SO_RCVTIMEO, 0); /* which it has from its listener */
       r->key = e.key;

@@ -23,27 +23,30 @@ static void *make(void *argument) {
 
 /* Keeps all sockets open for longer than the tool looks on. */
 static void hold(void) {
-  const char *patience = getenv("TCPTOP_PATIENCE");
   pid_t pid = fork();
   need(pid >= 0);
   if (pid > 0) return;
   for (int fd = 0; fd < 3; fd++) close(fd);
-  sleep(10 * (patience ? atoi(patience) : 1));
+  sleep(10 * patience_factor());
   _exit(0);
 }
 
-/* All that this end was ever given to send. */
+/* All that this end was ever given to send. What is acknowledged between two looks would be in neither: then it looks again. */
 static uint64_t queued_ever(int fd) {
   struct tcp_info now = {0};
   socklen_t size = sizeof now;
-  need(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &now, &size) == 0);
-  return now.tcpi_bytes_acked + queued_out(fd) - 1; /* the SYN is acknowledged too */
+  for (;;) {
+    need(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &now, &size) == 0);
+    uint64_t acknowledged = now.tcpi_bytes_acked;
+    uint64_t queued = queued_out(fd);
+    need(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &now, &size) == 0);
+    if (now.tcpi_bytes_acked == acknowledged) return acknowledged + queued - 1; /* the SYN is acknowledged too */
+  }
 }
 
 /* Starts the call and waits until it makes no progress: also none that a window probe or a late acknowledgement would bring. */
 static pthread_t start_call(struct call *c) {
-  const char *patience = getenv("TCPTOP_PATIENCE");
-  int enough = 30 * (patience ? atoi(patience) : 1);
+  int enough = 30 * patience_factor();
   pthread_t thread = start(make, c);
   for (int still = 0, before = -1; still < enough; pause_ms(10)) {
     int now = queued_out(c->end->fd);

@@ -3,11 +3,6 @@
 
 #include <sys/stat.h>
 
-int patience_factor(void) {
-  const char *text = getenv("TCPTOP_PATIENCE"); /* on a machine that is so much slower */
-  return text ? atoi(text) : 1;
-}
-
 static const char *how_name(const struct command *c) {
   if (c->op == SEND) return send_names[c->how];
   if (c->op == RECEIVE) return receive_names[c->how];
@@ -200,15 +195,8 @@ void settle(struct lane *l) {
 
 void await_asleep(struct lane *l, int member, int slot) {
   struct actor *a = &l->members[member].actors[slot];
-  char path[64], text[256];
-  snprintf(path, sizeof path, "/proc/%d/stat", a->thread);
   for (int asleep = 0; asleep < 20 && !has_reply(a, 0);) { /* for 20 ms on end: not merely on its way */
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, text, sizeof text - 1);
-    need(n > 0);
-    close(fd);
-    text[n] = 0;
-    asleep = strrchr(text, ')')[2] == 'S' ? asleep + 1 : 0;
+    asleep = is_asleep(a->thread) ? asleep + 1 : 0;
     pause_ms(1);
   }
 }

@@ -88,6 +88,4 @@ void meet(struct lane *l);
 /* Runs the lane to its end (mix.c). */
 void run_lane(struct lane *l);
 
-int patience_factor(void);
-
 #endif

@@ -179,6 +179,22 @@ void pause_ms(int ms) {
   poll(NULL, 0, ms);
 }
 
+int patience_factor(void) {
+  const char *text = getenv("TCPTOP_PATIENCE");
+  return text ? atoi(text) : 1;
+}
+
+bool is_asleep(pid_t thread) {
+  char path[64], text[256];
+  snprintf(path, sizeof path, "/proc/%d/stat", thread);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t n = read(fd, text, sizeof text - 1);
+  need(n > 0);
+  close(fd);
+  text[n] = 0;
+  return strrchr(text, ')')[2] == 'S';
+}
+
 void send_all(struct end *e, size_t bytes) {
   while (bytes > 0) {
     ssize_t n = sent(e, send(e->fd, payload, bytes < ROOM ? bytes : ROOM, MSG_NOSIGNAL));

@@ -62,8 +62,7 @@ int main(int argc, char **argv) {
   if (argc == 4) need((scale = atoi(argv[3])) > 0);
   const struct workload *w = find(argv[2]);
   truth_open(-1);
-  const char *patience = getenv("TCPTOP_PATIENCE"); /* on a machine that is so much slower */
-  alarm(120 * scale * (patience ? atoi(patience) : 1)); /* children die with us */
+  alarm(120 * scale * patience_factor()); /* children die with us */
   w->run();
   truth_print(w);
   return 0;

@@ -236,15 +236,20 @@ static int mptcp_socket(void) {
   return fd;
 }
 
+/* Where a socket listens from now on, with a queue of one. */
+static struct sockaddr_in listen_at_loopback(int fd) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof at;
+  need(bind(fd, (struct sockaddr *)&at, size) == 0 && listen(fd, 1) == 0);
+  need(getsockname(fd, (struct sockaddr *)&at, &size) == 0);
+  return at;
+}
+
 /* Rows are those of the one subflow, which has the addresses of the socket. */
 struct pair connect_mptcp(bool both) {
   int listener = both ? mptcp_socket() : socket(AF_INET, SOCK_STREAM, 0), fd = mptcp_socket();
-  struct sockaddr_in at = {.sin_family = AF_INET};
-  socklen_t size = sizeof at;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  need(bind(listener, (struct sockaddr *)&at, size) == 0 && listen(listener, 1) == 0);
-  need(getsockname(listener, (struct sockaddr *)&at, &size) == 0);
-  need(connect(fd, (struct sockaddr *)&at, size) == 0);
+  struct sockaddr_in at = listen_at_loopback(listener);
+  need(connect(fd, (struct sockaddr *)&at, sizeof at) == 0);
   struct pair p = {end_of(fd), end_of(accept(listener, NULL, NULL))};
   close(listener);
   return p;
@@ -289,13 +294,9 @@ static void mptcp_read_in_part(void) {
 static void mptcp_nonblocking(void) {
   for (int i = 0; i < 20; i++) {
     int listener = mptcp_socket(), fd = mptcp_socket();
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t size = sizeof at;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    need(bind(listener, (struct sockaddr *)&at, size) == 0 && listen(listener, 1) == 0);
-    need(getsockname(listener, (struct sockaddr *)&at, &size) == 0);
+    struct sockaddr_in at = listen_at_loopback(listener);
     nonblocking(fd, true);
-    need(connect(fd, (struct sockaddr *)&at, size) == 0 || errno == EINPROGRESS);
+    need(connect(fd, (struct sockaddr *)&at, sizeof at) == 0 || errno == EINPROGRESS);
     wait_for(fd, POLLOUT);
     struct pair p = {end_of(fd), {0}};
     need(sent(&p.a, send(fd, payload, 4321, 0)) == 4321);
@@ -316,12 +317,8 @@ static void mptcp_fast_open(void) {
   static const size_t sizes[] = {1, 500, 100000};
   for (int i = 0; i < 6; i++) {
     int listener = mptcp_socket(), fd = mptcp_socket();
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t size = sizeof at;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    need(bind(listener, (struct sockaddr *)&at, size) == 0 && listen(listener, 1) == 0);
-    need(getsockname(listener, (struct sockaddr *)&at, &size) == 0);
-    ssize_t n = sendto(fd, payload, sizes[i % 3], MSG_FASTOPEN, (struct sockaddr *)&at, size);
+    struct sockaddr_in at = listen_at_loopback(listener);
+    ssize_t n = sendto(fd, payload, sizes[i % 3], MSG_FASTOPEN, (struct sockaddr *)&at, sizeof at);
     if (n < 0 && errno == EOPNOTSUPP) skip("no fast open of MPTCP");
     need(n > 0);
     struct pair p = {end_of(fd), end_of(accept(listener, NULL, NULL))};

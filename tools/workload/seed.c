@@ -191,15 +191,8 @@ static void *blocked_send(void *argument) {
 static void await_blocked(struct call *call) {
   pid_t thread;
   while (!(thread = __atomic_load_n(&call->thread, __ATOMIC_ACQUIRE))) pause_ms(1);
-  char path[64], text[256];
-  snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
   for (int asleep = 0; asleep < 50;) { /* for 50 ms on end: not merely on its way */
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, text, sizeof text - 1);
-    need(n > 0);
-    close(fd);
-    text[n] = 0;
-    asleep = strrchr(text, ')')[2] == 'S' ? asleep + 1 : 0;
+    asleep = is_asleep(thread) ? asleep + 1 : 0;
     pause_ms(1);
   }
 }

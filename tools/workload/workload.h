@@ -152,6 +152,8 @@ void nonblocking(int fd, bool on);
 void wait_for(int fd, short events);
 void await_queued(int fd, int bytes);
 void pause_ms(int ms);
+int patience_factor(void);    /* of a machine that is so much slower: TCPTOP_PATIENCE */
+bool is_asleep(pid_t thread); /* now; between two calls it may be on its way into one */
 
 /* Bytes to send, of no meaning, and room to receive: 1 MiB each. */
 enum { ROOM = 1 << 20 };
