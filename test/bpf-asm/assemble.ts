@@ -6,6 +6,7 @@ import {
 } from '../../bpf-asm/index.js'
 import { Random } from '../random.js'
 import { boundForms, bytesOf, callee, forms, rest } from './form.js'
+import { assertMistake } from './mistake.js'
 import { randomProgram } from './program.js'
 
 const descriptors = { numbers: 7, words: 8 }
@@ -73,16 +74,7 @@ const mistakes: readonly (readonly [culprit: () => Code, program: (part: Code) =
 for (const [culprit, program, message] of mistakes) {
   test(`${culprit.name}: an error that names the call which made it`, () => {
     const code = program(culprit())
-    for (const source of [code, () => program(culprit())]) {
-      assert.throws(() => assemble(source), (error: unknown) => {
-        assert.instance(error, AssemblyError)
-        const { message: text, stack } = error as AssemblyError
-        assert.match(text, message)
-        assert.ok(stack?.startsWith(`AssemblyError: ${text}\n`), stack)
-        assert.match(stack ?? '', new RegExp(` at ${culprit.name} `))
-        return true
-      })
-    }
+    for (const source of [code, () => program(culprit())]) assertMistake(source, message, culprit)
   })
 }
 

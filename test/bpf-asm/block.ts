@@ -1,11 +1,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  add, all, any, aside, assemble, AssemblyError, block, callFunction, type Code, encode, exit, gotol, interpret, is, ja, jeq, jge, jle, jne, jset,
+  add, all, any, aside, assemble, block, callFunction, type Code, encode, exit, gotol, interpret, is, ja, jeq, jge, jle, jne, jset,
   jslt, label, list, listing, load, loadFunction, loop, mov, mul, not, note, place, r0, r1, r10, r2, r6, r7, r8, rarely, type Register, store, sub, type Test,
   unless, when, xor,
 } from '../../bpf-asm/index.js'
 import { Random } from '../random.js'
+import { assertMistake } from './mistake.js'
 
 const end = [mov(r0, 0), exit()]
 
@@ -159,16 +160,7 @@ const mistakes: readonly (readonly [culprit: () => Code, program: (part: Code) =
 for (const [culprit, program, message] of mistakes) {
   test(`${culprit.name}: an error that names the call which made it`, () => {
     const code = program(culprit())
-    for (const source of [code, () => program(culprit())]) {
-      assert.throws(() => assemble(source), (error: unknown) => {
-        assert.instance(error, AssemblyError)
-        const { message: text, stack } = error as AssemblyError
-        assert.match(text, message)
-        assert.ok(stack?.startsWith(`AssemblyError: ${text}\n`), stack)
-        if (culprit !== asideThatGoesOn) assert.match(stack ?? '', new RegExp(` at ${culprit.name} `))
-        return true
-      })
-    }
+    for (const source of [code, () => program(culprit())]) assertMistake(source, message, culprit === asideThatGoesOn ? undefined : culprit)
   })
 }
 
