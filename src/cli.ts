@@ -2,9 +2,9 @@ import './no-debugger.js'
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
-import { type CgroupDirectory, cgroupMount, isCalled } from './cgroup.js'
 import { main, type Output, type World } from './main.js'
 import { grace, interrupted, readBtf, readBtfFile, systemClock } from './trace/index.js'
+import { type CgroupDirectory, cgroupMount, isCalled } from './view/index.js'
 
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
@@ -107,7 +107,7 @@ const world: World = {
   readBtf,
   readBtfFile,
   // Where there is BTF, its code need not be run.
-  measureFields: async kernel => (await import('./measure/index.js')).measureFields(kernel),
+  measureFields: async kernel => (await import('./locate/index.js')).measureFields(kernel),
   readText,
   readLink,
   arch: process.arch,

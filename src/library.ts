@@ -4,4 +4,4 @@
  */
 
 export * from './trace/index.js'
-export { type Accounting, type ClosedConnection, startAccounting } from './closed.js'
+export { type Accounting, type ClosedConnection, startAccounting } from './backend/index.js'

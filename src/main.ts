@@ -1,29 +1,18 @@
 import { BtfError, parseBtf } from '../bpf-asm/index.js'
 import { type Kernel, SyscallError, UnsupportedError, VerifierError } from '../syscall/index.js'
-import { advice, powerOf } from './advice.js'
-import { loadAggregate } from './aggregate.js'
-import { backends } from './backend/index.js'
-import { type CgroupDirectory, CgroupPaths } from './cgroup.js'
-import { lookAt, reportJson, reportOf, reportText } from './doctor/index.js'
-import { column, startOf } from './column.js'
-import { dump, dumpJson, type Loaded } from './dump.js'
-import { type Facts, factsByName, factsOf } from './facts.js'
-import { rowInside } from './inside.js'
+import {
+  backends, dump, dumpJson, type Facts, factsByName, factsOf, type Loaded, makePlan, makePlans, type Plan, PlanError, type Session, sources,
+  startBest, startSession,
+} from './backend/index.js'
+import { lookAt, reportJson, reportOf, reportText, selfCheck } from './doctor/index.js'
+import { type Clock, type Frame, loadAggregate, missedText, type Row, trace } from './frame/index.js'
+import { advice, giveUp, powerOf } from './host/index.js'
 import { Row as RowBytes } from './layout.js'
-import { type Frame, missedText, type Row } from './row.js'
-import { type Options, parseOptions } from './options.js'
-import { makePlan, makePlans, type Plan, PlanError } from './plan.js'
-import { giveUp } from './privilege.js'
-import { startBest } from './probe.js'
+import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, type Options, parseOptions, pinSets, SetAppeared, Wanted } from './option/index.js'
 import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
-import { selfCheck } from './self-check.js'
-import { type Session, startSession } from './session.js'
-import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets, SetAppeared } from './set.js'
-import { sources } from './source.js'
 import { jsonText, printable, type Refusal, Scope, startFirst } from './trace/index.js'
-import { type Clock, trace } from './tracer.js'
 import { UsageError } from './usage-error.js'
-import { Wanted } from './wanted.js'
+import { type CgroupDirectory, CgroupPaths, column, rowInside, startOf } from './view/index.js'
 
 /** Everything that the program needs from outside. */
 export interface World {

@@ -8,8 +8,8 @@ import { main, type World } from '../src/main.js'
 import { fieldsOf } from '../src/program/index.js'
 import { UnsupportedError } from '../syscall/index.js'
 import { attachType, batch, info, mapElem, mapInfo, mapType, object, progInfo, progLoad } from '../syscall/uapi.js'
-import { fakeClock } from './clock.js'
-import { btfFixtures, type Possible, possible } from './fixture.js'
+import { fakeClock } from './kit/clock.js'
+import { btfFixtures, type Possible, possible } from './kit/fixture.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
 
 const { E2BIG, EACCES, EINVAL, EIO, ENOENT, ENOMEM, ENOSYS, EPERM, EPIPE } = constants.errno

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { matchesGolden } from './golden.js'
+import { matchesGolden } from './kit/golden.js'
 
 /** Up from dist/test/. */
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { backends } from '../src/backend/index.js'
-import { formats } from '../src/format/index.js'
-import { groupings } from '../src/grouping.js'
-import { type Answer, parseOptions } from '../src/options.js'
+import { type Answer, parseOptions } from '../src/option/options.js'
+import { groupings } from '../src/view/grouping.js'
+import { formats } from '../src/view/index.js'
 import { compile } from './e2e/workload.js'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')

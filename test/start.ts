@@ -65,7 +65,7 @@ test('WebAssembly that is cut or missing is told in one line by what loads it', 
       cpSync(join(root, 'package.json'), join(folder, 'package.json'))
       const file = join(folder, 'dist/wasm/aggregate.wasm')
       how(file)
-      const { loadAggregate } = await import(pathToFileURL(join(folder, 'dist/src/aggregate.js')).href) as typeof import('../src/aggregate.js')
+      const { loadAggregate } = await import(pathToFileURL(join(folder, 'dist/src/frame/aggregate.js')).href) as typeof import('../src/frame/aggregate.js')
       const message = await loadAggregate(new Uint8Array(100)).then(() => 'loaded', error => (error as Error).message)
       assert.match(message, /^this installation is damaged: [^\n]+aggregate\.wasm: [^\n]+: install it again, or run npm run build$/)
     } finally {

@@ -7,9 +7,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Btf, type Member, parseBtf } from '../bpf-asm/index.js'
+import { factsOf } from '../src/backend/facts.js'
 import { backends } from '../src/backend/index.js'
-import { factsOf } from '../src/facts.js'
-import { makePlans, PlanError } from '../src/plan.js'
+import { makePlans, PlanError } from '../src/backend/plan.js'
 import { fieldsOf } from '../src/program/index.js'
 import { loadAt } from '../src/trace/index.js'
 

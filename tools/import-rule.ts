@@ -1,62 +1,34 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
-/** Folders that only their index.ts is the door of. */
-const houses = ['bpf-asm', 'syscall', 'src/program', 'src/backend', 'src/format', 'src/measure', 'src/trace', 'src/doctor']
+/** Folders whose only door is their index.ts. */
+const houses = ['bpf-asm', 'syscall', ...['backend', 'doctor', 'frame', 'host', 'locate', 'option', 'program', 'trace', 'view'].map(name => `src/${name}`)]
 
 /**
- * Who may import what: the first entry that is the file or a folder that holds it. What is not named may not be
- * imported; `node:` neither.
+ * Who may import what: the first entry that is the file or a folder that holds it. What is not named must not be imported; `node:` neither. Imports
+ * go down only: what a line names stands in a line above it.
  */
 const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['bpf-asm/', []],
   ['syscall/', ['node:']],
   ['src/layout', []],
-  ['src/wasm/', ['src/layout']],
-  ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall', 'src/advice']],
-  ['src/row', []],
   ['src/usage-error', []],
-  ['src/wanted', []],
-  ['src/aggregate', ['node:fs', 'node:url', 'syscall', 'src/layout', 'src/trace']],
-  ['src/check', ['src/trace', 'src/usage-error']],
-  ['src/command-line', ['yargs', 'src/nearest', 'src/trace', 'src/usage-error']],
-  ['src/nearest', []],
-  ['src/help', ['src/command-line']],
-  ['src/completion', ['src/command-line']],
-  ['src/cgroup', ['src/row', 'src/trace']],
-  ['src/inside', ['src/layout', 'src/row']],
-  ['src/column', ['src/row', 'src/cgroup', 'src/layout', 'src/aggregate', 'src/trace']],
-  ['src/grouping', ['src/column', 'src/row', 'src/layout', 'src/aggregate', 'src/trace']],
-  ['src/format/', ['src/row', 'src/column', 'src/grouping', 'src/trace']],
-  ['src/program/', ['bpf-asm', 'src/layout']],
-  ['src/backend/', ['bpf-asm', 'src/program', 'src/trace']],
-  ['src/measure/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program', 'src/trace']],
-  ['src/facts', ['bpf-asm', 'src/program', 'src/trace']],
-  ['src/plan', ['bpf-asm', 'syscall', 'src/backend', 'src/facts', 'src/layout', 'src/program', 'src/trace']],
-  ['src/session', ['bpf-asm', 'syscall', 'src/layout', 'src/plan', 'src/program', 'src/source', 'src/trace']],
-  ['src/self-check', [
-    'syscall', 'src/aggregate', 'src/column', 'src/grouping', 'src/layout', 'src/plan', 'src/row', 'src/session', 'src/trace',
-  ]],
-  ['src/probe', ['bpf-asm', 'syscall', 'src/plan', 'src/trace']],
-  ['src/closed', ['syscall', 'src/facts', 'src/layout', 'src/plan', 'src/probe', 'src/session', 'src/trace']],
-  ['src/library', ['src/closed', 'src/trace']],
-  ['src/doctor/', [
-    'bpf-asm', 'syscall', 'src/advice', 'src/backend', 'src/facts', 'src/plan', 'src/privilege', 'src/probe', 'src/session', 'src/trace',
-  ]],
-  ['src/source', ['node:module', 'node:url', 'bpf-asm']],
-  ['src/privilege', ['syscall']],
-  ['src/advice', ['syscall', 'src/privilege']],
-  ['src/set', ['syscall', 'src/trace', 'src/usage-error']],
-  ['src/dump', ['bpf-asm', 'syscall', 'src/plan', 'src/source', 'src/trace']],
-  ['src/tracer', ['src/aggregate', 'src/row', 'src/session', 'src/trace']],
-  ['src/options', [
-    'node:fs', 'src/aggregate', 'src/backend', 'src/check', 'src/command-line', 'src/completion', 'src/format', 'src/grouping', 'src/help', 'src/nearest',
-    'src/trace', 'src/usage-error',
-  ]],
-  ['src/main', ['bpf-asm', 'syscall', 'src/']],
+  ['src/asset', ['node:fs']],
+  ['src/wasm/', ['src/layout']],
   ['src/no-debugger', ['node:module']],
+  ['src/host/', ['syscall']],
+  ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall', 'src/host']],
+  ['src/program/', ['bpf-asm', 'src/layout']],
+  ['src/locate/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program', 'src/trace']],
+  ['src/backend/', ['node:module', 'node:url', 'bpf-asm', 'syscall', 'src/layout', 'src/program', 'src/trace']],
+  ['src/library', ['src/backend', 'src/trace']],
+  ['src/frame/', ['node:fs', 'node:url', 'syscall', 'src/asset', 'src/layout', 'src/backend', 'src/trace']],
+  ['src/view/', ['src/layout', 'src/frame', 'src/trace']],
+  ['src/option/', ['yargs', 'syscall', 'src/asset', 'src/usage-error', 'src/backend', 'src/frame', 'src/trace', 'src/view']],
+  ['src/doctor/', ['bpf-asm', 'syscall', 'src/layout', 'src/backend', 'src/frame', 'src/host', 'src/trace', 'src/view']],
+  ['src/main', ['bpf-asm', 'syscall', 'src/']],
   ['src/start', ['node:', 'src/no-debugger']],
-  ['src/cli', ['node:', 'syscall', 'src/cgroup', 'src/main', 'src/measure', 'src/no-debugger', 'src/trace']],
+  ['src/cli', ['node:', 'syscall', 'src/']],
   ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   // As whoever has the package writes them.
   ['tools/tracer/', ['node:', 'tcptop/', 'tools/tracer/']],
@@ -71,6 +43,13 @@ function covers(entry: string, name: string): boolean {
 
 /** Every form of import: of values and types, for effects, re-exports, and within an expression or a type. */
 const imports = /^(?:import|export)\s[^'"]*?from '([^']+)'|^import '([^']+)'|\bimport\(\s*'([^']+)'/gm
+
+/** Lines of the rules that name one below them, except tests and tools, which may import each other. */
+export function upward(): string[] {
+  const inside = rules.filter(([entry]) => !/^(test|tools)/.test(entry))
+  return inside.flatMap(([entry, may], line) =>
+    may.filter(name => inside.slice(line).some(([below]) => below.replace(/\/$/, '') === name)).map(name => `${entry} imports ${name}, which is below it`))
+}
 
 /** What is wrong with the imports of one file; its path is relative to the root. */
 export function violations(file: string, source: string): string[] {

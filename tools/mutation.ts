@@ -90,59 +90,59 @@ const programs: readonly Changes[] = [
 
 /** Of what runs in user space, and of the assembler. */
 const others: readonly Changes[] = [
-  { file: 'src/wasm/flow.ts', test: 'test/aggregate.ts', changes: [
+  { file: 'src/wasm/flow.ts', test: 'test/frame/aggregate.ts', changes: [
     ['if (load<u16>(slot, Slot.over) != 0) store<u16>(slot, 0, Slot.over)', ''],
     ['const moreRx = rx - load<u64>(slot, Slot.rx)', 'const moreRx = rx'],
     ['if (who == ownOf(who)) endedCount++', 'endedCount++'],
   ] },
-  { file: 'src/wasm/group.ts', test: 'test/aggregate.ts', changes: [
+  { file: 'src/wasm/group.ts', test: 'test/frame/aggregate.ts', changes: [
     ['store<u64>(group, load<u64>(group, Row.total) + moreRx + moreTx, Row.total)', 'store<u64>(group, load<u64>(group, Row.total) + moreRx, Row.total)'],
     ['memory.fill(index, 0, places * sizeof<u32>())', ''],
   ] },
-  { file: 'src/wasm/select.ts', test: 'test/aggregate.ts', changes: [
+  { file: 'src/wasm/select.ts', test: 'test/frame/aggregate.ts', changes: [
     ['return total != otherTotal ? total > otherTotal :', 'return total != otherTotal ? total < otherTotal :'],
     ['return <i32>bswap(load<u16>(one)) - <i32>bswap(load<u16>(other))', 'return <i32>load<u16>(one) - <i32>load<u16>(other)'],
   ] },
-  { file: 'src/aggregate.ts', test: 'test/aggregate.ts', changes: [
+  { file: 'src/frame/aggregate.ts', test: 'test/frame/aggregate.ts', changes: [
     ['      ended += wasm.endedCount()\n', ''],
     ['for (const family of byFamily ? [4, 6] : [0])', 'for (const family of byFamily ? [4] : [0])'],
   ] },
-  { file: 'src/tracer.ts', test: 'test/tracer.ts', changes: [
+  { file: 'src/frame/frames.ts', test: 'test/frame/frames.ts', changes: [
     ['gone - aggregate.ended > maxFlows / 8', 'gone > maxFlows / 8'],
     ['rx: lost.rx - previous.lost.rx', 'rx: lost.rx'],
     ['cpu: (cpu - previous.cpu) / length', 'cpu: cpu - previous.cpu'],
     ['failure ??= error', 'void error'],
   ] },
-  { file: 'src/session.ts', test: 'test/session.ts', changes: [
+  { file: 'src/backend/session.ts', test: 'test/backend/session.ts', changes: [
     ['runTimeNs / 1e9', 'runTimeNs / 1e6'],
     ['tx: at(Stat.lostTx)', 'tx: at(Stat.lostRx)'],
   ] },
-  { file: 'src/inside.ts', test: 'test/inside.ts', changes: [
+  { file: 'src/view/inside.ts', test: 'test/view/inside.ts', changes: [
     [' || hostPid === Pid.kernel', ''],
   ] },
-  { file: 'src/cgroup.ts', test: 'test/cgroup.ts', changes: [
+  { file: 'src/view/cgroup.ts', test: 'test/view/cgroup.ts', changes: [
     ['parseInt(octal, 8)', 'parseInt(octal, 10)'],
   ] },
   { file: 'src/trace/event.ts', test: 'test/trace/event.ts', changes: [
     ['left > 0; left--', 'left > 0;'],
   ] },
-  { file: 'src/check.ts', test: 'test/options.ts', changes: [
+  { file: 'src/option/check.ts', test: 'test/option/options.ts', changes: [
     ['value <= maxSeconds', 'value < maxSeconds'],
     ['value >= 1 && value <= maxPid', 'value >= 0 && value <= maxPid'],
     ['[...new Set(values)]', 'values'],
   ] },
-  { file: 'src/options.ts', test: 'test/options.ts', changes: [
+  { file: 'src/option/options.ts', test: 'test/option/options.ts', changes: [
     ["clear: format.fullScreen && !line.has('noclear')", "clear: !line.has('noclear')"],
     ["if (line.has('ipv4') && line.has('ipv6'))", "if (line.has('ipv4') && line.has('ipv4') && false)"],
   ] },
-  { file: 'src/format/table.ts', test: 'test/format/table.ts', changes: [
+  { file: 'src/view/table.ts', test: 'test/view/table.ts', changes: [
     ['let room = rows - 1', 'let room = rows'],
     ['events === 0 && rx === 0 && tx === 0', 'events === 0'],
   ] },
-  { file: 'src/format/csv.ts', test: 'test/format/csv.ts', changes: [
+  { file: 'src/view/csv.ts', test: 'test/view/csv.ts', changes: [
     ['text.replaceAll(\'"\', \'""\')', 'text'],
   ] },
-  { file: 'src/format/json.ts', test: 'test/format/json.ts', changes: [
+  { file: 'src/view/json.ts', test: 'test/view/json.ts', changes: [
     ["loadavg.split(' ', 3)", "loadavg.split(' ', 2)"],
   ] },
   { file: 'syscall/map.ts', test: 'test/syscall/map.ts', changes: [

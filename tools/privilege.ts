@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, readFileSync } from 'node:fs'
-import { cgroupMount } from '../src/cgroup.js'
+import { cgroupMount } from '../src/view/cgroup.js'
 import { openKernel } from '../syscall/index.js'
 
 /** Why programs cannot be loaded here, or undefined when they can: asked of the kernel itself, with the smallest program there is. */

@@ -1,9 +1,9 @@
-import type { Backend } from './backend.js'
-import { fentry } from './fentry.js'
-import { kprobe } from './kprobe.js'
-import { tracepoint } from './tracepoint.js'
-
+export { type Accounting, type ClosedConnection, startAccounting } from './accounting.js'
 export { type Backend, type Hook, of5_12, type Part, type Variant } from './backend.js'
-
-/** All backends. */
-export const backends: readonly Backend[] = [fentry, kprobe, tracepoint]
+export { backends } from './backends.js'
+export { dump, dumpJson, type Loaded } from './dump.js'
+export { type Facts, factsByName, factsOf } from './facts.js'
+export { makePlan, makePlans, type Plan, PlanError } from './plan.js'
+export { probeAt, startBest, type Told } from './probe.js'
+export { type Session, startSession } from './session.js'
+export { sources } from './source.js'

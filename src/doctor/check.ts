@@ -1,7 +1,6 @@
 import { isBefore, SyscallError } from '../../syscall/index.js'
-import { adviceOn, capabilitiesOf, forbidden, lack, unexplained } from '../advice.js'
 import { backends } from '../backend/index.js'
-import { needed } from '../privilege.js'
+import { adviceOn, capabilitiesOf, forbidden, lack, needed, unexplained } from '../host/index.js'
 import type { Host, Kind } from './host.js'
 
 /** `limited`: there is a way to go on that misses something. `unknown`: it could not be told. */

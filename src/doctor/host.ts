@@ -1,11 +1,7 @@
 import { BtfError } from '../../bpf-asm/index.js'
 import { isBefore, type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
-import { type Power, powerOf } from '../advice.js'
-import { backends, type Variant } from '../backend/index.js'
-import type { Facts } from '../facts.js'
-import { type Plan, PlanError } from '../plan.js'
-import { probeAt, type Told } from '../probe.js'
-import { startSession } from '../session.js'
+import { backends, type Facts, type Plan, PlanError, probeAt, startSession, type Told, type Variant } from '../backend/index.js'
+import { type Power, powerOf } from '../host/index.js'
 import { byName, loadAt, type Places, type Point, pointName, startFirst } from '../trace/index.js'
 
 /** Kinds of hooks that a kernel may take or not, by what a `Point` calls them. */

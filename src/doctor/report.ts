@@ -1,6 +1,6 @@
-import { checks, type Finding } from './check.js'
+import { isHelpedByRoot } from '../host/index.js'
 import { cells, jsonText } from '../trace/index.js'
-import { isHelpedByRoot } from '../advice.js'
+import { checks, type Finding } from './check.js'
 import type { Host } from './host.js'
 
 /** What the doctor says of a host. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type Kernel, openKernel, SyscallError, VerifierError } from '../../syscall/index.js'
-import { advice, powerOf } from '../advice.js'
+import { advice, powerOf } from '../host/index.js'
 import { printable } from './printable.js'
 import { Scope } from './scope.js'
 import { interrupted } from './stop.js'

@@ -4,7 +4,7 @@ import {
   assemble, type Assembly, AssemblyError, callFunction, type Code, decode, encode, exit, gotol, type Insn, ja, jeq,
   label, list, loadFunction, loadImm64, loadMap, loadMapValue, mayGoto, mov, note, r0, r1, r2,
 } from '../../bpf-asm/index.js'
-import { Random } from '../random.js'
+import { Random } from '../kit/random.js'
 import { boundForms, bytesOf, callee, forms, rest } from './form.js'
 import { assertMistake } from './mistake.js'
 import { randomProgram } from './program.js'

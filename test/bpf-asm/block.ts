@@ -5,7 +5,7 @@ import {
   jslt, label, list, listing, load, loadFunction, loop, mov, mul, not, note, place, r0, r1, r10, r2, r6, r7, r8, rarely, type Register, store, sub, type Test,
   unless, when, xor,
 } from '../../bpf-asm/index.js'
-import { Random } from '../random.js'
+import { Random } from '../kit/random.js'
 import { assertMistake } from './mistake.js'
 
 const end = [mov(r0, 0), exit()]

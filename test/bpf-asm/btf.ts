@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Btf, BtfError, parseBtf } from '../../bpf-asm/index.js'
-import { unless } from '../privilege.js'
-import { Random } from '../random.js'
+import { unless } from '../kit/privilege.js'
+import { Random } from '../kit/random.js'
 import { array, blob, int, Kind, pack, prototype, refer, split, struct, type, union } from './blob.js'
 
 /** A structure with everything in it. */

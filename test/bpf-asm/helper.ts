@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assemble, call, exit, type HelperName, helperName, parseBtf } from '../../bpf-asm/index.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 
 const vmlinux = '/sys/kernel/btf/vmlinux'
 const reason = existsSync(vmlinux) ? undefined : `no ${vmlinux}`

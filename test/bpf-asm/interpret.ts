@@ -6,7 +6,7 @@ import {
   loadMapValue, lsh, lsh32, MapModel, mayGoto, Memory, mod, mod32, mov, mov32, movsx, movsx32, mul, neg, neg32, note, r0, r1, r2, r3, r4,
   r5, r6, r10, type Register, rsh, sdiv, sdiv32, type Setting, smod, store, sub, sub32, xchg,
 } from '../../bpf-asm/index.js'
-import { Random } from '../random.js'
+import { Random } from '../kit/random.js'
 import { contextSize, outcome, runnable } from './runnable.js'
 
 const run = (code: Code, setting?: Setting) => interpret(assemble(code), setting).result

@@ -5,7 +5,7 @@ import {
   interpret, jeq, jne, label, list, load, loadMap, lookup, MapModel, mapOf, mov, ntohl, ntohs, parseBtf, part, r0, r1, r10, r2, r3, r4, r6, r8, readInto, readKernel, record, remove,
   store, text, update, xchg, zero,
 } from '../../bpf-asm/index.js'
-import { Random } from '../random.js'
+import { Random } from '../kit/random.js'
 import { array, blob, int, struct } from './blob.js'
 
 const Key = record({ cookie: 'u64', pid: 'u32', port: 'be16' })

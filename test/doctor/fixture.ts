@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { backends } from '../../src/backend/index.js'
 import { type HookAnswer, type Host, type Kind, kinds } from '../../src/doctor/host.js'
-import { powerOf } from '../../src/advice.js'
+import { powerOf } from '../../src/host/advice.js'
 import { SyscallError } from '../../syscall/index.js'
 
 const hooksOf = (answer: (kind: Kind) => HookAnswer) => Object.fromEntries(kinds.map(kind => [kind, answer(kind)])) as Record<Kind, HookAnswer>

@@ -1,14 +1,14 @@
 import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { factsOf } from '../../src/backend/facts.js'
 import { backends } from '../../src/backend/index.js'
+import { makePlans } from '../../src/backend/plan.js'
 import { lookAt, type Sight } from '../../src/doctor/index.js'
-import { factsOf } from '../../src/facts.js'
-import { makePlans } from '../../src/plan.js'
 import { byName } from '../../src/trace/index.js'
 import { UsageError } from '../../src/usage-error.js'
 import { UnsupportedError } from '../../syscall/index.js'
-import { btfFixtures, noFilter } from '../fixture.js'
+import { btfFixtures, noFilter } from '../kit/fixture.js'
 import { type Answer, fakeKernel, openFake } from '../syscall/fake.js'
 
 const { ENOENT, EPERM } = constants.errno

@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { backends } from '../../src/backend/index.js'
 import { reportJson, reportOf, reportText } from '../../src/doctor/index.js'
-import { matchesGolden } from '../golden.js'
+import { matchesGolden } from '../kit/golden.js'
 import { host, unread } from './fixture.js'
 
 test('a host where all is well, and one of which nothing can be read, have their pages', () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 import { type Line, startTool } from './tool.js'
 import { compile, Run } from './workload.js'
 

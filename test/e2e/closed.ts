@@ -8,7 +8,7 @@ import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type ClosedConnection, startAccounting } from '../../src/library.js'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 import { exceptionFor, wayOf } from './exception.js'
 import { compile, differences, type Result, Run } from './workload.js'
 

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
-import { isAtLeast } from '../release.js'
+import { unless, whyUnprivileged } from '../kit/privilege.js'
+import { isAtLeast } from '../kit/release.js'
 import { cli } from './tool.js'
 
 interface Dump {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 import { startTool, type Tool } from './tool.js'
 import { compile, differences, Run, type Truth } from './workload.js'
 

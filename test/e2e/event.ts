@@ -8,7 +8,7 @@ import { call, exit, fetchAdd, jne, label, load, loadImm64, loadMapValue, mov, r
 import { emit, eventMaps, eventsOf, programAt, startTracer } from '../../src/trace/index.js'
 import { openKernel } from '../../syscall/index.js'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 
 /** The number of getppid(); undefined on machines of other kinds. */
 const getppid = { x64: 110, arm64: 173 }[process.arch as string]

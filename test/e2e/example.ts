@@ -10,7 +10,7 @@ import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 
 const { reason } = standAlone()
 /** Up from dist/test/e2e/. */

@@ -3,11 +3,11 @@ import { createServer } from 'node:net'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Member, parseBtf } from '../../bpf-asm/index.js'
-import { measureFields } from '../../src/measure/index.js'
+import { measureFields } from '../../src/locate/index.js'
 import { fieldsOf } from '../../src/program/index.js'
 import { openKernel } from '../../syscall/index.js'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 
 const { reason } = standAlone()
 const test = (title: string, run: () => void | Promise<void>) => uvu(title, unless(reason, title, run))

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { wantsOf } from '../elf.js'
-import { unless } from '../privilege.js'
+import { wantsOf } from '../kit/elf.js'
+import { unless } from '../kit/privilege.js'
 import { unpack, withoutPackage } from './pack.js'
 
 const reason = withoutPackage ?? (spawnSync('musl-gcc', ['--version']).status === 0 ? undefined : 'musl-gcc is not here')

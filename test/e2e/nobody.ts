@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { whyUnprivileged } from '../privilege.js'
+import { whyUnprivileged } from '../kit/privilege.js'
 import { asArgs, type Outcome, run } from './outcome.js'
 
 /** What BPF programs need, from Linux 5.8 on. */

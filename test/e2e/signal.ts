@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { unless, whyUnprivileged } from '../kit/privilege.js'
 import { patience, run } from './outcome.js'
 import { cli } from './tool.js'
 

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { unless, whyUnprivileged } from '../kit/privilege.js'
 import { countsExactly } from './watch.js'
 
 const bundled = fileURLToPath(new URL('../../bin/tcptop.js', import.meta.url))

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 import { type Net, Peer } from './peer.js'
 import { cli } from './tool.js'
 

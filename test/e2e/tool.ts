@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Row } from '../../src/row.js'
+import type { Row } from '../../src/frame/row.js'
 
 /** A line of the tool's JSON. */
 export interface Line {

@@ -13,7 +13,7 @@ import { exit, mov, r0 } from '../../bpf-asm/index.js'
 import { programAt, startTracer } from '../../src/trace/index.js'
 import { openKernel } from '../../syscall/index.js'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 import { compile, Run } from './workload.js'
 
 const toolPath = (name: string) => fileURLToPath(new URL(`../../tools/tracer/${name}.js`, import.meta.url))

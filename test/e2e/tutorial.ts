@@ -7,7 +7,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isBefore } from '../../syscall/index.js'
 import { standAlone } from '../kit/alone.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 
 /** Up from dist/test/e2e/. */
 const root = fileURLToPath(new URL('../../..', import.meta.url))

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { cgroupMount } from '../../src/cgroup.js'
+import { cgroupMount } from '../../src/view/cgroup.js'
 import { whyCrowded, whyUnprivileged } from '../../tools/privilege.js'
 
 /** What a test file has for itself on a host where others are busy. */

@@ -1,9 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assemble, exit, label, listing } from '../../bpf-asm/index.js'
-import { type Access, type Field, fieldsOf, probed, typed } from '../../src/program/index.js'
 import { admit, choosesProcesses, type Filter } from '../../src/program/filter.js'
-import { btfFixtures, noFilter } from '../fixture.js'
+import { type Access, type Field, fieldsOf, probed, typed } from '../../src/program/index.js'
+import { btfFixtures, noFilter } from '../kit/fixture.js'
 
 const field: Field = {
   ...fieldsOf(btfFixtures[0]!.btf),

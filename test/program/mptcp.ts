@@ -1,12 +1,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { interpret, listing, MapModel, type Member, Memory } from '../../bpf-asm/index.js'
+import type { Plan } from '../../src/backend/plan.js'
 import { Flag, Key, Stat, Value } from '../../src/layout.js'
-import type { Plan } from '../../src/plan.js'
 import { fieldsOf, mapName } from '../../src/program/index.js'
 import { firstArgument } from '../../src/trace/point.js'
-import { plansOf, type Possible, possible, without } from '../fixture.js'
-import { Random } from '../random.js'
+import { plansOf, type Possible, possible, without } from '../kit/fixture.js'
+import { Random } from '../kit/random.js'
 
 const [inet, tcp, mptcp] = [2, 6, 262]
 const state = { established: 1, synSent: 2, finWait1: 4, close: 7, closeWait: 8, lastAck: 9 } as const

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { distinct } from '../fixture.js'
-import { Random } from '../random.js'
+import { distinct } from '../kit/fixture.js'
+import { Random } from '../kit/random.js'
 import { startOf, World } from './world.js'
 
 const renaming = distinct.filter(({ plan }) => plan.programs.some(({ name }) => name === 'tcptop_rename'))

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
-import { distinct } from '../fixture.js'
-import { Random } from '../random.js'
+import { distinct } from '../kit/fixture.js'
+import { Random } from '../kit/random.js'
 import { isTrue, isTrueAtEnd } from './check.js'
 import type { Socket } from './socket.js'
 import { World } from './world.js'

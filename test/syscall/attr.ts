@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { attrOf, cString, fieldOf, type Layout, stringOf } from '../../syscall/attr.js'
 import * as uapi from '../../syscall/uapi.js'
-import { Random } from '../random.js'
+import { Random } from '../kit/random.js'
 
 const layout = {
   size: 48,

@@ -8,15 +8,15 @@ import {
   add, assemble, call, callFunction, callKfunc, type Code, debugInfo, encode, exit, fetchAdd, jeq, jne, label, load, loadFunction, loadImm64,
   loadMap, loadMapValue, loadVariable, lsh32, mov, note, parseBtf, r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, store,
 } from '../../bpf-asm/index.js'
-import { sources } from '../../src/source.js'
+import { sources } from '../../src/backend/source.js'
 import { attrOf } from '../../syscall/attr.js'
 import { openKernel, type ProgramSpec, SyscallError, VerifierError } from '../../syscall/index.js'
 import { loadNative } from '../../syscall/native.js'
 import { command, info, progInfo } from '../../syscall/uapi.js'
 import { callee, forms, rest } from '../bpf-asm/form.js'
-import { compareListing, logged } from '../listing.js'
-import { unless, whyUnprivileged } from '../privilege.js'
-import { isAtLeast } from '../release.js'
+import { compareListing, logged } from '../kit/listing.js'
+import { unless, whyUnprivileged } from '../kit/privilege.js'
+import { isAtLeast } from '../kit/release.js'
 
 const reason = whyUnprivileged()
 const test = (title: string, run: () => void) => uvu(title, unless(reason, title, run))

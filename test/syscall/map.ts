@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createMap, type MapSpec, openMap } from '../../syscall/map.js'
 import { batch as batchLayout, info, mapCreate, mapElem, mapInfo, mapType, object } from '../../syscall/uapi.js'
-import { Random } from '../random.js'
+import { Random } from '../kit/random.js'
 import { type Answer, bufferOf, type Call, fakeKernel, numberOf, putField } from './fake.js'
 
 const { EEXIST, EINVAL, ENOENT, ENOSPC, EPERM, EFAULT } = constants.errno

@@ -8,7 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { contentsOf } from '../../syscall/contents.js'
 import { loadNative, type Pointer } from '../../syscall/native.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 
 const { EBADF, EFAULT, EINVAL, ENODATA } = constants.errno
 const native = loadNative()

@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { debugInfo, lines } from '../../bpf-asm/index.js'
 import { openKernel, VerifierError } from '../../syscall/index.js'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { unless, whyUnprivileged } from '../kit/privilege.js'
 import { refuse, refused, type Refused } from './refused.js'
 
 /**

@@ -7,8 +7,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Btf, type Func, type Member, parseBtf } from '../../bpf-asm/index.js'
 import { fixtureOf, type Questions, questionsOf } from '../../tools/btf-fixture.js'
-import { btfFixtures } from '../fixture.js'
-import { unless } from '../privilege.js'
+import { btfFixtures } from '../kit/fixture.js'
+import { unless } from '../kit/privilege.js'
 
 const tool = fileURLToPath(new URL('../../tools/btf-fixture.js', import.meta.url))
 const running = '/sys/kernel/btf/vmlinux'

@@ -1,23 +1,23 @@
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { check, violations } from '../../tools/import-rule.js'
+import { check, upward, violations } from '../../tools/import-rule.js'
 
 const cases: readonly (readonly [file: string, source: string, wrong: RegExp | undefined])[] = [
   ['bpf-asm/insn.ts', `import { Alu } from './opcode.js'`, undefined],
   ['bpf-asm/insn.ts', `import { readFileSync } from 'node:fs'`, /must not import node:fs/],
-  ['bpf-asm/insn.ts', `import type { Row } from '../src/row.js'`, /must not import src\/row/],
+  ['bpf-asm/insn.ts', `import type { Row } from '../src/frame/row.js'`, /must not import src\/frame\/row/],
   ['syscall/map.ts', `import { list } from '../bpf-asm/index.js'`, /must not import bpf-asm\/index/],
-  ['src/plan.ts', `import { assemble } from '../bpf-asm/index.js'`, undefined],
-  ['src/plan.ts', `import { assemble } from '../bpf-asm/assemble.js'`, /must enter bpf-asm through its index/],
-  ['src/plan.ts', `export { assemble } from '../bpf-asm/assemble.js'`, /must enter bpf-asm through its index/],
-  ['src/plan.ts', `import {\n  a,\n  b,\n} from '../tools/test.js'`, /must not import tools\/test/],
-  ['src/tracer.ts', `import { formats } from './format/index.js'`, /must not import src\/format\/index/],
-  ['src/format/json.ts', `import { trace } from '../tracer.js'`, /must not import src\/tracer/],
+  ['src/backend/plan.ts', `import { assemble } from '../../bpf-asm/index.js'`, undefined],
+  ['src/backend/plan.ts', `import { assemble } from '../../bpf-asm/assemble.js'`, /must enter bpf-asm through its index/],
+  ['src/backend/plan.ts', `export { assemble } from '../../bpf-asm/assemble.js'`, /must enter bpf-asm through its index/],
+  ['src/backend/plan.ts', `import {\n  a,\n  b,\n} from '../../tools/test.js'`, /must not import tools\/test/],
+  ['src/frame/frames.ts', `import { formats } from '../view/index.js'`, /must not import src\/view\/index/],
+  ['src/view/json.ts', `import { trace } from '../frame/frames.js'`, /must enter src\/frame through its index/],
   ['src/main.ts', `import yargs from 'yargs'`, /must not import yargs/],
   ['src/main.ts', `const fs = await import('node:fs')`, /must not import node:fs/],
-  ['src/plan.ts', `type Trace = import('node:fs').Stats`, /must not import node:fs/],
-  ['src/grouping.ts', `import { key } from './row-key.js'`, /must not import src\/row-key/],
+  ['src/backend/plan.ts', `type Trace = import('node:fs').Stats`, /must not import node:fs/],
+  ['src/view/grouping.ts', `import { key } from '../row-key.js'`, /must not import src\/row-key/],
   ['tools/tracer/funccount.ts', `import { walk } from 'tcptop/trace'`, undefined],
   ['tools/tracer/funccount.ts', `import { walk } from '../../src/trace/index.js'`, /must not import src\/trace\/index/],
   ['src/new.ts', '', /has no entry/],
@@ -34,6 +34,10 @@ for (const [file, source, wrong] of cases) {
 
 test('every import of the house keeps to the rule', () => {
   assert.equal(check(fileURLToPath(new URL('../../..', import.meta.url))), [])
+})
+
+test('imports go down only', () => {
+  assert.equal(upward(), [])
 })
 
 test.run()

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { intervals, type Span } from '../../src/trace/index.js'
-import { fakeClock } from '../clock.js'
+import { fakeClock } from '../kit/clock.js'
 
 const never = new AbortController().signal
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cells, cut, jsonText, pad, printable } from '../../src/trace/index.js'
-import { Random } from '../random.js'
+import { Random } from '../kit/random.js'
 
 const hex = (text: string) => [...text].map(character => character.codePointAt(0)!.toString(16)).join(' ')
 

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assemble, interpret, leave, lines, MapModel, mov, parseBtf, r6, record, text } from '../../bpf-asm/index.js'
 import { connectionSize, emit, emitConnection, eventMaps, eventsOf, send, sendConnection } from '../../src/trace/index.js'
-import { unless } from '../privilege.js'
+import { unless } from '../kit/privilege.js'
 
 const event = record({ pid: 'u32', comm: text(8) }).onStack()
 const [, lost] = eventMaps('queue', 16)

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { addressText, cText } from '../../src/trace/index.js'
-import { Random } from '../random.js'
+import { Random } from '../kit/random.js'
 
 /** The text of an address that is given as eight groups, read from the middle of a buffer. */
 function textOf(groups: readonly number[]): string {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { unless, whyUnprivileged } from '../privilege.js'
+import { unless, whyUnprivileged } from '../kit/privilege.js'
 
 const door = (name: string) => JSON.stringify(new URL(`../../${name}/index.js`, import.meta.url).href)
 

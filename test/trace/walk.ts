@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { entries, walk } from '../../src/trace/index.js'
-import { type Random, seeded } from '../random.js'
+import { type Random, seeded } from '../kit/random.js'
 
 /** A map of `size` numbers, each with its double, whose buckets have up to `bucket` of them. */
 function numbers(size: number, bucket: number, random: Random) {

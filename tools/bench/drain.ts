@@ -4,10 +4,10 @@
  *
  *   node --expose-gc dist/tools/bench/drain.js FLOWS
  */
-import { loadAggregate, type Source } from '../../src/aggregate.js'
-import { table } from '../../src/format/table.js'
-import { groupings } from '../../src/grouping.js'
+import { loadAggregate, type Source } from '../../src/frame/aggregate.js'
 import { Key, Row, Value } from '../../src/layout.js'
+import { groupings } from '../../src/view/grouping.js'
+import { table } from '../../src/view/table.js'
 import { openKernel } from '../../syscall/index.js'
 
 /** Of a drain and the frame after it. */

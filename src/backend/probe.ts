@@ -1,0 +1,59 @@
+import { assemble, encode, exit, mov, r0 } from '../../bpf-asm/index.js'
+import { type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
+import { attach, type Load, type Point, startFirst } from '../trace/index.js'
+import type { Plan } from './plan.js'
+
+/** Whether a kernel takes programs of a kind. */
+export type Answer =
+  | { readonly takes: true }
+  | { readonly takes: false; readonly error: Error }
+  /** It could not be told: only a start in full can tell. */
+  | { readonly takes: undefined; readonly error?: Error }
+
+/** The same of a program that there is. */
+export type Told = Exclude<Answer, { readonly takes: undefined }> | { readonly takes: undefined; readonly error: Error }
+
+/** With these the kernel says that it never will; with others, such as ENOMEM, that it cannot now. */
+const final = ['EPERM', 'EACCES', 'EINVAL', 'ENOENT', 'ENOTSUPP', 'EOPNOTSUPP', 'ENOSYS']
+
+/**
+ * Whether the kernel takes programs at functions, if the plan has any: one that does nothing is attached there and detached again. That costs
+ * little, where maps and programs of a plan that comes to nothing take longer than all the rest of a start.
+ */
+export function probe({ programs }: Plan, kernel: Kernel): Answer {
+  const program = programs.find(({ hook }) => 'entry' in hook || 'exit' in hook || 'kprobe' in hook)
+  return program === undefined ? { takes: undefined } : probeAt(program.hook, program, kernel)
+}
+
+/**
+ * Starts the first of several plans that the kernel takes, which it is asked before each start. Throws the last one's error when the kernel
+ * takes none.
+ */
+export function startBest<Started>(plans: Iterable<Plan>, kernel: Kernel, start: (plan: Plan) => Started): ReturnType<typeof startFirst<Plan, Started>> {
+  return startFirst(plans, plan => {
+    const answer = probe(plan, kernel)
+    if (answer.takes === false) throw answer.error
+    return start(plan)
+  })
+}
+
+/** Whether it takes one that does nothing at this point, which it has. */
+export function probeAt(on: Point, { type, attachType, btfId }: Load, kernel: Kernel): Told {
+  try {
+    const empty = kernel.loadProgram({
+      name: 'tcptop_probe', type, license: 'GPL', insns: encode(assemble([mov(r0, 0), exit()])),
+      ...(attachType === undefined ? {} : { expectedAttachType: attachType }),
+      ...(btfId === undefined ? {} : { attachBtfId: btfId }),
+    })
+    try {
+      ('iterator' in on ? kernel.attachIterator(empty) : attach(kernel, empty, on)).close()
+    } finally {
+      empty.close()
+    }
+    return { takes: true }
+  } catch (error) {
+    if (error instanceof UnsupportedError || (error instanceof SyscallError && final.includes(error.code))) return { takes: false, error }
+    if (error instanceof SyscallError) return { takes: undefined, error }
+    throw error
+  }
+}

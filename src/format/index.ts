@@ -1,9 +1,0 @@
-import { csv } from './csv.js'
-import type { Format } from './format.js'
-import { json } from './json.js'
-import { table } from './table.js'
-
-export type { Format, Heading, Screen } from './format.js'
-
-/** All formats, the default first. */
-export const formats: readonly Format[] = [table, json, csv]

@@ -1,0 +1,2 @@
+export { advice, adviceOn, capabilitiesOf, forbidden, isHelpedByRoot, lack, type Power, powerOf, unexplained } from './advice.js'
+export { giveUp, needed } from './privilege.js'

@@ -1,0 +1,100 @@
+import type { Row, Sort } from '../frame/index.js'
+import { Identity, Row as At, Value } from '../layout.js'
+import { addressText, cText, cut, printable } from '../trace/index.js'
+import { shortCgroup } from './cgroup.js'
+
+/** A field of a row as WASM hands it out: where it is, how it reads and how one sorts by it. */
+export interface Field<Name extends keyof Row = keyof Row> {
+  /** Its name in `Row`, in JSON, in CSV and as a sort key. */
+  readonly name: Name
+  /** How it sorts, which is also where it is and how many bytes it has. Numbers that measure are largest first. */
+  readonly sort: Sort
+  /** Reads it from the row at `row`. */
+  read(view: DataView, row: number): Row[Name]
+}
+
+/** A column of the table. It shows one field or several. */
+export interface Column {
+  /** The header word. */
+  readonly name: string
+  readonly fields: readonly Field[]
+  /** Least width; a column that may be `wider` takes what its longest text needs. */
+  readonly width: number
+  /** The header word and the width where the addresses are IPv6, if they differ. */
+  readonly ipv6?: { readonly name: string; readonly width: number }
+  readonly align: 'left' | 'right'
+  readonly wider?: boolean
+  text(row: Row): string
+}
+
+/** Where an offset of `Value` is in a row. */
+const identity = (offset: number) => At.identity + offset - Identity.start
+
+// WebAssembly's memory is little-endian on every machine.
+const uint16 = (view: DataView, at: number) => view.getUint16(at, true)
+const uint32 = (view: DataView, at: number) => view.getUint32(at, true)
+/** Exact up to 2^53. */
+const uint64 = (view: DataView, at: number) => Number(view.getBigUint64(at, true))
+const networkUint16 = (view: DataView, at: number) => view.getUint16(at)
+
+function field<Name extends keyof Row>(
+  name: Name, offset: number, size: Sort['size'], read: (view: DataView, at: number) => Row[Name],
+  order: Sort['order'] = 'ascending',
+): Field<Name> {
+  return { name, sort: { offset, size, order }, read: (view, row) => read(view, row + offset) }
+}
+
+const pid = field('pid', identity(Value.pid), 4, uint32)
+const comm = field('comm', identity(Value.comm), 16, (view, at) => cText(view, at, 16))
+/** When the process of the row at `row` started: see `Value.start`. */
+export const startOf = (view: DataView, row: number) => view.getBigUint64(row + identity(Value.start), true)
+
+const family = field('family', identity(Value.family), 2, (view, at) => uint16(view, at) === 6 ? 6 : 4)
+const laddr = field('laddr', identity(Value.laddr), 16, addressText)
+const lport = field('lport', identity(Value.lport), 2, networkUint16)
+const raddr = field('raddr', identity(Value.raddr), 16, addressText)
+const rport = field('rport', identity(Value.rport), 2, networkUint16)
+const port = field('port', identity(Value.service), 2, networkUint16)
+/** As the kernel tells it: `CgroupPaths` knows the path. */
+const cgroup = field('cgroup', identity(Value.cgroup), 4, (view, at) => `${uint32(view, at)}`)
+const rx = field('rx', At.rx, 8, uint64, 'descending')
+const tx = field('tx', At.tx, 8, uint64, 'descending')
+
+/** All columns there are. Header words, widths and alignment are bcc's (tools/tcptop.py) where it has them. */
+export const column = {
+  pid: { name: 'PID', fields: [pid], width: 7, align: 'left', text: row => `${row.pid ?? '-'}` },
+  comm: { name: 'COMM', fields: [comm], width: 12, align: 'left', text: row => cut(printable(row.comm ?? ''), 12) },
+  local: {
+    name: 'LADDR', fields: [family, laddr, lport], width: 21, ipv6: { name: 'LADDR6', width: 32 },
+    align: 'left', wider: true,
+    text: row => `${row.laddr}:${row.lport}`,
+  },
+  remote: {
+    name: 'RADDR', fields: [raddr, rport], width: 21, ipv6: { name: 'RADDR6', width: 32 },
+    align: 'left', wider: true,
+    text: row => `${row.raddr}:${row.rport}`,
+  },
+  host: {
+    name: 'RADDR', fields: [raddr, family], width: 15, ipv6: { name: 'RADDR6', width: 39 },
+    align: 'left', wider: true,
+    text: row => `${row.raddr}`,
+  },
+  port: { name: 'PORT', fields: [port], width: 5, align: 'left', text: row => `${row.port}` },
+  cgroup: { name: 'CGROUP', fields: [cgroup], width: 30, align: 'left', wider: true, text: row => printable(shortCgroup(row.cgroup ?? '')) },
+  rx: { name: 'RX_KB', fields: [rx], width: 6, align: 'right', text: row => kilobytes(row.rx) },
+  tx: { name: 'TX_KB', fields: [tx], width: 6, align: 'right', text: row => kilobytes(row.tx) },
+} as const satisfies Record<string, Column>
+
+/** What JSON and CSV have of a row and the table does not. */
+export const unseen: readonly Field[] = [cgroup]
+
+/** What every row can be sorted by: both directions together, and each. */
+export const commonSorts: Readonly<Record<'all' | 'sent' | 'received', Sort>> = {
+  all: { offset: At.total, size: 8, order: 'descending' },
+  sent: tx.sort,
+  received: rx.sort,
+}
+
+function kilobytes(bytes: number): string {
+  return `${Math.floor(bytes / 1024)}`
+}

@@ -1,0 +1,6 @@
+export { type CgroupDirectory, cgroupMount, CgroupPaths, isCalled } from './cgroup.js'
+export { column, commonSorts, startOf } from './column.js'
+export type { Format, Heading, Screen } from './format.js'
+export { formats } from './formats.js'
+export { type Grouping, groupings } from './grouping.js'
+export { rowInside } from './inside.js'
