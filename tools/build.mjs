@@ -252,8 +252,8 @@ function removeOrphans() {
     if (!existsSync(at('dist', folder))) continue
     for (const entry of readdirSync(at('dist', folder), { withFileTypes: true, recursive: true })) {
       const path = join(entry.parentPath ?? entry.path, entry.name)
-      const source = at(relative(at('dist'), path)).replace(/(\.d\.ts|\.js)$/, '.ts')
-      if (entry.isFile() && /\.(d\.ts|js)$/.test(path) && !existsSync(source)) rmSync(path)
+      const source = at(relative(at('dist'), path)).replace(/(\.d\.ts|\.js(\.map)?)$/, '.ts')
+      if (entry.isFile() && /\.(d\.ts|js|js\.map)$/.test(path) && !existsSync(source)) rmSync(path)
     }
   }
 }
