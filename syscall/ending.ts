@@ -15,6 +15,14 @@ export function endIn(seconds: number | undefined): void {
   native()?.endIn(Math.round((seconds ?? 0) * 1000))
 }
 
+/**
+ * When `endOnSignals` or `endIn` end the process, its terminal gets back the modes that it has now and is sent `text`, at most 64 bytes; an empty one
+ * takes that back. Returns false where there is no such terminal, or no shim.
+ */
+export function restoreAtEnd(text: string): boolean {
+  return (native()?.restoreAtEnd(new TextEncoder().encode(text)) ?? -1) === 0
+}
+
 function native(): Native | undefined {
   try {
     return loadNative()

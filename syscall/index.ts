@@ -6,7 +6,7 @@
 export { contentsOf } from './contents.js'
 export { SyscallError, UnsupportedError, VerifierError } from './error.js'
 export type { Descriptor } from './fd.js'
-export { endIn, endOnSignals } from './ending.js'
+export { endIn, endOnSignals, restoreAtEnd } from './ending.js'
 export { type Kernel, openKernel } from './kernel.js'
 export type { Iterator } from './link.js'
 export type { Batch, BpfMap, MapSpec, MapType, UpdateMode } from './map.js'

@@ -25,6 +25,8 @@ export interface Native {
   endOn(milliseconds: number): number
   /** Ends the process when so many milliseconds have passed, with status 0, whatever its threads are doing; 0 takes that back. */
   endIn(milliseconds: number): number
+  /** When `endOn` or `endIn` end the process, its terminal gets back its present modes and is sent this; empty takes that back. */
+  restoreAtEnd(text: Uint8Array): number
   /** Six words of arguments, in which pointers have their place. */
   socketCall(name: SocketCall, words: Uint8Array, pointers: readonly Pointer[]): number
   /** So many bytes of a file, or the negative errno. They are not to be written to. */
