@@ -1,8 +1,9 @@
 import './no-debugger.js'
-import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write, writeFileSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
 import { main, type World } from './main.js'
+import { openTty } from './host/index.js'
 import { grace, interrupted, readBtf, readBtfFile, systemClock } from './trace/index.js'
 import { type CgroupDirectory, cgroupMount, isCalled, type Output } from './view/index.js'
 
@@ -99,6 +100,8 @@ function writes() {
 
 const { inTime, interrupted: stopAtSignal } = writes()
 
+const out = output()
+
 const world: World = {
   openKernel: () => {
     endOnSignals(0)
@@ -122,7 +125,13 @@ const world: World = {
       return () => clearInterval(timer)
     },
   },
-  out: output(),
+  out,
+  tty: process.stdout.isTTY === true ? openTty(process, text => out.write(text), text => void writeSync(1, text)) : undefined,
+  reverse: async address => {
+    const { Resolver } = await import('node:dns/promises')
+    return new Resolver({ timeout: 1000, tries: 1 }).reverse(address)
+  },
+  writeNew: (path, text) => writeFileSync(path, text, { flag: 'wx' }),
   command: [process.execPath, ...process.argv.slice(1, 2)],
   tell: line => void inTime(() => void process.stderr.write(`${line}\n`)),
   openCgroup: path => {

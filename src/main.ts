@@ -5,13 +5,13 @@ import {
   startBest, startSession,
 } from './backend/index.js'
 import { lookAt, reportJson, reportOf, reportText, selfCheck } from './doctor/index.js'
-import { type Clock, countedFrames, loadAggregate, pour, untilEnded } from './frame/index.js'
-import { advice, giveUp, powerOf } from './host/index.js'
+import { type Clock, countedFrames, loadAggregate, Pace, pour, untilEnded } from './frame/index.js'
+import { advice, giveUp, powerOf, type Tty } from './host/index.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, type Options, parseOptions, pinSets, SetAppeared } from './option/index.js'
 import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
 import { jsonText, printable, type Refusal, Scope, startFirst } from './trace/index.js'
 import { UsageError } from './usage-error.js'
-import { type CgroupDirectory, cgroupPath, CgroupPaths, costs, currentName, insideNamespace, type Output, printed, type Usage } from './view/index.js'
+import { type CgroupDirectory, cgroupPath, CgroupPaths, costs, currentName, groupings, insideNamespace, type Output, printed, together, type Usage } from './view/index.js'
 
 /** Everything that the program needs from outside. */
 export interface World {
@@ -30,6 +30,12 @@ export interface World {
   readonly arch: string
   readonly clock: Clock
   readonly out: Output
+  /** Standard output where that is a terminal, and its keyboard. */
+  readonly tty: Tty | undefined
+  /** Names of an address by DNS. Rejects when there are none in a second. */
+  reverse(address: string): Promise<readonly string[]>
+  /** Writes a file that is not there yet. Throws Node's error. */
+  writeNew(path: string, text: string): void
   /** The command that started it, to be typed once more. */
   readonly command: readonly string[]
   /** One line for the user, on stderr. */
@@ -89,6 +95,7 @@ async function runWithSets(options: Options, world: World): Promise<void> {
 
 async function run(options: Options, world: World): Promise<void> {
   const pidNamespace = world.pidNamespace()
+  const tty = options.live && world.tty?.canMove && world.tty.size() !== undefined ? world.tty : undefined
   const request = requestOf(options, pidNamespace)
   const sourceOf = sources(world.readText)
   const writeDump = (plan: Plan, loaded?: Loaded) =>
@@ -117,7 +124,7 @@ async function run(options: Options, world: World): Promise<void> {
     const facts = await factsFor(options, world, () => kernel)
     await tryGiven(options, request, facts, world, kernel)
     const plans = makePlans(request, facts)
-    const aggregate = await loadAggregate(options.grouping.mask())
+    const aggregate = await loadAggregate((tty === undefined ? options.grouping : together([...groupings, options.grouping])).mask())
     const maps = Object.fromEntries(Object.entries(sets).map(([name, { map }]) => [name, map]))
     const surroundings = { maps, cgroup, ...(options.verbose ? { logLevel: 1, sourceOf } as const : {}) }
     const start = (plan: Plan) => scope.own(startSession(plan, kernel, surroundings))
@@ -135,14 +142,15 @@ async function run(options: Options, world: World): Promise<void> {
     const gaveUp = giveUp(kernel, () => void [session.stats(), session.flows.batch(), pidNamespace && session.pidInside(1)], world.otherThreads())
     if (options.verbose) world.tell(gaveUp)
 
-    const stop = AbortSignal.any([world.interrupted(), scope.own(untilEnded(options.pids, world)).signal])
-    const clear = options.clear && world.out.isTerminal
+    const quit = new AbortController()
+    const stop = AbortSignal.any([quit.signal, world.interrupted(), scope.own(untilEnded(options.pids, world)).signal])
+    const pace = new Pace(options.interval)
     const frames = countedFrames({
       session,
       aggregate,
       backend: plan.backend.name,
       clock: world.clock,
-      interval: options.interval,
+      pace,
       count: options.count,
       maxFlows: options.maxFlows,
       stop,
@@ -152,13 +160,12 @@ async function run(options: Options, world: World): Promise<void> {
         cgroupPath(new CgroupPaths(world.cgroups, world.clock.now)),
       ],
     })
-    await pour(frames, [
-      // Lines of `-v` under each frame take up one of the screen.
-      printed({ ...options, clear, spare: options.verbose ? 1 : 0 }, world.out, world.tell),
-      ...options.verbose ? [costs(world.usage, world.tell)] : [],
-    ])
-    // Frames have cleared what was said at the start.
-    if (clear) [...notes, ...options.verbose ? [gaveUp] : []].forEach(world.tell)
+    if (tty === undefined) {
+      await pour(frames, [printed(options, world.out, world.tell), ...options.verbose ? [costs(world.usage, world.tell)] : []])
+    } else {
+      const { liveScreen } = await import('./view/screen/index.js')
+      await pour(frames, [scope.own(liveScreen(options, plan.backend.name, { ...world, tty, pace, quit: () => quit.abort() }))])
+    }
   } finally {
     scope.close()
   }

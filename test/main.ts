@@ -39,6 +39,9 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     arch,
     clock,
     out: { isTerminal: false, size: () => undefined, write: async text => void written.push(text) },
+    tty: undefined,
+    reverse: async () => [],
+    writeNew: () => {},
     command: ['tcptop'],
     tell: line => told.push(line),
     openCgroup: () => undefined,
@@ -479,16 +482,6 @@ for (const one of choices) {
     assert.not.ok((await run(args('1', '1'))).calls.some(({ name }) => name === 'ENABLE_STATS'))
     const { status, told } = await run(args('-v', '1', '1'), ({ name }) => name === 'ENABLE_STATS' ? -EPERM : undefined)
     assert.is(status, 0, told.join('\n'))
-  })
-
-  check('only a terminal is cleared, and not with -C', async () => {
-    for (const [isTerminal, more, clears] of [[true, [], true], [true, ['-C'], false], [false, [], false]] as const) {
-      const written: string[] = []
-      const write = async (text: string) => void written.push(text)
-      const out = { isTerminal, size: () => ({ rows: 24, columns: 80 }), write }
-      await run(args(...more, '1', '2'), undefined, { out })
-      assert.is(written.join('').includes('\x1b'), clears)
-    }
   })
 
   check('the room for flows is what is asked for', async () => {

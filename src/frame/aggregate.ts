@@ -32,6 +32,8 @@ export interface Aggregate {
   next(): { readonly total: Counts; readonly sinceStart: Counts }
   /** Rows of the frame that was finished last, in order; any number of times, whatever was drained since. Throws Error for a mask that is too fine. */
   pick<Item>(selection: Selection<Item>): Item[]
+  /** How many rows that frame has by a mask. */
+  count(mask: Uint8Array): number
   /** Flows that are known. */
   readonly flows: number
   /** Flows ever deleted from the map. */
@@ -60,6 +62,7 @@ interface Exports {
   next(): void
   totalsAt(): number
   regroup(isOther: boolean): void
+  shown(isFinest: boolean): number
   order(offset: number, size: number, descending: boolean): void
   beginPick(): void
   pick(isFinest: boolean, family: number, limit: number): void
@@ -159,6 +162,7 @@ export async function loadAggregate(mask: Uint8Array, measures: readonly Measure
       const rows = new DataView(wasm.memory.buffer, wasm.rowsAt() >>> 0, count * stride)
       return Array.from({ length: count }, (_, index) => read(rows, index * stride))
     },
+    count: mask => wasm.shown(group(mask)) >>> 0,
     get flows() {
       return wasm.flows() >>> 0
     },

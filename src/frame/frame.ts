@@ -19,6 +19,8 @@ export interface Frame {
   /** Flows that are known. */
   readonly flows: number
   readonly cost: Cost
+  /** How many rows it has by a grouping. Throws Error when the next frame is there. */
+  count(grouping: Groups): number
   /**
    * Its rows as somebody wants them, sorted; any number of times and by any grouping that its source knows of, until the next frame is there.
    * Throws Error afterwards.
@@ -47,7 +49,7 @@ export interface Groups {
 }
 
 /** A frame with the rows that were picked of it: what a format prints. */
-export type Shown = Omit<Frame, 'pick'> & { readonly rows: readonly Row[] }
+export type Shown = Omit<Frame, 'pick' | 'count'> & { readonly rows: readonly Row[] }
 
 /** What it means that the kernel skipped runs of the programs, in words. */
 export function missedText(missed: number): string {

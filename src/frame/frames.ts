@@ -1,7 +1,8 @@
 import type { Session } from '../backend/index.js'
-import { type Clock as Timer, intervals } from '../trace/index.js'
+import type { Clock as Timer } from '../trace/index.js'
 import type { Aggregate } from './aggregate.js'
 import type { Frame, View } from './frame.js'
+import { type Pace, paced } from './pace.js'
 import type { Row } from './row.js'
 
 /** The outside world of the tracer, apart from the kernel. */
@@ -25,8 +26,8 @@ export interface Counting {
   /** The name of the backend. */
   readonly backend: string
   readonly clock: Clock
-  /** Seconds between frames. */
-  readonly interval: number
+  /** How often frames come. */
+  readonly pace: Pace
   /** Frames until the end; forever without. */
   readonly count?: number | undefined
   /** Flows that the kernel's map has room for. */
@@ -46,7 +47,7 @@ const auditEvery = 10
  * busy the bytes are in the next frame. Between frames the map is drained when closed connections take up much of it. Throws SyscallError.
  */
 export async function* countedFrames(
-  { session, aggregate, backend, clock, interval, count, maxFlows, stop, decorators }: Counting,
+  { session, aggregate, backend, clock, pace, count, maxFlows, stop, decorators }: Counting,
 ): AsyncGenerator<Frame, void> {
   let drained = 0
   const drain = () => {
@@ -73,7 +74,7 @@ export async function* countedFrames(
   })
   try {
     let latest = 0
-    for await (const { length } of intervals(interval, { clock, count, stop })) {
+    for await (const { length } of paced(pace, { clock, count, stop })) {
       if (failure !== undefined) throw failure
       const runs = session.runs()
       audit(runs.missed)
@@ -97,6 +98,10 @@ export async function* countedFrames(
           drain: drained - previous.drained,
           runs: runs.count === 0 ? null : runs.count - previous.runs.count,
           run: runs.count === 0 ? null : runs.seconds - previous.runs.seconds,
+        },
+        count: grouping => {
+          if (number !== latest) throw new Error('rows are counted of the latest frame only')
+          return aggregate.count(grouping.mask())
         },
         pick: view => {
           if (number !== latest) throw new Error('rows are picked of the latest frame only')

@@ -12,8 +12,8 @@ import { suggestion } from './nearest.js'
 
 /** What the user asks for, checked as far as that is possible without looking at the system. */
 export interface Options {
-  /** Clear a terminal before each frame. */
-  readonly clear: boolean
+  /** A terminal shows the live screen. */
+  readonly live: boolean
   readonly summary: boolean
   /** Only these processes; all if empty. */
   readonly pids: readonly number[]
@@ -61,7 +61,7 @@ const most = 1_000_000
 
 /** All options by their long names, in the order of the help. */
 const specs = {
-  noclear: { letter: 'C', flag: true, describe: 'do not clear the screen' },
+  noclear: { letter: 'C', flag: true, describe: 'print one update after the other, also on a terminal' },
   nosummary: { letter: 'S', flag: true, describe: 'no line with the load average' },
   pid: { value: 'PID', letter: 'p', repeatable: true, describe: 'only this process; several: -p 1,2 or repeated' },
   cgroupmap: { value: 'PATH', describe: 'only cgroups whose id is a key of the BPF map pinned here' },
@@ -141,7 +141,7 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   const grouping = together((line.value('by') ?? defaultGrouping.name).split(',').map(name => choice('--by', groupings, name)))
 
   return Object.freeze<Options>({
-    clear: format.fullScreen && !line.has('noclear'),
+    live: format.isForEyes && !line.has('noclear'),
     summary: !line.has('nosummary'),
     pids: pids('--pid', line.values('pid')),
     ...(cgroupMap !== undefined && { cgroupMap: path('--cgroupmap', 'the path of a pinned BPF map', cgroupMap) }),

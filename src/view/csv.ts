@@ -14,7 +14,7 @@ import { microseconds } from './json.js'
 export const csv: Format = {
   name: 'csv',
   description: 'comma-separated, with one header line',
-  fullScreen: false,
+  isForEyes: false,
   start: ({ grouping }) => record(['time', 'interval', ...grouping.fields.map(({ name }) => name)]),
   frame: ({ time, interval, rows, lost }, { grouping: { fields } }) => {
     const when = [time.toISOString(), microseconds(interval)]

@@ -1,7 +1,7 @@
 export { type CgroupDirectory, cgroupMount, CgroupPaths, isCalled } from './cgroup.js'
 export { costs, type Usage } from './cost.js'
 export { cgroupPath, currentName, insideNamespace } from './decorator.js'
-export type { Format, Heading, Screen } from './format.js'
+export type { Format, Heading, Presentation } from './format.js'
 export { formats } from './formats.js'
 export { type Grouping, groupings, together } from './grouping.js'
 export { type Output, type Printing, printed } from './print.js'

@@ -16,7 +16,7 @@ const version = 1
 export const json: Format = {
   name: 'json',
   description: 'one object a line',
-  fullScreen: false,
+  isForEyes: false,
   start: () => '',
   frame: ({ time, interval, backend, loadavg, rows, total, lost, missed, cost }, { grouping }) => `${jsonText({
     v: version,

@@ -22,29 +22,19 @@ export interface Printing {
   readonly intervalText: string
   /** Whether the load average is wanted. */
   readonly summary: boolean
-  /** Whether the screen is cleared for each frame: then no more is printed than fits, with so many lines left for others. */
-  readonly clear: boolean
-  readonly spare: number
 }
 
-/** Prints each frame as text; what it cannot show is told once. */
-export function printed({ format, grouping, sort, rows = Infinity, intervalText, summary, clear, spare }: Printing, out: Output, tell: (line: string) => void): Sink {
-  let isTold = false
-  /** What fits; a terminal may change its size. */
-  const screen = () => {
-    const size = clear ? out.size() : undefined
-    return size && { ...size, rows: size.rows - spare }
-  }
+/** Prints each frame as text; what it cannot show is said once. */
+export function printed({ format, grouping, sort, rows = Infinity, intervalText, summary }: Printing, out: Output, tell: (line: string) => void): Sink {
+  let isSaid = false
   return {
     start: () => out.write(format.start({ intervalText, grouping })),
     frame: async frame => {
-      if (frame.loadavg === null && summary && !isTold) {
+      if (frame.loadavg === null && summary && !isSaid) {
         tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
-        isTold = true
+        isSaid = true
       }
-      const size = screen()
-      const shown = frame.pick({ grouping, sort, limit: Math.min(rows, size?.rows ?? Infinity) })
-      await out.write(format.frame({ ...frame, rows: shown }, { clear, ...size, summary, grouping }))
+      await out.write(format.frame({ ...frame, rows: frame.pick({ grouping, sort, limit: rows }) }, { summary, grouping }))
     },
   }
 }

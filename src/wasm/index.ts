@@ -100,6 +100,11 @@ export function regroup(isOther: bool): void {
   coarse.regroup(finest)
 }
 
+/** How many rows the finished frame has: of the finest grouping, or as they were regrouped last. */
+export function shown(isFinest: bool): u32 {
+  return (isFinest ? finest : coarse).shown
+}
+
 /** What `pick` sorts by: see `Order`. */
 export function order(offset: u32, size: u32, descending: bool): void {
   Order.offset = offset

@@ -4,6 +4,7 @@ import type { Session, Stats } from '../../src/backend/session.js'
 import type { Aggregate } from '../../src/frame/aggregate.js'
 import type { Frame, View } from '../../src/frame/frame.js'
 import { type Counting, countedFrames, type Decorator } from '../../src/frame/frames.js'
+import { Pace } from '../../src/frame/pace.js'
 import { fakeClock } from '../kit/clock.js'
 
 function fakeSession(stats: Partial<Stats> = {}) {
@@ -30,7 +31,7 @@ function fakeAggregate() {
 function framesOf(change: Partial<Counting> = {}): AsyncGenerator<Frame> {
   return countedFrames({
     session: fakeSession().session, aggregate: fakeAggregate().aggregate, backend: 'tracepoint', clock: fakeClock().clock,
-    interval: 1, maxFlows: 100, stop: new AbortController().signal, decorators: [], ...change,
+    pace: new Pace(1), maxFlows: 100, stop: new AbortController().signal, decorators: [], ...change,
   })
 }
 
@@ -177,9 +178,9 @@ test('a frame tells what the tool cost since the one before', async () => {
   let runs = { count: 100, seconds: 1, missed: 0 }
   const counting = { ...session, runs: () => (runs = { count: runs.count + 10, seconds: runs.seconds + 0.5, missed: 0 }) }
   const slow = { ...aggregate, drain: () => void pass(0.125) }
-  const frames = await collect(framesOf({ session: counting, aggregate: slow, clock, interval: 2, count: 3 }))
+  const frames = await collect(framesOf({ session: counting, aggregate: slow, clock, pace: new Pace(2), count: 3 }))
   for (const { cost } of frames.slice(1)) assert.equal(cost, { cpu: 0.25, drain: 0.125, runs: 10, run: 0.5 })
-  const [frame] = await collect(framesOf({ session, aggregate, clock, interval: 2, count: 1 }))
+  const [frame] = await collect(framesOf({ session, aggregate, clock, pace: new Pace(2), count: 1 }))
   assert.equal([frame!.cost.runs, frame!.cost.run], [null, null], 'the kernel keeps no statistics')
 })
 

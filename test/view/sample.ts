@@ -1,7 +1,7 @@
 import type { Shown } from '../../src/frame/frame.js'
 import type { Row } from '../../src/frame/row.js'
 import { type Grouping, groupings, together } from '../../src/view/grouping.js'
-import type { Screen } from '../../src/view/index.js'
+import type { Presentation } from '../../src/view/index.js'
 import type { Random } from '../kit/random.js'
 
 /** The same hour everywhere, for formats that show the local time. */
@@ -78,8 +78,8 @@ export function groupingOf(names: string): Grouping {
   return together(names.split(',').map(name => groupings.find(grouping => grouping.name === name)!))
 }
 
-export function screenOf(by: string, change: Partial<Screen> = {}): Screen {
-  return { grouping: groupingOf(by), clear: false, summary: true, ...change }
+export function presentationOf(by: string, change: Partial<Presentation> = {}): Presentation {
+  return { grouping: groupingOf(by), summary: true, ...change }
 }
 
 const characters = [...'az09 ,";:/\\\n\r\t\x1b\x7f\ufffdé🐧']

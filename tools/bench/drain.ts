@@ -89,7 +89,7 @@ for (let frame = 0; frame <= frames; frame++) {
   const text = table.frame({
     time: new Date(), interval: 1, backend: 'bench', loadavg: null, rows, ...sums, flows, lost: { events: 0, rx: 0, tx: 0 }, missed: 0,
     cost: { cpu: 0, drain: 0, runs: null, run: null },
-  }, { clear: false, summary: false, grouping })
+  }, { summary: false, grouping })
   const end = cpuNow()
   if (frame > 0 && text.split('\n').length < 20) throw new Error(`too few rows:\n${text}`)
   // The first is what there was before.
