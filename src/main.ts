@@ -155,7 +155,7 @@ async function run(options: Options, world: World): Promise<void> {
       row => paths.named(row),
     ]
     const size = () => clear ? screenOf(world.out, options.verbose) : undefined
-    const frames = trace(session, aggregate, plan.backend.name, world.clock, {
+    const frames = trace(session, aggregate, plan.variant.backend, world.clock, {
       interval: options.interval,
       count: options.count,
       sort: options.sort,
@@ -339,12 +339,12 @@ function openCgroup(world: World, path: string) {
   return cgroup
 }
 
-function describe({ backend, variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session, { damage }: Facts): string[] {
+function describe({ variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session, { damage }: Facts): string[] {
   const refusals = refused.map(({ candidate, error }) =>
-    ({ backend: candidate.backend.name, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
+    ({ backend: candidate.variant.backend, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
   return [
     ...[...passedOver, ...refusals].map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
-    `backend ${backend.name}${backends.length > 1 ? ` of ${backends.map(({ name }) => name).join(', ')}` : ''}`,
+    `backend ${variant.backend}${backends.length > 1 ? ` of ${backends.join(', ')}` : ''}`,
     ...programs.flatMap(program => program.log === undefined || program.log === '' ? [] : [`verifier log of ${program.name}:`, program.log]),
     ...damage === undefined ? [] : [`note: the kernel's BTF: ${damage}`],
     ...variant.limits.map(limit => `note: ${limit}`),

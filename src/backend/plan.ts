@@ -5,7 +5,8 @@ import {
 } from '../program/index.js'
 import { loadAt, pointName, programAt, type ProgramPlan, type TracerPlan } from '../trace/index.js'
 import type { Facts } from './facts.js'
-import { type Backend, backends, type Hook, of5_12, type Part, type Variant } from './index.js'
+import { type Hook, of5_12, type Part, type Variant } from './variant.js'
+import { backends, variants } from './variants.js'
 
 /** What is asked of a plan. */
 export interface Request {
@@ -16,7 +17,6 @@ export interface Request {
 
 /** Everything that will be given to the kernel, as data: it can be printed, compared and tested without privileges. */
 export interface Plan extends TracerPlan {
-  readonly backend: Backend
   readonly variant: Variant
   /** Whether a kernel that counts skipped runs (since 5.12) counts those of all these programs. */
   readonly countsMisses: boolean
@@ -42,18 +42,16 @@ export class PlanError extends Error {
  * preferred one first, each made when it is asked for. Pure. Throws PlanError in place of the first when there is none.
  */
 export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts: Facts): Generator<Plan, void> {
-  const candidates = backends.filter(({ name }) => wanted === 'auto' || wanted === name)
-    .map(backend => ({ backend, variants: backend.variants.map(variant => ({ backend, variant, missing: missingFor(variant, facts) })) }))
-  const impossible = candidates.filter(({ variants }) => variants.every(({ missing }) => missing.length > 0)).map(({ backend, variants }) => ({
-    backend: backend.name,
-    rank: Math.min(...variants.map(({ variant }) => variant.rank)),
-    reason: variants.map(({ variant, missing }) => `it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`).join('; or '),
-  }))
-  if (impossible.length === candidates.length) {
-    throw new PlanError(impossible.map(({ backend, reason }) => `backend ${backend}: ${reason}`).join('; '))
-  }
-  const possible = candidates.flatMap(({ variants }) => variants.filter(({ missing }) => missing.length === 0))
-  for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
+  const candidates = variants.filter(({ backend }) => wanted === 'auto' || wanted === backend).map(variant => ({ variant, missing: missingFor(variant, facts) }))
+  if (candidates.length === 0) throw new PlanError(`there is no backend ${wanted}`)
+  const impossible = backends.flatMap((name): PassedOver[] => {
+    const own = candidates.filter(({ variant }) => variant.backend === name)
+    if (own.length === 0 || own.some(({ missing }) => missing.length === 0)) return []
+    return [{ backend: name, reason: own.map(({ variant, missing }) => `it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`).join('; or ') }]
+  })
+  const possible = candidates.filter(({ missing }) => missing.length === 0)
+  if (possible.length === 0) throw new PlanError(impossible.map(({ backend, reason }) => `backend ${backend}: ${reason}`).join('; '))
+  for (const { variant } of possible) {
     const field = facts.field()
     const mayCopy = facts.mayCopy ?? true
     const part = (wanted: Part) => hasPart(wanted, variant, facts)
@@ -64,17 +62,17 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
       mptcp: has.mptcp ? field.mptcp : undefined, mayCopy,
     }
     const programs = variant.hooks.filter(({ part, without }) => (part === undefined || has[part]) && (without === undefined || !has[without])).flatMap(hook => program(hook, context, facts))
-    const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
+    const preferred = variants.slice(0, variants.indexOf(variant)).map(({ backend }) => backend)
+    const passedOver = impossible.filter(({ backend }) => preferred.includes(backend))
     const countsMisses = facts.countsKprobeMisses || programs.every(({ type }) => type !== 'kprobe')
-    yield { backend, variant, maps: maps(context, maxFlows, names), programs, countsMisses, wantedPids: wantedOf(filter), passedOver }
+    yield { variant, maps: maps(context, maxFlows, names), programs, countsMisses, wantedPids: wantedOf(filter), passedOver }
   }
 }
 
 /** The first of `makePlans`. */
 export function makePlan(request: Request, facts: Facts): Plan {
-  const { value } = makePlans(request, facts).next()
-  if (value === undefined) throw new PlanError(`there is no backend ${request.backend}`)
-  return value
+  // It throws where there is none.
+  return makePlans(request, facts).next().value as Plan
 }
 
 /** What a kernel lacks, in words. */

@@ -84,7 +84,7 @@ export const checks: readonly Check[] = [
   } },
   namespace('network', 'net', 'elsewhere, connections that no process has open at the start are counted from their beginning', '`--network host` or `hostNetwork: true`'),
   namespace('pid', 'pid', 'processes elsewhere have no pid here, and are not known by connections that are older than the tool', '`--pid host` or `hostPID: true`'),
-  ...backends.map(({ name }, index): Check => ({ name: `backend ${name}`, find: host => {
+  ...backends.map((name, index): Check => ({ name: `backend ${name}`, find: host => {
     const { variant, error } = host.trials[index]!
     if (error !== undefined) return refused({ takes: false, error }, host, 'this kernel seems to have what it needs')
     return ok(`starts, with what ${variant!.needs} has${host.trials.findIndex(trial => trial.variant) === index ? '; auto takes it' : ''}`)

@@ -1,6 +1,6 @@
 import { BtfError } from '../../bpf-asm/index.js'
 import { isBefore, type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
-import { backends, type Facts, type Plan, PlanError, probeAt, startSession, type Told, type Variant } from '../backend/index.js'
+import { backends, type Facts, type Plan, PlanError, probeAt, startSession, type Told, type Variant, variants } from '../backend/index.js'
 import { type Power, powerOf } from '../host/index.js'
 import { byName, loadAt, type Places, type Point, pointName, startFirst } from '../trace/index.js'
 
@@ -76,7 +76,7 @@ export async function lookAt({ arch, readText, readLink, readBtf, openKernel, fa
     cgroup: cgroupIn(readText('/proc/self/mounts')),
     isHosts: { net: isHosts('net', readLink, release), pid: isHosts('pid', readLink, release) },
     hooks: Object.fromEntries(kinds.map(kind => [kind, ask(kind, facts instanceof Error ? byName : facts, kernel)])) as Record<Kind, HookAnswer>,
-    trials: await Promise.all(backends.map(({ name }) => tryOut(name, async () => {
+    trials: await Promise.all(backends.map(name => tryOut(name, async () => {
       const [able, known] = [valueOf(kernel), valueOf(facts)]
       return startFirst(plans(name, known), plan => startSession(plan, able).close()).candidate.variant
     }))),
@@ -106,7 +106,7 @@ function valueOf<T>(result: T | Error): T {
 
 /** Asks for one hook of a kind for all: which of the others there are is known without. */
 function ask(kind: Kind, places: Places, kernel: Kernel | Error): HookAnswer {
-  const hooks = backends.flatMap(({ variants }) => variants.flatMap(({ hooks }) => hooks)).filter(({ on }) => kind in on)
+  const hooks = variants.flatMap(({ hooks }) => hooks).filter(({ on }) => kind in on)
   const points = new Map<string, { readonly on: Point; optional: boolean }>()
   for (const { on, optional = false, part } of hooks) {
     const name = pointName(on)

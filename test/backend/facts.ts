@@ -1,10 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { factsOf } from '../../src/backend/facts.js'
-import { backends } from '../../src/backend/index.js'
+import { variants } from '../../src/backend/index.js'
 import { btfFixtures, without } from '../kit/fixture.js'
 
-const variants = backends.flatMap(({ variants }) => variants)
 const points = variants.flatMap(({ hooks }) => hooks.map(({ on }) => on))
 const unique = (names: readonly string[]) => [...new Set(names)]
 const tracepoints = unique(points.flatMap(on => 'tracepoint' in on ? on.tracepoint : 'rawTracepoint' in on ? on.rawTracepoint : []))

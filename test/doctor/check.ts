@@ -109,7 +109,7 @@ test('every check is in the table, each has a name of its own, and each backend 
   const names = checks.map(({ name }) => name)
   assert.equal(names, [...new Set(names)])
   assert.equal([...new Set(table.map(([check]) => check))].sort(), [...names].sort())
-  assert.equal(names.filter(name => name.startsWith('backend ')), backends.map(({ name }) => `backend ${name}`))
+  assert.equal(names.filter(name => name.startsWith('backend ')), backends.map(name => `backend ${name}`))
 })
 
 test('where nothing can be read but BTF, and nothing is granted, nothing is said to be well or amiss', () => {

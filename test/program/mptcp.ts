@@ -324,7 +324,7 @@ for (const one of counting) {
   if (!one.plan.programs.some(({ name }) => name === 'tcptop_release')) continue
 
   test(`${one.title}: a TCP socket that is known takes the same instructions with MPTCP and without`, () => {
-    const plans = plansOf(without(one, 'mptcp_release_cb'), one.backend.name) as readonly Plan[]
+    const plans = plansOf(without(one, 'mptcp_release_cb'), one.backend) as readonly Plan[]
     const known = ({ programs }: Plan) => {
       const text = listing(programs.find(({ name }) => name === 'tcptop_release')!.assembly).replace(/^ *\d+: |pc[+-]\d+ /gm, '')
       return text.slice(0, text.search(/^unknown:$/m))
