@@ -1,7 +1,7 @@
 import { isBefore, SyscallError } from '../../syscall/index.js'
 import { backends } from '../backend/index.js'
 import { adviceOn, capabilitiesOf, forbidden, lack, needed, unexplained } from '../host/index.js'
-import type { Host, Kind } from './host.js'
+import { type Host, type Kind, takenOf } from './host.js'
 
 /** `limited`: there is a way to go on that misses something. `unknown`: it could not be told. */
 export type Verdict = 'ok' | 'limited' | 'no' | 'unknown'
@@ -85,9 +85,10 @@ export const checks: readonly Check[] = [
   namespace('network', 'net', 'elsewhere, connections that no process has open at the start are counted from their beginning', '`--network host` or `hostNetwork: true`'),
   namespace('pid', 'pid', 'processes elsewhere have no pid here, and are not known by connections that are older than the tool', '`--pid host` or `hostPID: true`'),
   ...backends.map((name, index): Check => ({ name: `backend ${name}`, find: host => {
-    const { variant, error } = host.trials[index]!
+    const trial = host.trials[index]!
+    const { variant, error } = trial
     if (error !== undefined) return refused({ takes: false, error }, host, 'this kernel seems to have what it needs')
-    return ok(`starts, with what ${variant!.needs} has${host.trials.findIndex(trial => trial.variant) === index ? '; auto takes it' : ''}`)
+    return ok(`starts, with what ${variant!.needs} has${takenOf(host) === trial ? '; auto takes it' : ''}`)
   } })),
 ]
 

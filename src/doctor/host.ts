@@ -25,7 +25,7 @@ export interface Host {
   /** Whether these namespaces are the host's own. */
   readonly isHosts: Readonly<Record<'net' | 'pid', boolean | undefined>>
   readonly hooks: Readonly<Record<Kind, HookAnswer>>
-  /** One for each backend, in order of preference. */
+  /** One for each backend. */
   readonly trials: readonly Trial[]
 }
 
@@ -42,6 +42,11 @@ export interface Trial {
   readonly backend: string
   readonly variant?: Variant
   readonly error?: Error
+}
+
+/** What `auto` takes of what started: the first of all variants, as in their list. */
+export function takenOf({ trials }: Host): Trial | undefined {
+  return variants.flatMap(one => trials.find(({ variant }) => variant === one) ?? [])[0]
 }
 
 /** What is looked at. */

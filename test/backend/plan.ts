@@ -84,6 +84,10 @@ for (const machine of btfFixtures) {
   })
 }
 
+test('a backend that there is not is refused by its name', () => {
+  assert.is((planOf(btfFixtures[0]!, 'uprobe') as PlanError).message, 'there is no backend uprobe')
+})
+
 test('on a machine whose registers are not known there are no kprobes, and all else is as ever', () => {
   for (const machine of btfFixtures) {
     const strange = { ...machine, arch: 'mips' }

@@ -85,7 +85,7 @@ const table: readonly (readonly [check: string, but: Partial<Host>, verdict: Ver
 
   ['backend fentry', {}, 'ok', /^starts, with what Linux 5\.12 with BTF and ftrace has; auto takes it$/],
   ['backend kprobe', {}, 'ok', /^starts, with what [^;]* has$/],
-  ['backend kprobe', trial('fentry', load(524)), 'ok', /; auto takes it$/],
+  ['backend tracepoint', trial('fentry', load(524)), 'ok', /; auto takes it$/],
   ['backend fentry', trial('fentry', load(524)), 'no', /ENOTSUPP$/],
   ['backend fentry', trial('fentry', new PlanError('backend fentry: it needs Linux 7')), 'no', /needs Linux 7$/],
   ['backend tracepoint', { ...power({ capabilities: 0n }), ...trial('tracepoint', load(EPERM)) }, 'unknown', /seems to have what it needs; .*EPERM$/],
