@@ -1,9 +1,9 @@
 import type { MapSpec } from '../../syscall/index.js'
 import { Key, Name, Stat, Value } from '../layout.js'
 import {
-  type Call, callOf, type Context, type Filter, keptNames, Known, mapName, pages, pocketsSize, renamesSize, wantedOf,
+  type Call, type Context, type Filter, keptNames, Known, mapName, pages, pocketsSize, renamesSize, wantedOf,
 } from '../program/index.js'
-import { loadAt, pointName, programAt, type ProgramPlan, type TracerPlan } from '../trace/index.js'
+import { pointName, pointOf, programAt, type ProgramPlan, type TracerPlan } from '../trace/index.js'
 import type { Facts } from './facts.js'
 import { type Hook, of5_12, type Part, type Variant } from './variant.js'
 import { backends, variants } from './variants.js'
@@ -94,10 +94,23 @@ function hasPart(wanted: Part, { hooks }: Variant, facts: Facts): boolean {
 
 /** How the program of a hook sees what it is called with; undefined when the kernel has no such point, or not what the program calls there. */
 function callAt({ on, helper }: Hook, facts: Facts): Call | undefined {
-  if (loadAt(on, facts) === undefined || (helper !== undefined && !facts.helper(helper))) return undefined
-  if ('kprobe' in on) return facts.firstArgument === undefined ? undefined : { ...callOf([]), first: facts.firstArgument }
-  const func = 'entry' in on ? on.entry : 'exit' in on ? on.exit : undefined
-  return callOf((func === undefined ? undefined : facts.func(func))?.params.map(({ name }) => name) ?? [])
+  const point = pointOf(on)
+  if (point.load(facts) === undefined || (helper !== undefined && !facts.helper(helper))) return undefined
+  const signature = point.call(facts, facts.arch)
+  const first = signature.offset(0)
+  if (first === undefined) return undefined
+  return {
+    first,
+    argument: name => {
+      const position = signature.func?.params.findIndex(param => param.name === name) ?? -1
+      return position < 0 ? undefined : signature.offset(position)
+    },
+    get result() {
+      const { result } = signature
+      if (result === undefined) throw new Error(`there is no result at ${point.name}`)
+      return result
+    },
+  }
 }
 
 /** The program of a hook; none where the kernel lacks an optional point. */

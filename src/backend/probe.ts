@@ -1,6 +1,6 @@
 import { assemble, encode, exit, mov, r0 } from '../../bpf-asm/index.js'
 import { type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
-import { attach, type Load, type Point, startFirst } from '../trace/index.js'
+import { type AttachPoint, type Load, pointOf, startFirst } from '../trace/index.js'
 import type { Plan } from './plan.js'
 
 /** Whether a kernel takes programs of a kind. */
@@ -21,8 +21,8 @@ const final = ['EPERM', 'EACCES', 'EINVAL', 'ENOENT', 'ENOTSUPP', 'EOPNOTSUPP', 
  * little, where maps and programs of a plan that comes to nothing take longer than all the rest of a start.
  */
 export function probe({ programs }: Plan, kernel: Kernel): Answer {
-  const program = programs.find(({ hook }) => 'entry' in hook || 'exit' in hook || 'kprobe' in hook)
-  return program === undefined ? { takes: undefined } : probeAt(program.hook, program, kernel)
+  const program = programs.find(({ hook }) => pointOf(hook).func !== undefined)
+  return program === undefined ? { takes: undefined } : probeAt(pointOf(program.hook), program, kernel)
 }
 
 /**
@@ -38,7 +38,7 @@ export function startBest<Started>(plans: Iterable<Plan>, kernel: Kernel, start:
 }
 
 /** Whether it takes one that does nothing at this point, which it has. */
-export function probeAt(on: Point, { type, attachType, btfId }: Load, kernel: Kernel): Told {
+export function probeAt(point: AttachPoint, { type, attachType, btfId }: Load, kernel: Kernel): Told {
   try {
     const empty = kernel.loadProgram({
       name: 'tcptop_probe', type, license: 'GPL', insns: encode(assemble([mov(r0, 0), exit()])),
@@ -46,7 +46,7 @@ export function probeAt(on: Point, { type, attachType, btfId }: Load, kernel: Ke
       ...(btfId === undefined ? {} : { attachBtfId: btfId }),
     })
     try {
-      ('iterator' in on ? kernel.attachIterator(empty) : attach(kernel, empty, on)).close()
+      point.attach(kernel, empty).close()
     } finally {
       empty.close()
     }

@@ -2,7 +2,7 @@ import { debugInfo } from '../../bpf-asm/index.js'
 import type { BpfMap, Kernel, Program } from '../../syscall/index.js'
 import { Name, Stat } from '../layout.js'
 import { mapName } from '../program/index.js'
-import { cText, startTracer, type Tracer } from '../trace/index.js'
+import { cText, pointOf, startTracer, type Tracer } from '../trace/index.js'
 import type { Plan } from './plan.js'
 import type { SourceOf } from './source.js'
 
@@ -75,7 +75,7 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
   })
   try {
     // Without iterators what was there before us is never known.
-    if (plan.programs.some(({ hook }) => 'iterator' in hook)) {
+    if (plan.programs.some(({ hook }) => pointOf(hook).runs === 'at start')) {
       tell(map, 1n, cgroup?.id ?? 0n)
     }
     const flows = map(mapName.flows)
@@ -93,7 +93,7 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
       const view = found && new DataView(found.buffer, found.byteOffset)
       return view?.getBigUint64(Name.start, true) === start ? cText(view, Name.comm, Name.size - Name.comm) : undefined
     }
-    const attached = programs.filter((_, index) => !('iterator' in plan.programs[index]!.hook))
+    const attached = programs.filter((_, index) => pointOf(plan.programs[index]!.hook).runs !== 'at start')
     const runs = () => runsOf(attached, plan.countsMisses)
     const audit = (all: boolean) => {
       sweep(mapName.unsettled)

@@ -2,11 +2,15 @@ import { BtfError } from '../../bpf-asm/index.js'
 import { isBefore, type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
 import { backends, type Facts, type Plan, PlanError, probeAt, startSession, type Told, type Variant, variants } from '../backend/index.js'
 import { type Power, powerOf } from '../host/index.js'
-import { byName, loadAt, type Places, type Point, pointName, startFirst } from '../trace/index.js'
+import { type AttachPoint, byName, type Places, pointKinds, pointOf, startFirst } from '../trace/index.js'
 
-/** Kinds of hooks that a kernel may take or not, by what a `Point` calls them. */
-export const kinds = ['tracepoint', 'rawTracepoint', 'iterator', 'entry', 'exit', 'kprobe'] as const
-export type Kind = typeof kinds[number]
+/** What a `Point` calls the kinds that can be tried: a sweep is an iterator, and needs a map. */
+export type Kind = Exclude<keyof typeof pointKinds, 'sweep'>
+
+const hooks = variants.flatMap(({ hooks }) => hooks)
+
+/** Those that some variant uses. */
+export const kinds = (Object.keys(pointKinds) as Kind[]).filter(kind => hooks.some(({ on }) => kind in on && pointOf(on).runs !== 'on request'))
 
 /** What was read of a host and what its kernel has answered. What could not be told is undefined. */
 export interface Host {
@@ -111,21 +115,18 @@ function valueOf<T>(result: T | Error): T {
 
 /** Asks for one hook of a kind for all: which of the others there are is known without. */
 function ask(kind: Kind, places: Places, kernel: Kernel | Error): HookAnswer {
-  const hooks = variants.flatMap(({ hooks }) => hooks).filter(({ on }) => kind in on)
-  const points = new Map<string, { readonly on: Point; optional: boolean }>()
-  for (const { on, optional = false, part } of hooks) {
-    const name = pointName(on)
-    points.set(name, { on, optional: (optional || part !== undefined) && points.get(name)?.optional !== false })
+  const points = new Map<string, { readonly point: AttachPoint; optional: boolean }>()
+  for (const { on, optional = false, part } of hooks.filter(({ on }) => kind in on)) {
+    const point = pointOf(on)
+    points.set(point.name, { point, optional: (optional || part !== undefined) && points.get(point.name)?.optional !== false })
   }
-  const has = [...points].flatMap(([name, { on }]) => {
-    const load = loadAt(on, places)
-    return load === undefined ? [] : [{ name, on, load }]
-  })
+  const all = [...points.values()].map(({ point, optional }) => ({ point, optional, load: point.load(places) }))
+  const has = all.flatMap(({ point, load }) => load === undefined ? [] : [{ point, load }])
   const [first] = has
   return {
-    has: has.map(({ name }) => name),
-    lacks: [...points].filter(([, { on, optional }]) => !optional && !has.some(one => one.on === on)).map(([name]) => name),
-    answer: first && (kernel instanceof Error ? { takes: undefined, error: kernel } : probeAt(first.on, first.load, kernel)),
+    has: has.map(({ point }) => point.name),
+    lacks: all.filter(({ load, optional }) => load === undefined && !optional).map(({ point }) => point.name),
+    answer: first && (kernel instanceof Error ? { takes: undefined, error: kernel } : probeAt(first.point, first.load, kernel)),
   }
 }
 

@@ -6,7 +6,10 @@ export { type Connection, connectionOf, connectionSize, emitConnection, sendConn
 export type { Ends } from './ends.js'
 export { emit, eventMaps, type Events, eventsOf, follow, send } from './event.js'
 export { type Clock, intervals, type Schedule, type Span, systemClock } from './interval.js'
-export { byName, firstArgument, type Load, loadAt, placesOf, type Places, type Point, pointName } from './point.js'
+export {
+  type AttachPoint, byName, firstArgument, type Load, loadAt, type Places, placesOf, type Point, type PointKind, pointKinds, pointName, pointOf,
+  type Signature,
+} from './point/index.js'
 export { cells, cut, jsonText, pad, printable } from './printable.js'
 export { type Inputs, programAt, type ProgramPlan } from './program.js'
 export { type PidNamespace, pidNamespace, whenProcess } from './process.js'

@@ -69,12 +69,4 @@ for (const fixture of btfFixtures) {
   })
 }
 
-test('where the first argument of a function is depends on the machine, and is not known of all', () => {
-  const { btf } = btfFixtures[0]!
-  // `r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di` of 8 bytes each
-  assert.is(factsOf(btf, 'x64').firstArgument, 14 * 8)
-  assert.is(factsOf(btf, 'arm64').firstArgument, 0)
-  assert.is(factsOf(btf, 'mips').firstArgument, undefined)
-})
-
 test.run()

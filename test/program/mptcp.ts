@@ -4,7 +4,7 @@ import { interpret, listing, MapModel, type Member, Memory } from '../../bpf-asm
 import type { Plan } from '../../src/backend/plan.js'
 import { Flag, Key, Stat, Value } from '../../src/layout.js'
 import { fieldsOf, mapName } from '../../src/program/index.js'
-import { firstArgument } from '../../src/trace/point.js'
+import { firstArgument } from '../../src/trace/index.js'
 import { plansOf, type Possible, possible, without } from '../kit/fixture.js'
 import { Random } from '../kit/random.js'
 
