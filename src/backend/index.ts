@@ -2,7 +2,7 @@ export { type Accounting, type ClosedConnection, startAccounting } from './accou
 export { dump, dumpJson, type Loaded } from './dump.js'
 export { type Facts, factsByName, factsOf } from './facts.js'
 export { makePlan, makePlans, type Plan, PlanError } from './plan.js'
-export { probeAt, startBest, type Told } from './probe.js'
+export { probeAt, type ProbeResult, startBest } from './probe.js'
 export { type Session, startSession } from './session.js'
 export { sources } from './source.js'
 export type { Hook, Part, Variant } from './variant.js'

@@ -47,7 +47,7 @@ export interface Runs {
 }
 
 /** What a session needs beside the plan. */
-export interface Surroundings {
+export interface SessionOptions {
   /** Maps by name that the programs use and that somebody else closes. */
   readonly maps?: Readonly<Record<string, BpfMap>>
   /** The cgroup v2 directory to stay in: a descriptor, and the number of its inode. */
@@ -59,7 +59,7 @@ export interface Surroundings {
 }
 
 /** Starts the plan's programs, and tells them when all that was there before them is known. Throws SyscallError and VerifierError, with everything undone. */
-export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLevel, sourceOf }: Surroundings = {}): Session {
+export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLevel, sourceOf }: SessionOptions = {}): Session {
   const { map, programs, sweep, close } = startTracer(kernel, plan, {
     ...(maps === undefined ? {} : { maps }),
     prepare: map => {

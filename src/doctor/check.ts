@@ -2,7 +2,7 @@ import { isBefore, SyscallError } from '../../syscall/index.js'
 import { backends } from '../backend/index.js'
 import { adviceOn, capabilitiesOf, forbidden, lack, needed, unexplained } from '../host/index.js'
 import { pointKinds } from '../trace/index.js'
-import { type Host, type Kind, kinds, takenOf } from './host.js'
+import { type Host, type ProbedKind, kinds, takenOf } from './host.js'
 
 /** `limited`: there is a way to go on that misses something. `unknown`: it could not be told. */
 export type Verdict = 'ok' | 'limited' | 'no' | 'unknown'
@@ -21,7 +21,7 @@ export interface Check {
 }
 
 /** What comes of a kernel that has no points of a kind, or not all. */
-const consequences: Partial<Record<Kind, string>> = {
+const consequences: Partial<Record<ProbedKind, string>> = {
   tracepoint: ', and 6.3 for all of them',
   iterator: '; without, connections older than the tool are not seen at its start',
 }
@@ -103,7 +103,7 @@ function unread(path: string, because = ''): Finding {
 }
 
 /** A kind of attach points, of which one is tried for all. */
-function hook(kind: Kind): Check {
+function hook(kind: ProbedKind): Check {
   const needs = `${pointKinds[kind].needs}${consequences[kind] ?? ''}`
   return { name: pointKinds[kind].title, find: host => {
     const { has, lacks, answer } = host.hooks[kind]

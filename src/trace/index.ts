@@ -1,7 +1,7 @@
 /** The parts of a tracer: where programs run, start and close, walks over maps, events, intervals. */
 
 export type { Arguments } from './argument.js'
-export { kernelBtf, readBtf, readBtfFile } from './btf.js'
+export { kernelBtf, readBtf, readBtfFile } from './kernel-btf.js'
 export { type Connection, connectionOf, connectionSize, emitConnection, sendConnection, type Sending } from './connection.js'
 export type { Ends } from './ends.js'
 export { emit, eventMaps, type Events, eventsOf, follow, send } from './event.js'
@@ -14,7 +14,7 @@ export { cells, cut, jsonText, pad, printable } from './printable.js'
 export { type Inputs, programAt, type ProgramPlan } from './program.js'
 export { type PidNamespace, pidNamespace, whenProcess } from './process.js'
 export { Scope } from './scope.js'
-export { attach, type Refusal, startFirst, startTracer, type Surroundings, type Tracer, type TracerPlan } from './start.js'
+export { attach, type Refusal, startFirst, startTracer, type Surroundings, type Tracer, type TracerPlan } from './tracer.js'
 export { grace, interrupted } from './stop.js'
 export { addressText, cText } from './text.js'
 export { type Bench, runTool } from './tool.js'

@@ -1,7 +1,7 @@
 import { assemble, type Assembly, type Btf, checkedName, type Code, fieldOf, type StructField } from '../../bpf-asm/index.js'
 import { UnsupportedError } from '../../syscall/index.js'
 import { type Arguments, argumentsAt } from './argument.js'
-import { kernelBtf } from './btf.js'
+import { kernelBtf } from './kernel-btf.js'
 import { byName, type Load, loadAt, type Places, placesOf, type Point, pointName } from './point/index.js'
 
 /** A program, ready to be encoded. */

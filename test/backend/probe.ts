@@ -12,7 +12,7 @@ for (const { title: where, plan } of distinct) {
   const ask = (answer?: Answer) => {
     const { native, calls } = fakeKernel(answer)
     const kernel = openFake(native)
-    const { takes } = probe(plan, kernel)
+    const takes = probe(plan, kernel)?.takes
     assert.is(kernel.open, 0, 'descriptors left open')
     return { takes, calls }
   }

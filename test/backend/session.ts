@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { encode } from '../../bpf-asm/index.js'
-import { startSession, type Surroundings } from '../../src/backend/session.js'
+import { startSession, type SessionOptions } from '../../src/backend/session.js'
 import { Name, Stat } from '../../src/layout.js'
 import { mapName } from '../../src/program/index.js'
 import {
@@ -18,7 +18,7 @@ const isSweep = ({ hook }: Possible['plan']['programs'][number]) => 'sweep' in h
 /** Programs that the plan runs once, and those that stay. */
 const isIterator = ({ hook }: Possible['plan']['programs'][number]) => 'iterator' in hook
 
-function start(plan: Possible['plan'], answer?: Answer, surroundings?: Surroundings) {
+function start(plan: Possible['plan'], answer?: Answer, surroundings?: SessionOptions) {
   const fake = fakeKernel(answer)
   const kernel = openFake(fake.native)
   return { ...fake, kernel, session: startSession(plan, kernel, surroundings) }

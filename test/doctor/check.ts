@@ -4,14 +4,14 @@ import * as assert from 'uvu/assert'
 import { backends } from '../../src/backend/index.js'
 import { PlanError } from '../../src/backend/plan.js'
 import { checks, type Finding, type Verdict } from '../../src/doctor/check.js'
-import type { HookAnswer, Host, Kind } from '../../src/doctor/host.js'
+import type { HookAnswer, Host, ProbedKind } from '../../src/doctor/host.js'
 import { SyscallError, UnsupportedError } from '../../syscall/index.js'
 import { host, unread } from './fixture.js'
 
 const { EACCES, EMFILE, EPERM } = constants.errno
 const both = 0xc0_0000_0000n
 const power = (more: Partial<Host['power']>): Partial<Host> => ({ power: { ...host.power, ...more } })
-const hooked = (kind: Kind, answer: Partial<HookAnswer>): Partial<Host> =>
+const hooked = (kind: ProbedKind, answer: Partial<HookAnswer>): Partial<Host> =>
   ({ hooks: { ...host.hooks, [kind]: { ...host.hooks[kind], ...answer } } })
 const trial = (name: string, error: Error): Partial<Host> =>
   ({ trials: host.trials.map(one => one.backend === name ? { backend: name, error } : one) })

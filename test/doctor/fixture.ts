@@ -1,11 +1,11 @@
 import { constants } from 'node:os'
 import { backends, variants } from '../../src/backend/index.js'
-import { type HookAnswer, type Host, type Kind, kinds } from '../../src/doctor/host.js'
+import { type HookAnswer, type Host, type ProbedKind, kinds } from '../../src/doctor/host.js'
 import { powerOf } from '../../src/host/advice.js'
 import { SyscallError } from '../../syscall/index.js'
 
-const hooksOf = (answer: (kind: Kind) => HookAnswer) => Object.fromEntries(kinds.map(kind => [kind, answer(kind)])) as Record<Kind, HookAnswer>
-const kindNames: Partial<Record<Kind, string>> = { rawTracepoint: 'raw tracepoint' }
+const hooksOf = (answer: (kind: ProbedKind) => HookAnswer) => Object.fromEntries(kinds.map(kind => [kind, answer(kind)])) as Record<ProbedKind, HookAnswer>
+const kindNames: Partial<Record<ProbedKind, string>> = { rawTracepoint: 'raw tracepoint' }
 
 /** A host where all is well. */
 export const host: Host = {
