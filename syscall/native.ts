@@ -62,6 +62,16 @@ export function loadNative(): Native {
   throw new UnsupportedError(`the native shim ${paths.join(', ')} ${wrong} run npm run build`, undefined, { cause: causes[0] })
 }
 
+/** The same; undefined when none fits. */
+export function findNative(): Native | undefined {
+  try {
+    return loadNative()
+  } catch (error) {
+    if (error instanceof UnsupportedError) return undefined
+    throw error
+  }
+}
+
 /** A file of this installation is not as it was. */
 class Damage extends Error {}
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { contentsOf } from '../../syscall/contents.js'
-import { loadNative, type AttrPointer } from '../../syscall/native.js'
+import { type AttrPointer, loadNative } from '../../syscall/native.js'
 import { unless } from '../kit/privilege.js'
 
 const { EBADF, EFAULT, EINVAL, ENODATA } = constants.errno
