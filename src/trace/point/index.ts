@@ -12,9 +12,13 @@ export { type AttachPoint, byName, type Load, type Places, placesOf, type PointK
 export const pointKinds = { tracepoint, rawTracepoint, iterator, entry, exit, kprobe, sweep } as const
 
 /**
- * Where a program runs: `{ tracepoint: NAME }`, `{ rawTracepoint: NAME }`; at functions `{ entry: NAME }`, `{ exit: NAME }`, `{ kprobe: NAME }`;
- * once at the start over all objects of a sort, `{ iterator: NAME }`; whenever the tracer asks for it, over the entries of a map,
- * `{ sweep: NAME, map: NAME }`. Raw tracepoints and kprobes are found by name, the others in the kernel's BTF.
+ * Where a program runs. Raw tracepoints and kprobes are found by name, the others in the kernel's BTF.
+ * - `{ tracepoint: NAME }`: at a tracepoint, with typed arguments
+ * - `{ rawTracepoint: NAME }`: at a tracepoint
+ * - `{ entry: NAME }`, `{ exit: NAME }`: when a function begins, when it returns, by ftrace
+ * - `{ kprobe: NAME }`: when a function begins, by a breakpoint
+ * - `{ iterator: NAME }`: once at the start, over all objects of a sort, such as `tcp` or `task_file`
+ * - `{ sweep: NAME, map: NAME }`: over the entries of a map, whenever the tracer asks for it
  */
 export type Point = Parameters<typeof pointKinds[keyof typeof pointKinds]['at']>[0]
 
