@@ -96,6 +96,15 @@ test('on a machine whose registers are not known there are no kprobes, and all e
   }
 })
 
+test('a backend that is impossible is passed over by what comes after its variants, and by nothing before', () => {
+  const plans = plansOf({ ...btfFixtures.find(({ name }) => name === '6.18-x86_64')!, arch: 'mips' }, 'auto') as readonly Plan[]
+  const passed = plans.map(({ variant, passedOver }) => [variant.needs, ...passedOver.map(({ backend }) => backend)])
+  assert.equal(passed, [
+    ['Linux 5.12 with BTF and ftrace'], ['Linux 6.3 with BTF'], ['Linux 5.8 with BTF and ftrace'],
+    ['Linux 5.12 with BTF', 'kprobe'], ['Linux 5.5', 'kprobe'],
+  ])
+})
+
 test('a kprobe finds its argument where the machine has it, and that is all that is its own', () => {
   const machine = btfFixtures.find(({ name }) => name === '5.10-x86_64')!
   const lines = (arch: string) => (planOf({ ...machine, arch }, 'kprobe') as Plan).programs.flatMap(linesOf)
