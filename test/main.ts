@@ -10,7 +10,7 @@ import { UnsupportedError } from '../syscall/index.js'
 import { attachType, batch, info, mapElem, mapInfo, mapType, object, progInfo, progLoad } from '../syscall/uapi.js'
 import { fakeClock } from './kit/clock.js'
 import { btfFixtures, type Possible, possible } from './kit/fixture.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './syscall/fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from './kit/fake.js'
 
 const { E2BIG, EACCES, EINVAL, EIO, ENOENT, ENOMEM, ENOSYS, EPERM, EPIPE } = constants.errno
 /** What is said where nothing is known of this process. */

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { probe } from '../../src/backend/probe.js'
 import { distinct } from '../kit/fixture.js'
-import { type Answer, fakeKernel, openFake } from '../syscall/fake.js'
+import { type Answer, fakeKernel, openFake } from '../kit/fake.js'
 
 const { EIO, ENOMEM, EPERM, EMFILE } = constants.errno
 

@@ -9,7 +9,7 @@ import {
   attachType, btfLoad, info, linkCreate, mapCreate, mapElem, PERF_EVENT_IOC_SET_BPF, perfAttr, progInfo, programType, progLoad, rawTracepoint,
 } from '../../syscall/uapi.js'
 import { distinct, type Possible } from '../kit/fixture.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from '../syscall/fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from '../kit/fake.js'
 
 const { EACCES, EIO, ENOENT } = constants.errno
 

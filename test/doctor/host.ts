@@ -9,7 +9,7 @@ import { byName } from '../../src/trace/index.js'
 import { UsageError } from '../../src/usage-error.js'
 import { UnsupportedError } from '../../syscall/index.js'
 import { btfFixtures, noFilter } from '../kit/fixture.js'
-import { type Answer, fakeKernel, openFake } from '../syscall/fake.js'
+import { type Answer, fakeKernel, openFake } from '../kit/fake.js'
 
 const { ENOENT, EPERM } = constants.errno
 const newest = btfFixtures.find(({ name }) => name === '6.18-x86_64')!

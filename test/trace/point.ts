@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert'
 import { parseBtf } from '../../bpf-asm/index.js'
 import { byName, firstArgument, placesOf, type Point, pointKinds, pointOf } from '../../src/trace/index.js'
 import { linkCreate } from '../../syscall/uapi.js'
-import { blob, int, Kind, prototype, refer } from '../bpf-asm/blob.js'
-import { fakeKernel, numberOf, openFake } from '../syscall/fake.js'
+import { blob, int, Kind, prototype, refer } from '../kit/blob.js'
+import { fakeKernel, numberOf, openFake } from '../kit/fake.js'
 
 /** A kernel with one point of each kind. */
 const places = placesOf(parseBtf(blob(

@@ -69,7 +69,7 @@ export function fakeKernel(answer: Answer = () => {}) {
   return { native, calls, made, closed, descriptors: new Descriptors(native) }
 }
 
-/** Up from dist/test/syscall/. */
+/** Up from dist/test/kit/. */
 const pmu = fileURLToPath(new URL('../../../test/fixture/kprobe-pmu', import.meta.url))
 
 /** Opens a fake kernel as one of a release of our days, with a kprobe PMU, whatever the machine has that the tests run on. */

@@ -3,7 +3,7 @@ import {
   store,
 } from '../../bpf-asm/index.js'
 import { Alu, Atomic, Class, classOf, Jump, Mode, modeOf, operationOf, OperandSource, Width, widthOf } from '../../bpf-asm/opcode.js'
-import type { Random } from '../kit/random.js'
+import type { Random } from './random.js'
 import { forms } from './form.js'
 
 const registers = [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9]
