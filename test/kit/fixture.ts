@@ -9,13 +9,13 @@ import type { Filter } from '../../src/program/index.js'
 const folder = new URL('../../../test/fixture/btf/', import.meta.url)
 
 /** What plans are made for: a kernel, and the machine it is for, by Node's name. */
-export interface Machine {
+export interface Platform {
   readonly btf: Btf
   readonly arch: string
 }
 
 /** A small BTF that tools/btf-fixture.ts made. */
-export interface BtfFixture extends Machine {
+export interface BtfFixture extends Platform {
   /** The kernel's version and architecture, as `6.1-arm64`. */
   readonly name: string
   readonly bytes: Uint8Array
@@ -52,17 +52,17 @@ function orWhyNot<T>(make: () => T): T | PlanError | BtfError {
 }
 
 /** The plan of a backend for a kernel, or why there is none. */
-export function planOf({ btf, arch }: Machine, backend: string, filter: Partial<Filter> = {}): Plan | PlanError | BtfError {
+export function planOf({ btf, arch }: Platform, backend: string, filter: Partial<Filter> = {}): Plan | PlanError | BtfError {
   return orWhyNot(() => makePlan(request(backend, filter), factsOf(btf, arch)))
 }
 
 /** The plans of all of its variants that are possible, or why there is none. */
-export function plansOf({ btf, arch }: Machine, backend: string, filter: Partial<Filter> = {}): readonly Plan[] | PlanError | BtfError {
+export function plansOf({ btf, arch }: Platform, backend: string, filter: Partial<Filter> = {}): readonly Plan[] | PlanError | BtfError {
   return orWhyNot(() => [...makePlans(request(backend, filter), factsOf(btf, arch))])
 }
 
 /** A variant of a backend on a kernel on which it is possible. */
-export interface Possible extends Machine {
+export interface Possible extends Platform {
   readonly fixture: string
   readonly bytes: Uint8Array
   readonly backend: string
@@ -94,7 +94,7 @@ export function titleOf(variant: Variant): string {
   return all.length > 1 ? `${variant.backend} ${all.indexOf(variant) + 1}` : variant.backend
 }
 
-function planOfVariant(machine: Machine, { variant }: Plan, filter: Partial<Filter>): Plan {
+function planOfVariant(machine: Platform, { variant }: Plan, filter: Partial<Filter>): Plan {
   const plans = plansOf(machine, variant.backend, filter)
   if (plans instanceof Error) throw plans
   return plans.find(plan => plan.variant === variant)!
@@ -107,7 +107,7 @@ export const distinct: readonly Possible[] = [...new Map(possible.map(one => {
 }).reverse()).values()].reverse()
 
 /** A kernel that has nothing of this name: no tracepoint, no function, no iterator, no helper. */
-export function without<M extends Machine>(machine: M, ...names: readonly string[]): M {
+export function without<M extends Platform>(machine: M, ...names: readonly string[]): M {
   const { btf } = machine
   const gone = new Set(names.flatMap(name => [name, `btf_trace_${name}`, `bpf_iter_${name}`, `BPF_FUNC_${name}`]))
   return {
