@@ -42,12 +42,14 @@ export class PlanError extends Error {
  * preferred one first, each made when it is asked for. Pure. Throws PlanError in place of the first when there is none.
  */
 export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts: Facts): Generator<Plan, void> {
-  const candidates = variants.filter(({ backend }) => wanted === 'auto' || wanted === backend).map(variant => ({ variant, missing: missingFor(variant, facts) }))
+  const candidates = variants.filter(({ backend }) => wanted === 'auto' || wanted === backend)
+    .map(variant => ({ variant, missing: missingFor(variant, facts) }))
   if (candidates.length === 0) throw new PlanError(`there is no backend ${wanted}`)
   const impossible = backends.flatMap((name): PassedOver[] => {
     const own = candidates.filter(({ variant }) => variant.backend === name)
     if (own.length === 0 || own.some(({ missing }) => missing.length === 0)) return []
-    return [{ backend: name, reason: own.map(({ variant, missing }) => `it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`).join('; or ') }]
+    const reasons = own.map(({ variant, missing }) => `it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`)
+    return [{ backend: name, reason: reasons.join('; or ') }]
   })
   const possible = candidates.filter(({ missing }) => missing.length === 0)
   if (possible.length === 0) throw new PlanError(impossible.map(({ backend, reason }) => `backend ${backend}: ${reason}`).join('; '))
