@@ -148,7 +148,7 @@ async function run(options: Options, world: World): Promise<void> {
     const frames = countedFrames({
       session,
       aggregate,
-      backend: plan.backend.name,
+      backend: plan.variant.backend,
       clock: world.clock,
       pace,
       count: options.count,
@@ -164,7 +164,7 @@ async function run(options: Options, world: World): Promise<void> {
       await pour(frames, [printed(options, world.out, world.tell), ...options.verbose ? [costs(world.usage, world.tell)] : []])
     } else {
       const { liveScreen } = await import('./view/screen/index.js')
-      await pour(frames, [scope.own(liveScreen(options, plan.backend.name, { ...world, tty, pace, quit: () => quit.abort() }))])
+      await pour(frames, [scope.own(liveScreen(options, plan.variant.backend, { ...world, tty, pace, quit: () => quit.abort() }))])
     }
   } finally {
     scope.close()
@@ -278,12 +278,12 @@ function openCgroup(world: World, path: string) {
   return cgroup
 }
 
-function describe({ backend, variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session, { damage }: Facts): string[] {
+function describe({ variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session, { damage }: Facts): string[] {
   const refusals = refused.map(({ candidate, error }) =>
-    ({ backend: candidate.backend.name, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
+    ({ backend: candidate.variant.backend, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
   return [
     ...[...passedOver, ...refusals].map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
-    `backend ${backend.name}${backends.length > 1 ? ` of ${backends.map(({ name }) => name).join(', ')}` : ''}`,
+    `backend ${variant.backend}${backends.length > 1 ? ` of ${backends.join(', ')}` : ''}`,
     ...programs.flatMap(program => program.log === undefined || program.log === '' ? [] : [`verifier log of ${program.name}:`, program.log]),
     ...damage === undefined ? [] : [`note: the kernel's BTF: ${damage}`],
     ...variant.limits.map(limit => `note: ${limit}`),

@@ -119,6 +119,19 @@ const others: readonly Changes[] = [
     ['runTimeNs / 1e9', 'runTimeNs / 1e6'],
     ['tx: at(Stat.lostTx)', 'tx: at(Stat.lostRx)'],
   ] },
+  { file: 'src/backend/variants.ts', test: 'test/backend/variants.ts', changes: [
+    ['  fentryAtReturn,\n  tracepointAtCall,\n', '  tracepointAtCall,\n  fentryAtReturn,\n'],
+    ['.sort()', ''],
+  ] },
+  { file: 'src/backend/plan.ts', test: 'test/backend/plan.ts', changes: [
+    ['variants.slice(0, variants.indexOf(variant))', 'variants'],
+  ] },
+  { file: 'src/trace/point/kprobe.ts', test: 'test/trace/point.ts', changes: [
+    ['registers[arch]?.[position]', '8 * position'],
+  ] },
+  { file: 'src/doctor/host.ts', test: 'test/doctor/report.ts', changes: [
+    ['variants.flatMap(one => trials.find(({ variant }) => variant === one) ?? [])[0]', 'trials.find(({ variant }) => variant !== undefined)'],
+  ] },
   { file: 'src/view/decorator.ts', test: 'test/view/decorator.ts', changes: [
     [' || hostPid === Pid.kernel', ''],
   ] },

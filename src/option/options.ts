@@ -52,7 +52,7 @@ export interface Answer {
 
 const [defaultFormat, defaultGrouping] = [formats[0]!, groupings[0]!]
 /** By what name each can be asked for. */
-const backendChoices = [{ name: 'auto' }, ...backends]
+const backendChoices = ['auto', ...backends].map(name => ({ name }))
 /** In which programs can be printed, and what the doctor says. */
 const textFormats = formats.filter(({ name }) => name === 'table' || name === 'json')
 const defaultMaxFlows = 65_536

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { contentsOf } from '../../syscall/contents.js'
-import { loadNative, type Pointer } from '../../syscall/native.js'
+import { type AttrPointer, loadNative } from '../../syscall/native.js'
 import { unless } from '../kit/privilege.js'
 
 const { EBADF, EFAULT, EINVAL, ENODATA } = constants.errno
@@ -23,7 +23,7 @@ function stale(length: number): Uint8Array {
 }
 
 test('the shim refuses a buffer that is shorter than what the kernel may touch', () => {
-  const bpf = (pointers: readonly Pointer[]) => native.bpf(none, new Uint8Array(16), pointers)
+  const bpf = (pointers: readonly AttrPointer[]) => native.bpf(none, new Uint8Array(16), pointers)
   assert.is.not(bpf([]), -EFAULT)
   assert.is.not(bpf([[8, new Uint8Array(4), 4]]), -EFAULT)
   assert.is.not(bpf([[8, new Uint8Array(4), 0]]), -EFAULT)

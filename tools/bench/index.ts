@@ -11,6 +11,7 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
+import { backends } from '../../src/backend/index.js'
 import { cached, openArchive } from '../vm/archive.js'
 import { runInGuest } from '../vm/guest.js'
 import { fetchKernel } from '../vm/kernel.js'
@@ -27,7 +28,7 @@ const { values, positionals } = parseArgs({
   options: {
     guests: { type: 'string', default: '6.1,7.3' },
     connections: { type: 'string', default: '10,1,400,5000' },
-    backends: { type: 'string', default: 'fentry,kprobe,tracepoint' },
+    backends: { type: 'string', default: backends.join() },
   },
 })
 const wants = (part: string) => positionals.length === 0 || positionals.includes(part)

@@ -33,7 +33,7 @@ export interface Overhead {
   readonly reason?: string
 }
 
-const [connections = '10,1,400,5000', wanted = backends.map(({ name }) => name).join()] = process.argv.slice(2)
+const [connections = '10,1,400,5000', wanted = backends.join()] = process.argv.slice(2)
 const everything: Filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
 /** Round trips that are measured, and of them each connection at least one; and how often. */
 const [trips, passes] = [1000, 5]

@@ -26,10 +26,10 @@ export interface Hook {
   readonly code: (context: Context, call: Call) => Code
 }
 
-/** Hooks that together count every byte. */
+/** Hooks that together count every byte, and how they read what they see. */
 export interface Variant extends Pick<Context, 'locked' | 'calls'> {
-  /** `auto` takes the lowest that it can have: first comes what tells best who moved a byte, then what costs least (`npm run bench`). */
-  readonly rank: number
+  /** The backend that it is a variant of: what users call its way of hooking into the kernel. */
+  readonly backend: string
   /** What a kernel needs that has all hooks. */
   readonly needs: string
   /** A helper that came with the Linux version from which on programs may do what these do, where hooks alone do not tell. */
@@ -40,11 +40,4 @@ export interface Variant extends Pick<Context, 'locked' | 'calls'> {
   readonly hooks: readonly Hook[]
   /** What it cannot see or sees in another way than one would think, for `-v` and the README. */
   readonly limits: readonly string[]
-}
-
-/** A way of hooking into the kernel, as the user names it. */
-export interface Backend {
-  readonly name: string
-  /** What it becomes on kernels of different ages, the lowest rank first. */
-  readonly variants: readonly Variant[]
 }

@@ -20,8 +20,8 @@ export const array = (of: number, count: number) => type('', Kind.array, 0, [of,
 export const refer = (kind: number, to: number, name = '') => type(name, kind, to)
 
 /** A member with its first bit, and in a structure whose flag is set the bits that it has. */
-export type Field = readonly [name: string, type: number, bit: number, bits?: number]
-const composite = (kind: number) => (name: string, size: number, ...fields: readonly Field[]) => {
+export type BlobMember = readonly [name: string, type: number, bit: number, bits?: number]
+const composite = (kind: number) => (name: string, size: number, ...fields: readonly BlobMember[]) => {
   const flag = fields.some(field => field.length === 4)
   const words = fields.flatMap(([field, of, bit, bits = 0]) => [field, of, bits * 2 ** 24 + bit])
   return type(name, kind, size, words, fields.length, flag)

@@ -5,9 +5,9 @@ import * as assert from 'uvu/assert'
 import { exit, leave, list, mapOf, mov, parseBtf, r0, r1, r6, record } from '../../bpf-asm/index.js'
 import { byName, eventMaps, placesOf, programAt, recordsOf, startFirst, startTracer } from '../../src/trace/index.js'
 import { SyscallError, UnsupportedError } from '../../syscall/index.js'
-import { blob, int, Kind, prototype, refer, struct } from '../bpf-asm/blob.js'
+import { blob, int, Kind, prototype, refer, struct } from '../kit/blob.js'
 import { unless } from '../kit/privilege.js'
-import { fakeKernel, openFake } from '../syscall/fake.js'
+import { fakeKernel, openFake } from '../kit/fake.js'
 
 const nothing = [mov(r0, 0), exit()]
 

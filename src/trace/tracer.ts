@@ -1,8 +1,8 @@
 import { encode, storageBtf } from '../../bpf-asm/index.js'
 import {
-  type BpfMap, type Descriptor, type Kernel, type MapSpec, type Program, type ProgramSpec, SyscallError, UnsupportedError,
+  type BpfMap, type Descriptor, type Iterator, type Kernel, type MapSpec, type Program, type ProgramSpec, SyscallError, UnsupportedError,
 } from '../../syscall/index.js'
-import type { Point } from './point.js'
+import { type Point, pointOf } from './point/index.js'
 import type { ProgramPlan } from './program.js'
 import { Scope } from './scope.js'
 
@@ -54,13 +54,14 @@ export function startTracer(kernel: Kernel, plan: TracerPlan, { maps: borrowed =
     prepare?.(map)
     const fds = Object.fromEntries(Object.entries(maps).map(([name, { fd }]) => [name, fd]))
     const loaded = plan.programs.map(program =>
-      ({ hook: program.hook, program: scope.own(kernel.loadProgram({ ...specOf(program, fds), ...detail?.(program) })) }))
-    for (const { hook, program } of loaded) if (!('iterator' in hook || 'sweep' in hook)) scope.own(attach(kernel, program, hook))
-    const sweeps = loaded.flatMap(({ hook, program }) => 'sweep' in hook ? [{ map: hook.map, link: scope.own(kernel.attachIterator(program, map(hook.map))) }] : [])
+      ({ point: pointOf(program.hook), program: scope.own(kernel.loadProgram({ ...specOf(program, fds), ...detail?.(program) })) }))
+    for (const { point, program } of loaded) if (point.runs === 'at events') scope.own(point.attach(kernel, program))
+    const sweeps = loaded.flatMap(({ point, program }) =>
+      point.runs === 'on request' ? [{ over: point.map, link: scope.own(point.attach(kernel, program, map(point.map))) }] : [])
     const sweep = (wanted?: string) => {
-      for (const { map, link } of sweeps) if (wanted === undefined || wanted === map) link.read()
+      for (const { over, link } of sweeps) if (wanted === undefined || wanted === over) link.read()
     }
-    for (const { hook, program } of loaded) if ('iterator' in hook) run(kernel, program)
+    for (const { point, program } of loaded) if (point.runs === 'at start') run(point.attach(kernel, program))
     return { programs: loaded.map(({ program }) => program), map, sweep, close: () => scope.close() }
   } catch (error) {
     scope.close()
@@ -82,14 +83,12 @@ function specOf({ name, type, attachType, btfId, assembly }: ProgramPlan, fds: R
   }
 }
 
-/** Lets a program run at its point from now on. Throws SyscallError; UnsupportedError where the kernel has no kprobes. */
+/** Lets a program run at its point from now on; an iterator runs when what is returned is read. Throws SyscallError; UnsupportedError where the kernel has no kprobes. */
 export function attach(kernel: Kernel, program: Program, on: Point): Descriptor {
-  if ('rawTracepoint' in on) return kernel.attachRawTracepoint(program, on.rawTracepoint)
-  return 'kprobe' in on ? kernel.attachKprobe(program, on.kprobe) : kernel.attachTracing(program)
+  return pointOf(on).attach(kernel, program)
 }
 
-function run(kernel: Kernel, program: Program): void {
-  const iterator = kernel.attachIterator(program)
+function run(iterator: Iterator): void {
   try {
     iterator.read()
   } finally {

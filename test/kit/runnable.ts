@@ -2,8 +2,8 @@ import {
   type Code, callFunction, exit, type Insn, jeq, label, load, loadImm64, loadMapValue, mov, r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10,
   store,
 } from '../../bpf-asm/index.js'
-import { Alu, Atomic, Class, classOf, Jump, Mode, modeOf, operationOf, Source, Width, widthOf } from '../../bpf-asm/opcode.js'
-import type { Random } from '../kit/random.js'
+import { Alu, Atomic, Class, classOf, Jump, Mode, modeOf, operationOf, OperandSource, Width, widthOf } from '../../bpf-asm/opcode.js'
+import type { Random } from './random.js'
 import { forms } from './form.js'
 
 const registers = [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9]
@@ -89,7 +89,7 @@ function vary(insn: Insn, random: Random, to: string, name: string): Code {
   const { code } = insn
   const register = () => random.below(registers.length)
   const operation = operationOf(code)
-  const isImmediate = (code & Source.reg) === 0
+  const isImmediate = (code & OperandSource.reg) === 0
   const operands = (imm: number) => ({ dst: register(), ...(isImmediate ? { imm } : { src: register() }) })
   const size = { [Width.u8]: 1, [Width.u16]: 2, [Width.u32]: 4, [Width.u64]: 8 }[widthOf(code)]!
   const off = -size * (1 + random.below(8 * words / size))

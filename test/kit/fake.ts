@@ -1,19 +1,19 @@
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { fieldOf, type Layout } from '../../syscall/attr.js'
-import type { Command } from '../../syscall/call.js'
+import { readField, type Layout } from '../../syscall/attr.js'
+import type { BpfCommand } from '../../syscall/call.js'
 import { Descriptors } from '../../syscall/fd.js'
 import { type Kernel, kernelThrough } from '../../syscall/kernel.js'
-import type { Native, Pointer, SocketCall } from '../../syscall/native.js'
+import type { Native, AttrPointer, SocketCall } from '../../syscall/native.js'
 import { command } from '../../syscall/uapi.js'
 
 /** A system call that was asked for. */
 export interface Call {
   /** The command of bpf(), or the name of another system call. */
-  readonly name: Command | 'perf_event_open' | 'ioctl' | 'read' | 'capset' | `socket_${SocketCall}`
+  readonly name: BpfCommand | 'perf_event_open' | 'ioctl' | 'read' | 'capset' | `socket_${SocketCall}`
   /** What was asked; while the call is answered, what is returned to the caller. */
   readonly attr: Uint8Array
-  readonly pointers: readonly Pointer[]
+  readonly pointers: readonly AttrPointer[]
   /** The other arguments of perf_event_open() and ioctl(). */
   readonly rest?: readonly number[]
 }
@@ -21,8 +21,8 @@ export interface Call {
 /** What the kernel returns for a call; without a number it grants it. */
 export type Answer = (call: Call) => number | void
 
-const commands = Object.entries(command).map(([name, number]) => [number, name as Command] as const)
-const names = new Map<number, Command>(commands.reverse())
+const commands = Object.entries(command).map(([name, number]) => [number, name as BpfCommand] as const)
+const names = new Map<number, BpfCommand>(commands.reverse())
 const codes = new Map(Object.entries(constants.errno).reverse().map(([name, errno]) => [errno, name]))
 /** What makes a descriptor. */
 const creating: readonly Call['name'][] = [
@@ -70,7 +70,7 @@ export function fakeKernel(answer: Answer = () => {}) {
   return { native, calls, made, closed, descriptors: new Descriptors(native) }
 }
 
-/** Up from dist/test/syscall/. */
+/** Up from dist/test/kit/. */
 const pmu = fileURLToPath(new URL('../../../test/fixture/kprobe-pmu', import.meta.url))
 
 /** Opens a fake kernel as one of a release of our days, with a kprobe PMU, whatever the machine has that the tests run on. */
@@ -80,7 +80,7 @@ export function openFake(native: Native): Kernel {
 
 /** A number in a call's attribute. */
 export function numberOf<Field extends string>({ attr }: Call, layout: Layout<Field>, field: Field): number {
-  return fieldOf(layout, attr, field)
+  return readField(layout, attr, field)
 }
 
 /** The buffer whose address a field of a call's attribute holds. */

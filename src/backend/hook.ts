@@ -1,6 +1,6 @@
 import { audited, destroyed, emptied, mapName, renamed, seedFile, seedSocket, settled, stateSet } from '../program/index.js'
 import type { Point } from '../trace/index.js'
-import type { Hook } from './backend.js'
+import type { Hook } from './variant.js'
 
 /**
  * From the beginning of a connection to its end, with the hooks that see its bytes in between: they are attached in the order in which a connection

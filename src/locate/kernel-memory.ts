@@ -18,7 +18,7 @@ export interface Moment {
 }
 
 /** The kernel's memory, read by programs on tracepoints, which need no BTF. */
-export interface Memory {
+export interface KernelMemory {
   /** The address of the socket that starts to connect or to listen in `act`. */
   socketOf(act: () => void): bigint
   /** The task whose name `act` sets: its address, and our own process as the kernel numbers it, whatever its namespace does. */
@@ -45,7 +45,7 @@ const state = { synSent: 2, listen: 10 } as const
  * Starts to watch the threads whose names begin with `name`, 8 bytes, and the sockets that they open. `turn` makes a socket of ours, the
  * `clock`, change its state.
  */
-export function openMemory(kernel: Kernel, name: string, clock: { turn(): void }): Memory {
+export function openKernelMemory(kernel: Kernel, name: string, clock: { turn(): void }): KernelMemory {
   const scope = new Scope()
   try {
     const control = scope.own(kernel.createMap({ name: 'control', type: 'array', keySize: 4, valueSize: Control.size, maxEntries: 1 }))
@@ -165,7 +165,7 @@ function leave(): Code {
   return [mov(r0, 0), exit()]
 }
 
-function memoryOf(control: BpfMap, pieces: BpfMap, name: string, clock: { turn(): void }): Omit<Memory, 'close'> {
+function memoryOf(control: BpfMap, pieces: BpfMap, name: string, clock: { turn(): void }): Omit<KernelMemory, 'close'> {
   const first = new Uint8Array(4)
   const set = (values: Readonly<Partial<Record<keyof typeof Control, bigint>>> = {}) => {
     const bytes = new Uint8Array(Control.size)

@@ -3,7 +3,7 @@ import {
   jset32, jsle, label, load, loadAcquire, loadFunction, loadImm64, loadMap, loadMapValue, loadVariable, lsh32, mayGoto,
   mov, movsx, neg32, r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, sdiv, store, storeRelease, sub32, xor,
 } from '../../bpf-asm/index.js'
-import type { Random } from '../kit/random.js'
+import type { Random } from './random.js'
 
 const writable = [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9]
 const all = [...writable, r10]
