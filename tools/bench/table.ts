@@ -58,8 +58,14 @@ export function ranLines({ guests, ran }: Pick<Result, 'guests' | 'ran'>): strin
   ].join('')
 }
 
-/** The programs are the same at every number of connections. */
+/** What had the same programs is one. */
 function ranIn({ overhead }: Guest): [what: string, ran: Ran][] {
-  return [...new Map(overhead.flatMap(({ tool, what, ran }) => ran === undefined ? [] : [[`${tool}, ${what}`, [what, ran]] as const])).values()]
-    .map(([what, ran]) => [what, ran])
+  const whats = new Map<string, { readonly ran: Ran; readonly whats: Set<string> }>()
+  for (const { what, ran } of overhead) {
+    if (ran === undefined) continue
+    const text = ranText(ran)
+    if (!whats.has(text)) whats.set(text, { ran, whats: new Set() })
+    whats.get(text)!.whats.add(what)
+  }
+  return [...whats.values()].map(({ ran, whats }) => [[...whats].join(', '), ran])
 }
