@@ -2,6 +2,7 @@ import './no-debugger.js'
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
+import { measureFields } from './locate/index.js'
 import { main, type Output, type World } from './main.js'
 import { grace, interrupted, readBtf, readBtfFile, systemClock } from './trace/index.js'
 import { type CgroupDirectory, cgroupMount, isCalled } from './view/index.js'
@@ -106,8 +107,7 @@ const world: World = {
   },
   readBtf,
   readBtfFile,
-  // Where there is BTF, its code need not be run.
-  measureFields: async kernel => (await import('./locate/index.js')).measureFields(kernel),
+  measureFields: async kernel => measureFields(kernel),
   readText,
   readLink,
   arch: process.arch,
