@@ -1,11 +1,13 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { tableOf } from '../../tools/bench/table.js'
+import type { Ran } from '../../../tools/bench/meant.js'
+import { ranLines, tableOf } from '../../../tools/bench/table.js'
 
 test('a table of what the tool costs has a line for each figure, with how it was made', () => {
   const table = tableOf({
-    machine: '', date: '',
+    machine: '', kernel: '', node: '', commit: '', modified: false, date: '',
     guests: { 6.1: {
+      kernel: '6.1.1',
       overhead: [
         { connections: 10, tool: 'none', what: 'an event itself', added: 8235, spread: 2 },
         { connections: 10, tool: 'fentry', what: 'everything', added: 310, spread: 1 },
@@ -27,6 +29,16 @@ test('a table of what the tool costs has a line for each figure, with how it was
   assert.match(table, /^\| start of an empty Node\.js \| 50 ms of CPU, 48 ms \| /m)
   assert.match(table, /^\| start of tcptop \| 120 ms of CPU \(2\.41 × an empty Node\.js\), 130 ms \| /m)
   assert.match(table, /^\| at 1 s with 100 flows \| 0\.29 % of a core, 65 MB at most \| /m)
+})
+
+test('programs that ran are listed once however much was measured with them, those that ran most first', () => {
+  const program = (name: string, runs: number) => ({ name, loaded: 200, rewritten: 250, runs })
+  const ran: Ran = { backend: 'fentry', variant: 'Linux 5.12', programs: [program('tx', 0.5), program('life', 0), program('rx', 0.75)] }
+  const figure = { tool: 'fentry', what: 'everything', added: 300, ran }
+  const none = { connections: 1, tool: 'bcc', what: 'tcptop', added: null }
+  const guests = { 6.1: { kernel: '6.1.1', start: [], overhead: [{ ...figure, connections: 10 }, { ...figure, connections: 1 }, { ...figure, connections: 10, what: '--pid' }, none] } }
+  assert.is(ranLines({ guests }), 'Linux 6.1: everything, --pid: fentry, the variant that needs Linux 5.12: rx 200 (250) 0.75 ×, tx 200 (250) 0.5 ×, life 200 (250) 0 ×\n')
+  assert.is(ranLines({ guests: {}, ran: { ...ran, programs: [{ name: 'tx', loaded: 2, rewritten: 3 }] } }), 'here: fentry, the variant that needs Linux 5.12: tx 2 (3)\n')
 })
 
 test.run()
