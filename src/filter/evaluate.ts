@@ -175,15 +175,12 @@ function named(operator: '=' | '~', names: readonly string[]): (name: string) =>
   return name => globs.some(glob => matchesGlob(glob, name))
 }
 
-/** The path is one of these or below; those without a `/` in front may begin at any component. */
+/** The path is one of these or below; those without a `/` in front may begin at any component, of which the root has one without a name. */
 function inCgroups(operator: '=' | '~', paths: readonly string[]): (path: string) => boolean {
   const closed = paths.map(path => path === '/' ? path : `${path}/`)
-  if (operator === '~') return onClosed(named('~', closed.map(path => `${path.startsWith('/') ? '' : '*/'}${path}*`)))
-  return onClosed(path => closed.some(wanted => wanted.startsWith('/') ? path.startsWith(wanted) : path.includes(`/${wanted}`)))
-}
-
-function onClosed(matches: (path: string) => boolean): (path: string) => boolean {
-  return path => matches(path === '/' ? path : `${path}/`)
+  const isIn = operator === '~' ? named('~', closed.map(path => `${path.startsWith('/') ? '' : '*/'}${path}*`))
+    : (path: string) => closed.some(wanted => wanted.startsWith('/') ? path.startsWith(wanted) : path.includes(`/${wanted}`))
+  return path => isIn(`${path}/`)
 }
 
 function comparison({ operator, value }: MeasureTerm<'=' | '<' | '>' | '<=' | '>='>): (measured: number) => boolean {

@@ -42,7 +42,7 @@ export function parse(text: string, dialect: Dialect): Expression {
   return new Parser(text, dialect).whole()
 }
 
-/** A part of a chain, what joins it to the part before, and where both are. */
+/** A part of a chain, what joins it to the part before, and where both are: at the same place where nothing is between the parts. */
 interface Link {
   readonly of: Expression
   readonly joint: 'and' | 'or'
@@ -101,10 +101,10 @@ class Parser {
     return new MixedError('"and" and "or" are mixed: parentheses must say which of these is meant', text, links[other]!.jointAt, readings(parts, other))
   }
 
-  /** ss(8) takes several states after each other for any of them; here all would have to hold, and none could. */
+  /** ss(8) takes several states after each other for any of them; here all would have to hold, and they could not. */
   #refuseSeveralStates(links: readonly Link[]): void {
     const isState = ({ of }: Link) => of.kind === 'number' && of.field === 'state' && of.operator === '='
-    const second = links.find((link, index) => index > 0 && link.joint === 'and' && isState(link) && isState(links[index - 1]!))
+    const second = links.find((link, index) => index > 0 && link.jointAt === link.at && isState(link) && isState(links[index - 1]!))
     if (second !== undefined) throw this.#cursor.error(second.at, 'states must be a list where any of them is meant: state established,syn-sent')
   }
 

@@ -20,29 +20,32 @@ const number = /^(?:\d+\.?\d*|\.\d+)$/
  * Throws FilterError when there is no such text, and UsageError when there are numbers alone and more than two.
  */
 export function splitWords(words: readonly string[], dialect: Dialect): Words {
-  const splits = possibleSplits(words)
+  const numbers = words.map(word => number.test(word))
+  if (words.length > 2 && numbers.every(isNumber => isNumber)) {
+    throw new UsageError(`only interval and count may be numbers without an option, got ${jsonText(words[2])} as well`)
+  }
+  // No expression begins with a number, so that those at the beginning are no part of it.
+  const before = Math.min(2, countWhile(numbers))
+  const mostBehind = Math.min(2 - before, countWhile(numbers.slice(before).reverse()))
   const errors: FilterError[] = []
-  for (const { numbers: [interval, count], rest } of splits) {
+  for (let behind = 0; behind <= mostBehind; behind++) {
+    const end = words.length - behind
+    const [interval, count] = [...words.slice(0, before), ...words.slice(end)]
     const found = { ...interval !== undefined && { interval }, ...count !== undefined && { count } }
-    if (rest.length === 0) return found
+    if (before === end) return found
     try {
-      return { ...found, filter: parse(rest.join(' '), dialect) }
+      return { ...found, filter: parse(words.slice(before, end).join(' '), dialect) }
     } catch (error) {
       if (!(error instanceof FilterError)) throw error
       errors.push(error)
     }
   }
-  if (words.every(word => number.test(word))) throw new UsageError(`only interval and count may be numbers without an option, got ${jsonText(words[2])} as well`)
   // What has two readings is an expression but for that. Otherwise numbers are most likely meant to be interval and count.
   throw errors.find(error => error instanceof MixedError) ?? errors.at(-1)!
 }
 
-/** Up to two numbers from the ends, and the words that remain: the longest text first. */
-function possibleSplits(words: readonly string[]): readonly { readonly numbers: readonly string[]; readonly rest: readonly string[] }[] {
-  const areNumbers = (some: readonly string[]) => some.every(word => number.test(word))
-  return [[0, 0], [0, 1], [1, 0], [0, 2], [1, 1], [2, 0]].flatMap(([before = 0, behind = 0]) => {
-    const [first, last] = [words.slice(0, before), words.slice(Math.max(before, words.length - behind))]
-    if (before + behind > words.length || !areNumbers([...first, ...last])) return []
-    return [{ numbers: [...first, ...last], rest: words.slice(before, words.length - behind) }]
-  }).sort((one, other) => other.rest.join(' ').length - one.rest.join(' ').length)
+/** How many at the beginning are so. */
+function countWhile(flags: readonly boolean[]): number {
+  const end = flags.indexOf(false)
+  return end < 0 ? flags.length : end
 }

@@ -140,6 +140,8 @@ const understood: readonly (readonly [text: string, canonical: string])[] = [
   ['state big', 'state = established,syn-sent,fin-wait-1,fin-wait-2,closed,close-wait,last-ack,listening,closing'],
   ['exclude time-wait', 'not state = time-wait'],
   ['state connected exclude time-wait', 'state = established,syn-sent,syn-recv,fin-wait-1,fin-wait-2,time-wait,close-wait,last-ack,closing and not state = time-wait'],
+  ['state connected and state big', 'state = established,syn-sent,syn-recv,fin-wait-1,fin-wait-2,time-wait,close-wait,last-ack,closing and '
+    + 'state = established,syn-sent,fin-wait-1,fin-wait-2,closed,close-wait,last-ack,listening,closing'],
   ['state established dport = :443', 'state = established and dport = 443'],
 ]
 
