@@ -6,8 +6,8 @@ import { matchesGlob, readGlob } from './glob.js'
 import type { RangeSet } from './range.js'
 
 /**
- * A connection and the process that uses it. What is not known is absent: a condition on it is false, and its negation true. So are conditions on
- * the process where the kernel moved the bytes.
+ * A connection and the process that uses it. What is unknown is absent: a condition on it is false and its negation true. The same holds for all
+ * conditions on the process where the kernel itself moved the bytes.
  */
 export interface Subject {
   readonly family?: 4 | 6 | undefined
@@ -56,7 +56,7 @@ const numberOf: Record<Exclude<NumberField, 'port'>, (subject: Subject) => numbe
 
 const nameOf: Record<NameField, (subject: Subject) => string | undefined> = { comm: ({ comm }) => comm, cgroup: ({ cgroup }) => cgroup }
 
-/** A function that says whether the filter lets a subject pass: made once, called for every row. */
+/** Compiles a filter into a function that is called for each row: whether the row passes. */
 export function matcher(filter: Expression): Matcher {
   return compile(fold(filter))
 }
@@ -121,7 +121,7 @@ function compileTest(test: Test): Matcher {
   }
 }
 
-/** Takes as many steps as the number of ranges has binary digits. */
+/** A binary search. */
 function inRanges(ranges: RangeSet): (value: number) => boolean {
   const [only, more] = ranges
   if (only !== undefined && more === undefined) return value => value >= only.from && value <= only.to
@@ -136,7 +136,7 @@ function inRanges(ranges: RangeSet): (value: number) => boolean {
   }
 }
 
-/** Takes a look into a set for each length that a network has. */
+/** One look-up for each prefix length among the networks. */
 function inNetworks(networks: readonly Network[]): (address: string) => boolean {
   const ipv4 = new Map<number, Set<number>>()
   const ipv6 = new Map<bigint, Set<bigint>>()
@@ -175,7 +175,7 @@ function named(operator: '=' | '~', names: readonly string[]): (name: string) =>
   return name => globs.some(glob => matchesGlob(glob, name))
 }
 
-/** The path is one of these or below; those without a `/` in front may begin at any component, of which the root has one without a name. */
+/** The path is one of these or below one. Those without a leading `/` may begin at any component; the root's only component is empty. */
 function inCgroups(operator: '=' | '~', paths: readonly string[]): (path: string) => boolean {
   const closed = paths.map(path => path === '/' ? path : `${path}/`)
   const isIn = operator === '~' ? named('~', closed.map(path => `${path.startsWith('/') ? '' : '*/'}${path}*`))

@@ -13,7 +13,7 @@ export type Expression<Leaf = Term> =
   | { readonly kind: 'and' | 'or'; readonly parts: readonly Expression<Leaf>[] }
   | Leaf
 
-/** A number, or a word that stands for one, is in one of the ranges. With `<` and its kind there is one range of one number. */
+/** A number, or a word that stands for one, is in one of the ranges. `<`, `>`, `<=` and `>=` have a single range of one number. */
 export interface NumberTerm<Field = NumberField, Operator = Comparison> {
   readonly kind: 'number'
   readonly field: Field
@@ -30,8 +30,8 @@ export interface AddressTerm<Field = 'src' | 'dst' | 'host', Operator = Equality
 }
 
 /**
- * A name is one of those given or, with `~`, as one of the globs says. A cgroup's name is its path, and the term holds for all cgroups below as
- * well; a path that does not begin with `/` may begin at any component.
+ * A name is one of those given or, with `~`, matches one of the globs. The name of a cgroup is its path; the term holds for the cgroups below, too,
+ * and a path without a leading `/` may begin at any component.
  */
 export interface NameTerm<Operator = Likeness> {
   readonly kind: 'name'
@@ -45,7 +45,7 @@ export interface LoopbackTerm {
   readonly kind: 'loopback'
 }
 
-/** A measured value, in bytes a second, seconds, or as a share of 1. Decided in user space. */
+/** A measured value: bytes a second, seconds, or a share of 1. User space decides it. */
 export interface MeasureTerm<Operator = Comparison> {
   readonly kind: 'measure'
   readonly field: MeasureField
@@ -56,7 +56,7 @@ export interface MeasureTerm<Operator = Comparison> {
 /** A condition as the user wrote it. */
 export type Term = NumberTerm | AddressTerm | NameTerm | LoopbackTerm | MeasureTerm
 
-/** A condition of a folded filter: about one end, and never itself negated; numbers and networks are sets. Each is also a term. */
+/** A condition of a folded filter: about one end, not negated by its operator, with numbers and networks as sets. Each is also a term. */
 export type Test =
   | (NumberTerm<Exclude<NumberField, 'port'>, '='> & { readonly ranges: RangeSet })
   | AddressTerm<'src' | 'dst', '='>

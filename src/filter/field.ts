@@ -1,36 +1,36 @@
 /**
- * When a condition is decided: once per connection, whenever a connection changes its state, per process and when that changes, or in user
- * space, for rows of the screen.
+ * When a condition is decided: once per connection; each time a connection changes its state; once per process and again when that changes; or in
+ * user space, for the rows of the screen.
  */
 export type Aspect = 'connection' | 'state' | 'process' | 'screen'
 
-/** A number that conditions are about, or a few words that stand for numbers. */
+/** A field that is a number, or one of a few words that stand for numbers. */
 export interface NumberSpec {
   readonly aspect: Aspect
   /** What an error says the value must be. */
   readonly must: string
   /** The greatest value; the least is 0. */
   readonly most: number
-  /** Words for values, and for several at once, without hyphens; digits are not taken then. */
+  /** Words for one value or for several, as `plainWord` writes them. Where there are words, digits are not accepted. */
   readonly words?: ReadonlyMap<string, readonly number[]>
-  /** The canonical word of each value. */
+  /** The canonical word for a value. */
   readonly wordOf?: (value: number) => string
   /** Ports may also be written as services, `:443` and `*`. */
   readonly isPort?: boolean
-  /** As links in /proc/PID/ns are called: `net:[4026531840]` stands for its number. */
-  readonly link?: string
+  /** The target of a link in /proc/PID/ns, such as `net:[4026531840]`, stands for its number. */
+  readonly link?: RegExp
 }
 
 const [most16, most32] = [65_535, 4_294_967_295]
 /** `PID_MAX_LIMIT` of 64-bit kernels (include/linux/threads.h). */
 const mostPid = 4_194_304
 
-/** What words for values are compared without. */
+/** Words for values are compared in lower case and without hyphens. */
 export function plainWord(text: string): string {
   return text.toLowerCase().replace(/[-_]/g, '')
 }
 
-/** Words for values from 1 on; further ones stand for the same or for several. */
+/** Words for the values 1, 2, 3 …; `more` are aliases, or words for several values. */
 function enumeration(words: readonly string[], more: Readonly<Record<string, readonly string[]>> = {}) {
   const valueOf = (word: string) => words.indexOf(word) + 1
   const values = new Map(words.map(word => [plainWord(word), [valueOf(word)]]))
@@ -43,7 +43,7 @@ export const stateNames = [
   'established', 'syn-sent', 'syn-recv', 'fin-wait-1', 'fin-wait-2', 'time-wait', 'closed', 'close-wait', 'last-ack', 'listening', 'closing',
 ] as const
 const stateExcept = (...names: readonly (typeof stateNames)[number][]) => stateNames.filter(name => !names.includes(name))
-/** What ss(8) takes and prints as well. */
+/** Groups of states, and the other names that ss(8) accepts or prints. */
 const stateWords = {
   all: stateNames,
   connected: stateExcept('closed', 'listening'),
@@ -54,7 +54,7 @@ const stateWords = {
 } as const
 
 export const originNames = ['accepted', 'opened'] as const
-/** What limits a connection: verdicts from the kernel's chronographs. */
+/** What limits a connection. */
 export const limitNames = ['app', 'peer', 'sndbuf', 'net', 'loss', 'reader'] as const
 
 const port: NumberSpec = { aspect: 'connection', must: 'a port from 0 to 65535, a range or a service', most: most16, isPort: true }
@@ -65,8 +65,8 @@ export const numberFields = {
   port,
   pid: { aspect: 'process', must: `a process id from 0 to ${mostPid}`, most: mostPid },
   uid: { aspect: 'process', must: `a user id from 0 to ${most32}`, most: most32 },
-  netns: { aspect: 'connection', must: `the inode of a network namespace, from 0 to ${most32}`, most: most32, link: 'net' },
-  mntns: { aspect: 'process', must: `the inode of a mount namespace, from 0 to ${most32}`, most: most32, link: 'mnt' },
+  netns: { aspect: 'connection', must: `the inode of a network namespace, from 0 to ${most32}`, most: most32, link: /^net:\[(\d+)\]$/ },
+  mntns: { aspect: 'process', must: `the inode of a mount namespace, from 0 to ${most32}`, most: most32, link: /^mnt:\[(\d+)\]$/ },
   family: {
     aspect: 'connection', must: '4 or 6', most: 6, wordOf: String,
     words: new Map([['4', [4]], ['ip', [4]], ['ipv4', [4]], ['inet', [4]], ['6', [6]], ['ip6', [6]], ['ipv6', [6]], ['inet6', [6]]]),
@@ -86,7 +86,7 @@ export const nameFields = {
 } as const satisfies Record<string, { readonly must: string }>
 export type NameField = keyof typeof nameFields
 
-/** A measured value. It is rounded to whole ones of its smallest unit. */
+/** A measured value, rounded to its smallest unit. */
 export interface MeasureSpec {
   readonly must: string
   /** How many of the smallest unit each unit is. */
@@ -95,7 +95,7 @@ export interface MeasureSpec {
   readonly scale: number
 }
 
-/** `1500`, `1500B/s`, `1.5k`, `1.5KiB/s`, `12Mbit/s`: how many bytes a second each unit is. `b` alone is none, as it may be bits or bytes. */
+/** Bytes a second per unit: `1500`, `1500B/s`, `1.5k`, `1.5KiB/s`, `12Mbit/s`. No unit ends in `b`, which could mean bits or bytes. */
 function rateUnits(): ReadonlyMap<string, number> {
   const prefixes = [...'kmgt'].flatMap((letter, index) => [letter, letter.toUpperCase()].flatMap(prefix =>
     [[prefix, 1000 ** (index + 1)], [`${prefix}i`, 1024 ** (index + 1)]] as const))

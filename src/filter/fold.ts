@@ -7,13 +7,13 @@ import { difference, intersection, type RangeSet, union } from './range.js'
 const loopback: readonly Network[] = [{ family: 4, bits: 0x7f00_0000, length: 8 }, { family: 6, bits: 1n, length: 128 }]
 
 /**
- * The normal form of a filter, which holds where the filter does:
+ * The normal form of a filter, which passes what the filter passes:
  *
- * - `port`, `host`, `net` and `loopback` are about either end: here as `or` of conditions on each, so that their negation is about both;
- * - a condition is negated by a `not` around it alone, which is around nothing else. Its operator does not negate it: `pid != 1` holds where the
- *   process is not known, as its value is not 1 there, and so does `not pid = 1`, but `pid = 0,2-4194304` does not;
- * - what follows from one field alone is one condition: numbers and ranges are one set, as are networks, names that are joined by `or`;
- * - constants are alone, without anything around them; no `and` is directly in an `and`, no `or` in an `or`; nothing is in either twice.
+ * - `port`, `host` and `loopback`, which are about either end, become an `or` of one condition for each end; their negation is about both ends;
+ * - `not` is around single conditions only, and operators do not negate. A negation is never replaced by the set of all other values: where the
+ *   process is unknown, `pid != 1` and `not pid = 1` hold, but `pid = 0,2-4194304` does not;
+ * - what is said of one number is one set of ranges. Networks joined by `or` are one set, and so are names;
+ * - a constant is the whole filter; an `and` is never a part of an `and` nor an `or` of an `or`, and no part occurs twice.
  */
 export function fold(expression: Expression): Folded {
   return normal(expression, false)
@@ -59,7 +59,7 @@ function testsOf(term: Term): readonly Test[] {
   }
 }
 
-/** The numbers that compare so with the one given; those given for `=` and `!=`. */
+/** The numbers that satisfy the comparison with the one given; for `=` and `!=` those given. */
 function setOf(operator: string, given: RangeSet, most: number): RangeSet {
   const [value] = given
   if (value === undefined || operator === '=' || operator === '!=') return given
@@ -72,10 +72,10 @@ function sorted(names: readonly string[]): readonly string[] {
   return [...new Set(names)].sort()
 }
 
-/** The text of an expression stands for it: equal ones have the same. */
+/** Equal expressions have the same text. */
 const key = (expression: Folded) => print(expression)
 
-/** Joins parts in normal form. What holds for `or` holds for `and` when all is negated, so only `or` is thought about. */
+/** Joins parts in normal form. */
 function combine(kind: 'and' | 'or', parts: readonly Folded[]): Folded {
   const isAnd = kind === 'and'
   const flat = parts.flatMap(part => part.kind === kind ? part.parts : [part])
@@ -91,13 +91,13 @@ function combine(kind: 'and' | 'or', parts: readonly Folded[]): Folded {
   return left.length === 0 ? neutral : join(kind, left)
 }
 
-/** A test or its negation, as a part of an `or`; the negation of what is a part of an `and`. */
+/** A test or its negation as a part of an `or`. An `and` is treated as the negation of an `or` of negations, so its parts are turned round. */
 interface Literal {
   readonly test: Test
   readonly isNegated: boolean
 }
 
-/** The parts with one in the place of those that are about one field and can be one. */
+/** The parts, those about one field merged where they can be. */
 function joinTests(parts: readonly Folded[], isAnd: boolean): readonly Folded[] {
   const places = new Map<string, Folded | [Literal, ...Literal[]]>()
   for (const part of parts) {
@@ -124,7 +124,7 @@ function isTest(expression: Folded): expression is Test {
   return !['constant', 'not', 'and', 'or'].includes(expression.kind)
 }
 
-/** What a literal has in common with those that it can be one with; undefined where it stays alone. Sets of numbers alone are subtracted from each other. */
+/** Literals of the same text are merged; one without stays alone. Only sets of numbers can be subtracted from each other. */
 function togetherWith({ test, isNegated }: Literal): string | undefined {
   if (test.kind === 'number') return test.field
   return isNegated || test.kind === 'measure' ? undefined : `${test.field} ${test.operator}`
@@ -137,15 +137,20 @@ function joinLiterals(literals: readonly [Literal, ...Literal[]]): Literal {
   const tests = literals.map(literal => literal.test)
   switch (test.kind) {
     case 'number': {
-      const setsOf = (negated: boolean) => literals.flatMap(({ test, isNegated }) => test.kind === 'number' && isNegated === negated ? [test.ranges] : [])
+      const setsOf = (wanted: boolean) =>
+        literals.flatMap(({ test, isNegated }) => test.kind === 'number' && isNegated === wanted ? [test.ranges] : [])
       const [inside, outside] = [union(setsOf(false).flat()), setsOf(true)]
       if (outside.length === 0) return { test: { ...test, ranges: inside }, isNegated: false }
       return { test: { ...test, ranges: difference(outside.reduce(intersection), inside) }, isNegated: true }
     }
-    case 'address':
-      return { test: { ...test, networks: joinNetworks(tests.flatMap(other => other.kind === 'address' ? other.networks : [])) }, isNegated: first.isNegated }
-    case 'name':
-      return { test: { ...test, names: sorted(tests.flatMap(other => other.kind === 'name' ? other.names : [])) }, isNegated: first.isNegated }
+    case 'address': {
+      const networks = joinNetworks(tests.flatMap(other => other.kind === 'address' ? other.networks : []))
+      return { test: { ...test, networks }, isNegated: first.isNegated }
+    }
+    case 'name': {
+      const names = sorted(tests.flatMap(other => other.kind === 'name' ? other.names : []))
+      return { test: { ...test, names }, isNegated: first.isNegated }
+    }
     case 'measure':
       return first
   }

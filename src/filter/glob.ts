@@ -9,8 +9,8 @@ type Element =
 export type Glob = readonly Element[]
 
 /**
- * `*` stands for any characters, `?` for one, `[a-z]` and `[!a-z]` for one of a class; everything else, a backslash too, for itself.
- * Undefined when a class is not closed or a range in it descends.
+ * `*` stands for any characters, `?` for one, `[a-z]` for one of a class and `[!a-z]` for one outside it; everything else stands for itself, a
+ * backslash too, which systemd has in names of cgroups. Undefined when a class is empty or not closed, or a range in it descends.
  */
 export function readGlob(text: string): Glob | undefined {
   const glob: Element[] = []
@@ -32,7 +32,7 @@ export function readGlob(text: string): Glob | undefined {
   return glob
 }
 
-/** Whether the whole text is as the glob says. Takes at most as many steps as the product of both lengths. */
+/** Whether the whole text matches. Takes at most as many steps as the product of both lengths. */
 export function matchesGlob(glob: Glob, text: string): boolean {
   const characters = [...text]
   let [element, character] = [0, 0]

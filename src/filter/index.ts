@@ -1,6 +1,7 @@
 /**
- * The filter language: text → `parse` → an expression of terms as written → `fold` → the normal form, which is what is compiled, and which
- * `matcher` makes a function of for rows in user space. Nothing here looks at the host: services are looked up by who calls.
+ * The filter language. `parse` reads a text into an expression of terms as written; `fold` brings it into the normal form from which code is
+ * compiled; `matcher` makes a function of it for rows in user space; `print` gives the canonical text of both. Nothing here touches the host: the
+ * caller passes in how services are looked up.
  */
 
 export type { Network } from './address.js'

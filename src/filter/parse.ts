@@ -3,28 +3,30 @@ import { FilterError } from './error.js'
 import { always, type Expression, not } from './expression.js'
 import { type MeasureField, measureFields, type NameField, nameFields, type NumberField, numberFields } from './field.js'
 import { readings } from './reading.js'
-import { isOneOf, type PortOf, readAddress, readMeasure, readName, readNumber } from './term.js'
+import { isOneOf, readAddress, readMeasure, readName, readNumber } from './term.js'
 import type { Token } from './token.js'
 
-/** What the parser looks up, and where the filter will be decided. */
+/** How a filter is read. */
 export interface Dialect {
-  readonly portOf: PortOf
-  /** Conditions are allowed that only user space can decide, as on the screen. */
+  /** The port of a service; undefined for an unknown name. */
+  readonly portOf: (name: string) => number | undefined
+  /** Accept conditions that only user space can decide, as the screen does. */
   readonly screen?: boolean
 }
 
-/** The filter mixes `and` and `or` without parentheses: the message has both readings. */
+/** The filter mixes `and` and `or` without parentheses: the message shows both readings. */
 export class MixedError extends FilterError {}
 
-/** Parentheses and negations that may be inside each other: more than anybody types, and few enough for recursion. */
+/** How deep parentheses and negations may nest: deeper than anybody types, shallow enough for recursion. */
 const deepest = 200
 
 const isNumberField = (word: string): word is NumberField => Object.hasOwn(numberFields, word)
 const isNameField = (word: string): word is NameField => Object.hasOwn(nameFields, word)
 const isMeasureField = (word: string): word is MeasureField => Object.hasOwn(measureFields, word)
-/** Words that begin a condition, as an error lists them, and those that only the screen knows. */
+/** Words that begin a condition, as an error lists them, and those that only the screen accepts. */
 const conditions = [
-  'src', 'dst', 'host', 'net', 'sport', 'dport', 'port', 'pid', 'comm', 'cgroup', 'uid', 'netns', 'mntns', 'family', 'state', 'accepted', 'opened', 'loopback',
+  'src', 'dst', 'host', 'net', 'sport', 'dport', 'port', 'pid', 'comm', 'cgroup', 'uid', 'netns', 'mntns', 'family', 'state', 'accepted', 'opened',
+  'loopback',
 ]
 const screenConditions = [...Object.keys(measureFields), 'limit']
 
@@ -33,7 +35,7 @@ const screenConditions = [...Object.keys(measureFields), 'limit']
  *
  * ```
  * EXPRESSION := OPERAND { [and | or] OPERAND }         nothing between two is `and`; where both occur, parentheses say which is meant
- * OPERAND    := not OPERAND | ( EXPRESSION ) | FIELD [OPERATOR] VALUE { , VALUE } | accepted | opened | loopback
+ * OPERAND    := not OPERAND | ( EXPRESSION ) | FIELD [OPERATOR] VALUE {, VALUE} | accepted | opened | loopback
  * ```
  *
  * Throws FilterError, and MixedError where two readings are possible.
@@ -53,7 +55,7 @@ interface Link {
 
 class Parser {
   readonly #cursor: Cursor
-  readonly #portOf: PortOf
+  readonly #portOf: Dialect['portOf']
   readonly #isScreen: boolean
   #depth = 0
 
@@ -101,21 +103,24 @@ class Parser {
     return new MixedError('"and" and "or" are mixed: parentheses must say which of these is meant', text, links[other]!.jointAt, readings(parts, other))
   }
 
-  /** ss(8) takes several states after each other for any of them; here all would have to hold, and they could not. */
+  /** To ss(8) several states in a row mean any of them; here they would mean all of them, which nothing is. */
   #refuseSeveralStates(links: readonly Link[]): void {
     const isState = ({ of }: Link) => of.kind === 'number' && of.field === 'state' && of.operator === '='
     const second = links.find((link, index) => index > 0 && link.jointAt === link.at && isState(link) && isState(links[index - 1]!))
-    if (second !== undefined) throw this.#cursor.error(second.at, 'states must be a list where any of them is meant: state established,syn-sent')
+    if (second === undefined) return
+    throw this.#cursor.error(second.at, 'states must be a list where any of them is meant: state established,syn-sent')
   }
 
   #operand(): Expression {
     const { peek } = this.#cursor
     const isNegation = joints.get(keyword(peek)) === 'not'
     if (!isNegation && keyword(peek) !== '(') return this.#condition(this.#cursor.take())
-    if (++this.#depth > deepest) throw this.#cursor.error(peek.at, `at most ${deepest} parentheses and negations may be inside each other`)
+    if (++this.#depth > deepest) throw this.#cursor.error(peek.at, `parentheses and negations must nest at most ${deepest} deep`)
     this.#cursor.take()
     const inside = isNegation ? not(this.#operand()) : this.#chain()
-    if (!isNegation && !this.#cursor.takeSign(')')) throw this.#cursor.wrong(this.#cursor.peek, `the parenthesis of column ${peek.at + 1} must be closed`)
+    if (!isNegation && !this.#cursor.takeSign(')')) {
+      throw this.#cursor.wrong(this.#cursor.peek, `the parenthesis in column ${peek.at + 1} must be closed`)
+    }
     this.#depth--
     return inside
   }
@@ -155,7 +160,7 @@ class Parser {
     throw this.#cursor.wrong(token, `a condition must begin with one of ${known.join(' ')}`, hint)
   }
 
-  /** After `src` or `dst`, before which pcap-filter(7) says what follows: `src port 443`. */
+  /** What follows `src` or `dst`: an address, or as in pcap-filter(7) `host`, `net`, `port` or `portrange` first. */
   #end(end: 'src' | 'dst'): Expression {
     const word = keyword(this.#cursor.peek)
     const isPort = word === 'port' || word === 'portrange'

@@ -1,4 +1,4 @@
-/** What a host without /etc/services, such as most containers, still knows. */
+/** For hosts without /etc/services, such as most containers. */
 const wellKnown: ReadonlyMap<string, number> = new Map(Object.entries({
   ftp: 21, ssh: 22, telnet: 23, smtp: 25, domain: 53, http: 80, kerberos: 88, pop3: 110, sunrpc: 111, ntp: 123, imap2: 143, snmp: 161, bgp: 179,
   ldap: 389, https: 443, submission: 587, ldaps: 636, imaps: 993, pop3s: 995, mysql: 3306, postgresql: 5432, amqp: 5672, redis: 6379,
@@ -19,8 +19,8 @@ export function readServices(text: string): ReadonlyMap<string, number> {
 }
 
 /**
- * Finds the ports of services: `read` gives the text of /etc/services and is called when the first name is asked for. What it does not have, or
- * when it throws, is looked up among a few well-known ones. The function returns undefined for an unknown name.
+ * Looks up services. `read` returns the text of /etc/services; it is called once, for the first name. A name that is not in it, or every name when
+ * `read` throws, is looked up among a few well-known ones. The function returns undefined for an unknown name.
  */
 export function servicePorts(read: () => string): (name: string) => number | undefined {
   let ports: ReadonlyMap<string, number> | undefined

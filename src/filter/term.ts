@@ -1,9 +1,10 @@
-/** Reads what follows the name of a field: an operator and values. Each function throws FilterError. */
+/** Readers of what follows the name of a field: an operator and values. Each throws FilterError. */
 
 import { type Network, readNetwork } from './address.js'
 import type { Cursor } from './cursor.js'
 import {
-  type AddressTerm, always, type Comparison, type Equality, type Expression, join, type Likeness, type MeasureTerm, type NameTerm, not, type NumberTerm,
+  type AddressTerm, always, type Comparison, type Equality, type Expression, join, type Likeness, type MeasureTerm, type NameTerm, not,
+  type NumberTerm,
 } from './expression.js'
 import {
   type MeasureField, measureFields, type MeasureSpec, type NameField, nameFields, type NumberField, numberFields, type NumberSpec, plainWord,
@@ -12,8 +13,7 @@ import { readGlob } from './glob.js'
 import type { Range } from './range.js'
 import type { Token } from './token.js'
 
-/** Finds the port of a service; undefined for an unknown name. */
-export type PortOf = (name: string) => number | undefined
+type PortOf = (name: string) => number | undefined
 
 const comparisons: readonly Comparison[] = ['=', '!=', '<', '>', '<=', '>=']
 const equalities: readonly Equality[] = ['=', '!=']
@@ -25,7 +25,7 @@ const mostMeasured = 1e15
 const commLength = 15
 const utf8 = new TextEncoder()
 
-/** A number is one of these values. */
+/** The field has one of these values. */
 export function isOneOf(field: NumberField, values: readonly number[]): NumberTerm {
   return { kind: 'number', field, operator: '=', ranges: values.map(value => ({ from: value, to: value })) }
 }
@@ -34,7 +34,7 @@ function unless(operator: Comparison, expression: Expression): Expression {
   return operator === '!=' ? not(expression) : expression
 }
 
-/** A port, a process, a state …: numbers, ranges of them and words. `*` is every port. */
+/** Numbers, ranges and words: a port, a process, a state … `*` is every port. */
 export function readNumber(cursor: Cursor, field: NumberField, portOf: PortOf): Expression {
   const { must, words, isPort = false }: NumberSpec = numberFields[field]
   const operator = cursor.operator(field, words === undefined ? comparisons : equalities)
@@ -52,24 +52,24 @@ export function readNumber(cursor: Cursor, field: NumberField, portOf: PortOf): 
   return values.some(isEvery) ? unless(operator, always) : { kind: 'number', field, operator, ranges }
 }
 
-/** The ranges that a word stands for, which may descend; undefined when it is none. */
+/** The ranges that a word stands for; one may have its ends the wrong way round. Undefined when it stands for none. */
 function rangesOf(field: NumberField, text: string, portOf: PortOf): readonly Range[] | undefined {
   const { most, words, isPort = false, link }: NumberSpec = numberFields[field]
   if (words !== undefined) return words.get(plainWord(text))?.map(value => ({ from: value, to: value }))
-  const plain = isPort ? text.replace(/^:/, '') : link !== undefined && text.startsWith(`${link}:[`) ? text.slice(link.length + 2, -1) : text
+  const plain = isPort ? text.replace(/^:/, '') : link === undefined ? text : text.replace(link, '$1')
   const [, from, to = from] = /^(\d+)(?:-(\d+))?$/.exec(plain) ?? []
   if (from !== undefined) return Number(from) <= most && Number(to) <= most ? [{ from: Number(from), to: Number(to) }] : undefined
   const port = isPort ? portOf(plain) : undefined
   return port === undefined ? undefined : [{ from: port, to: port }]
 }
 
-/** What an address is compared with: the network, the ports or both; what is `*` is absent. */
+/** A network, ports or both; a part written `*` is absent. */
 interface Place {
   readonly network?: Network
   readonly ports?: readonly Range[]
 }
 
-/** Addresses and networks, with or without a port of the same end. With `mayBePartial`, `10.1` is 10.1.0.0/16. */
+/** Addresses and networks, each with or without a port at the same end. With `mayBePartial`, `10.1` is 10.1.0.0/16. */
 export function readAddress(cursor: Cursor, field: AddressTerm['field'], mayBePartial: boolean, portOf: PortOf): Expression {
   const operator = cursor.operator(field, equalities)
   const places = cursor.values(field, 'an address or a network').map(token => readPlace(cursor, field, token, mayBePartial, portOf))
@@ -83,11 +83,10 @@ export function readAddress(cursor: Cursor, field: AddressTerm['field'], mayBePa
 }
 
 function isAt(field: 'src' | 'dst', { network, ports }: Place): Expression {
-  const [address, port]: readonly [Expression, Expression] = [
-    network === undefined ? always : { kind: 'address', field, operator: '=', networks: [network] },
-    ports === undefined ? always : { kind: 'number', field: field === 'src' ? 'sport' : 'dport', operator: '=', ranges: ports },
-  ]
-  return address === always ? port : port === always ? address : { kind: 'and', parts: [address, port] }
+  const port: Expression = ports === undefined ? always : { kind: 'number', field: field === 'src' ? 'sport' : 'dport', operator: '=', ranges: ports }
+  if (network === undefined) return port
+  const address: Expression = { kind: 'address', field, operator: '=', networks: [network] }
+  return ports === undefined ? address : { kind: 'and', parts: [address, port] }
 }
 
 function readPlace(cursor: Cursor, field: string, token: Token, mayBePartial: boolean, portOf: PortOf): Place {
@@ -99,12 +98,13 @@ function readPlace(cursor: Cursor, field: string, token: Token, mayBePartial: bo
   if (port === undefined || port === '*') return network === undefined ? {} : { network }
   const ports = rangesOf('port', port, portOf)
   if (ports === undefined || ports.some(({ from, to }) => from > to)) {
-    throw cursor.wrong({ kind: 'word', text: port, at: token.at + token.text.length - port.length }, `behind the colon must be ${numberFields.port.must}`)
+    const at = token.at + token.text.length - port.length
+    throw cursor.wrong({ kind: 'word', text: port, at }, `behind the colon must be ${numberFields.port.must}`)
   }
   return network === undefined ? { ports } : { network, ports }
 }
 
-/** `ADDRESS`, `ADDRESS:PORT` or `:PORT`. IPv6 before a port is in brackets or has a length: everything else with two colons is an address. */
+/** `ADDRESS`, `ADDRESS:PORT` or `:PORT`. A port follows IPv6 only in brackets or with a length: anything else with two colons is an address. */
 function splitPlace(text: string): readonly [address: string, port?: string] {
   const [, inside, behind = '', port6] = /^\[([^\]]+)\](\/\d+)?(?::(.+))?$/.exec(text) ?? []
   if (inside !== undefined) return port6 === undefined ? [inside + behind] : [inside + behind, port6]
@@ -112,7 +112,7 @@ function splitPlace(text: string): readonly [address: string, port?: string] {
   return address === undefined || port === undefined ? [text] : [address, port]
 }
 
-/** What to write in place of a text that is no address. */
+/** What the user may have meant by a text that is no address. */
 function hintFor(text: string): string {
   const parts = text.split('.').length
   if (/^\d+$/.test(text)) return `: a port is written :${text}`
@@ -129,7 +129,8 @@ export function readName(cursor: Cursor, field: NameField): NameTerm {
     if (operator.endsWith('~')) {
       if (readGlob(text) === undefined) throw cursor.wrong(token, 'a class of characters must be closed, and its ranges ascend')
     } else if (token.kind === 'word' && /[*?[]/.test(text)) {
-      throw cursor.wrong(token, `${field} ${operator} must be a whole name`, `: for a pattern write ${field} ${operator === '=' ? '~' : '!~'}, or quote the name`)
+      const pattern = `${field} ${operator === '=' ? '~' : '!~'}`
+      throw cursor.wrong(token, `${field} ${operator} must be a whole name`, `: for a pattern write ${pattern}, or quote the name`)
     } else if (field === 'comm' && utf8.encode(text).length > commLength) {
       throw cursor.wrong(token, `comm must have at most ${commLength} bytes, at which the kernel cuts names`)
     }

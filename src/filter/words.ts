@@ -4,7 +4,7 @@ import { FilterError } from './error.js'
 import type { Expression } from './expression.js'
 import { type Dialect, MixedError, parse } from './parse.js'
 
-/** What the words of a command line that are no options say. Interval and count are as written. */
+/** The words of a command line that are not options, taken apart. Interval and count are as written. */
 export interface Words {
   readonly interval?: string
   readonly count?: string
@@ -40,11 +40,11 @@ export function splitWords(words: readonly string[], dialect: Dialect): Words {
       errors.push(error)
     }
   }
-  // What has two readings is an expression but for that. Otherwise numbers are most likely meant to be interval and count.
+  // Two readings are worth more to the user than a syntax error. Otherwise the numbers are most likely meant as interval and count.
   throw errors.find(error => error instanceof MixedError) ?? errors.at(-1)!
 }
 
-/** How many at the beginning are so. */
+/** How many are true before the first that is not. */
 function countWhile(flags: readonly boolean[]): number {
   const end = flags.indexOf(false)
   return end < 0 ? flags.length : end

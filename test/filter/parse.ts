@@ -108,6 +108,7 @@ const understood: readonly (readonly [text: string, canonical: string])[] = [
   ['pid 1,2-4', 'pid = 1,2-4'],
   ['uid != 0', 'uid != 0'],
   ['netns = net:[4026531840]', 'netns = 4026531840'],
+  ['(dport = :443)', 'dport = 443'],
   ['mntns mnt:[5]', 'mntns = 5'],
   ['family 4', 'family = 4'],
   ['family inet6', 'family = 6'],
@@ -212,6 +213,7 @@ const refused: readonly (readonly [text: string, ...message: readonly string[]])
   ['dport > 80-90', 'dport > must have a single value, got "80-90"', '  dport > 80-90', '          ^'],
   ['dport > *', `dport must be ${port}, got "*"`, '  dport > *', '          ^'],
   ['pid = -1', 'pid must be a process id from 0 to 4194304, got "-1"', '  pid = -1', '        ^'],
+  ['netns = net:[45', 'netns must be the inode of a network namespace, from 0 to 4294967295, got "net:[45"', '  netns = net:[45', '          ^'],
   ['uid root', 'uid must be a user id from 0 to 4294967295, got "root"', '  uid root', '      ^'],
   ['state = dead', 'state must be established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait, closed, close-wait, last-ack, listening, closing, connected, '
     + 'synchronized, bucket, big or all, got "dead"', '  state = dead', '          ^'],
@@ -232,7 +234,7 @@ const refused: readonly (readonly [text: string, ...message: readonly string[]])
   ['', `${must}, got nothing`, '', '  ^'],
   ['loopback and', `${must}, got nothing`, '  loopback and', '              ^'],
   ['and loopback', `${must}, got "and"`, '  and loopback', '  ^'],
-  ['(loopback', 'the parenthesis of column 1 must be closed, got nothing', '  (loopback', '           ^'],
+  ['(loopback', 'the parenthesis in column 1 must be closed, got nothing', '  (loopback', '           ^'],
   ['loopback)', 'a parenthesis must be opened before it is closed, got ")"', '  loopback)', '          ^'],
   ['loopback, accepted', 'and, or or a condition must follow, got ","', '  loopback, accepted', '          ^'],
   ['accepted = 1', 'and, or or a condition must follow, got "="', '  accepted = 1', '           ^'],
@@ -322,10 +324,10 @@ test('of a long filter both readings show the parts around the place', () => {
 test('parentheses and negations have a limit that recursion does not reach', () => {
   const deep = (depth: number) => `${'('.repeat(depth)}loopback${')'.repeat(depth)}`
   assert.is(print(read(deep(200))), 'loopback')
-  assert.throws(() => read(deep(201)), /at most 200 parentheses and negations/)
-  assert.throws(() => read(deep(100_000)), /at most 200 parentheses and negations/)
-  assert.throws(() => read(`${'not '.repeat(100_000)}loopback`), /at most 200 parentheses and negations/)
-  assert.throws(() => read(`${'('.repeat(100)}loopback`), /the parenthesis of column 100 must be closed/)
+  assert.throws(() => read(deep(201)), /must nest at most 200 deep/)
+  assert.throws(() => read(deep(100_000)), /must nest at most 200 deep/)
+  assert.throws(() => read(`${'not '.repeat(100_000)}loopback`), /must nest at most 200 deep/)
+  assert.throws(() => read(`${'('.repeat(100)}loopback`), /the parenthesis in column 100 must be closed/)
 })
 
 test('services are looked up where there is a name alone', () => {
