@@ -130,7 +130,7 @@ function joinHalves(networks: readonly Half[], width: number): readonly Half[] {
     if (last !== undefined && contains(last, next)) continue
     for (let half = joined.at(-1); half !== undefined && half.length === next.length; half = joined.at(-1)) {
       const twice = { bits: half.bits, length: half.length - 1 }
-      if (twice.length < 0 || !contains(twice, next) || half.bits >> BigInt(width - half.length) & 1n) break
+      if (twice.length < 0 || !contains(twice, next)) break
       joined.pop()
       next = twice
     }

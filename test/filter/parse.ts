@@ -208,6 +208,7 @@ const refused: readonly (readonly [text: string, ...message: readonly string[]])
   ['dport = 65536', `dport must be ${port}, got "65536"`, '  dport = 65536', '          ^'],
   ['dport = 10.0.0.1:443', `dport must be ${port}, got "10.0.0.1:443"`, '  dport = 10.0.0.1:443', '          ^'],
   ['dport = 80,', `dport must be ${port}, got nothing`, '  dport = 80,', '             ^'],
+  ['dport = 80-65536', `dport must be ${port}, got "80-65536"`, '  dport = 80-65536', '          ^'],
   ['dport = 90-80', 'a range must begin with its lower end, got "90-80"', '  dport = 90-80', '          ^'],
   ['dport > 80,90', 'dport > must have a single value, got "90"', '  dport > 80,90', '             ^'],
   ['dport > 80-90', 'dport > must have a single value, got "80-90"', '  dport > 80-90', '          ^'],

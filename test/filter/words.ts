@@ -68,6 +68,7 @@ const begin = /^a condition must begin with one of src .*, got /
 for (const [words, message] of [
   [['prot', '443', '5', '10'], new RegExp(`${begin.source}"prot"\n {2}prot 443\n {2}\\^$`)],
   [['port', '443', '5', '10', '20'], new RegExp(`${begin.source}"5": several values are written with commas\n {2}port 443 5\n {11}\\^$`)],
+  [['5', 'port', '443', '10', '20'], new RegExp(`${begin.source}"10": several values are written with commas\n {2}port 443 10\n`)],
   [['5', '6', '7', 'port', '443'], new RegExp(`${begin.source}"7"`)],
   [['port', '443', 'and', '5', '10'], new RegExp(`${begin.source}nothing\n {2}port 443 and\n {14}\\^$`)],
   [['5s'], new RegExp(`${begin.source}"5s"`)],
