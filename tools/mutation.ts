@@ -167,7 +167,7 @@ const others: readonly Changes[] = [
   ] },
 ]
 
-const [parsing, evaluating] = ['test/filter/parse.ts', 'test/filter/evaluate.ts'] as const
+const [parsing, folding, evaluating] = ['test/filter/parse.ts', 'test/filter/fold.ts', 'test/filter/evaluate.ts'] as const
 
 /** Of the filter language. */
 const filter: readonly Changes[] = [
@@ -194,7 +194,7 @@ const filter: readonly Changes[] = [
     ["' '.repeat(cells(before))", "' '.repeat(before.length)"],
     ['super([printable(message),', 'super([message,'],
   ] },
-  { file: 'src/filter/fold.ts', test: evaluating, changes: [
+  { file: 'src/filter/fold.ts', test: folding, changes: [
     ["(expression.kind === 'and') === isNegated ? 'or' : 'and'", 'expression.kind'],
     ["difference(outside.reduce(intersection), inside)", 'outside.reduce(intersection)'],
     ["return isNegated || test.kind === 'measure'", "return test.kind === 'measure'"],
@@ -212,7 +212,7 @@ const filter: readonly Changes[] = [
     [' || !contains(twice, next)', ''],
     ['last !== undefined && contains(last, next)', 'last !== undefined && false'],
   ] },
-  { file: 'src/filter/glob.ts', test: 'test/filter/service.ts', changes: [
+  { file: 'src/filter/glob.ts', test: 'test/filter/glob.ts', changes: [
     ["glob.slice(element).every(({ kind }) => kind === 'any')", 'element === glob.length'],
     ['!== element.isNegated', ''],
   ] },

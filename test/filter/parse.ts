@@ -140,7 +140,8 @@ const understood: readonly (readonly [text: string, canonical: string])[] = [
   ['state bucket', 'state = syn-recv,time-wait'],
   ['state big', 'state = established,syn-sent,fin-wait-1,fin-wait-2,closed,close-wait,last-ack,listening,closing'],
   ['exclude time-wait', 'not state = time-wait'],
-  ['state connected exclude time-wait', 'state = established,syn-sent,syn-recv,fin-wait-1,fin-wait-2,time-wait,close-wait,last-ack,closing and not state = time-wait'],
+  ['state connected exclude time-wait',
+    'state = established,syn-sent,syn-recv,fin-wait-1,fin-wait-2,time-wait,close-wait,last-ack,closing and not state = time-wait'],
   ['state connected and state big', 'state = established,syn-sent,syn-recv,fin-wait-1,fin-wait-2,time-wait,close-wait,last-ack,closing and '
     + 'state = established,syn-sent,fin-wait-1,fin-wait-2,closed,close-wait,last-ack,listening,closing'],
   ['state established dport = :443', 'state = established and dport = 443'],
@@ -190,7 +191,8 @@ const [must, port] = [
 /** Each with its whole message. */
 const refused: readonly (readonly [text: string, ...message: readonly string[]])[] = [
   ['dst 300.1.1.1', 'dst must be an address or a network, got "300.1.1.1"', '  dst 300.1.1.1', '      ^'],
-  ['port 443 and dst example.com', 'dst must be an address or a network, got "example.com": names of hosts are not looked up', '  port 443 and dst example.com', '                   ^'],
+  ['port 443 and dst example.com', 'dst must be an address or a network, got "example.com": names of hosts are not looked up',
+    '  port 443 and dst example.com', '                   ^'],
   ['dst localhost:80', 'dst must be an address or a network, got "localhost:80": names of hosts are not looked up', '  dst localhost:80', '      ^'],
   ['dst 443', 'dst must be an address or a network, got "443": a port is written :443', '  dst 443', '      ^'],
   ['dst 10.1', 'dst must be an address or a network, got "10.1": a network is written net 10.1 or 10.1/16', '  dst 10.1', '      ^'],
@@ -216,13 +218,16 @@ const refused: readonly (readonly [text: string, ...message: readonly string[]])
   ['pid = -1', 'pid must be a process id from 0 to 4194304, got "-1"', '  pid = -1', '        ^'],
   ['netns = net:[45', 'netns must be the inode of a network namespace, from 0 to 4294967295, got "net:[45"', '  netns = net:[45', '          ^'],
   ['uid root', 'uid must be a user id from 0 to 4294967295, got "root"', '  uid root', '      ^'],
-  ['state = dead', 'state must be established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait, closed, close-wait, last-ack, listening, closing, connected, '
+  ['state = dead',
+    'state must be established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait, closed, close-wait, last-ack, listening, closing, connected, '
     + 'synchronized, bucket, big or all, got "dead"', '  state = dead', '          ^'],
   ['state < established', 'state must be compared by = !=, got "<"', '  state < established', '        ^'],
   ['family = 5', 'family must be 4 or 6, got "5"', '  family = 5', '           ^'],
   ['comm = nginx*', 'comm = must be a whole name, got "nginx*": for a pattern write comm ~, or quote the name', '  comm = nginx*', '         ^'],
-  ['comm = a-name-of-16-byt', 'comm must have at most 15 bytes, at which the kernel cuts names, got "a-name-of-16-byt"', '  comm = a-name-of-16-byt', '         ^'],
-  ['comm = ééééééé,éééééééé', 'comm must have at most 15 bytes, at which the kernel cuts names, got "éééééééé"', '  comm = ééééééé,éééééééé', '                 ^'],
+  ['comm = a-name-of-16-byt', 'comm must have at most 15 bytes, at which the kernel cuts names, got "a-name-of-16-byt"',
+    '  comm = a-name-of-16-byt', '         ^'],
+  ['comm = ééééééé,éééééééé', 'comm must have at most 15 bytes, at which the kernel cuts names, got "éééééééé"',
+    '  comm = ééééééé,éééééééé', '                 ^'],
   ['comm ~ [a-', 'a class of characters must be closed, and its ranges ascend, got "[a-"', '  comm ~ [a-', '         ^'],
   ["comm = ''", 'comm must be the name of a process, got ""', "  comm = ''", '         ^'],
   ["comm = 'nginx", "a quoted word must end with '", "  comm = 'nginx", '         ^'],
@@ -239,16 +244,20 @@ const refused: readonly (readonly [text: string, ...message: readonly string[]])
   ['loopback)', 'a parenthesis must be opened before it is closed, got ")"', '  loopback)', '          ^'],
   ['loopback, accepted', 'and, or or a condition must follow, got ","', '  loopback, accepted', '          ^'],
   ['accepted = 1', 'and, or or a condition must follow, got "="', '  accepted = 1', '           ^'],
-  ['state established state syn-sent', 'states must be a list where any of them is meant: state established,syn-sent', '  state established state syn-sent', '                    ^'],
-  ['dport = 443 and rtt > 50ms', 'rtt is measured in user space: filter by it on the screen, with the key /', '  dport = 443 and rtt > 50ms', '                  ^'],
+  ['state established state syn-sent', 'states must be a list where any of them is meant: state established,syn-sent',
+    '  state established state syn-sent', '                    ^'],
+  ['dport = 443 and rtt > 50ms', 'rtt is measured in user space: filter by it on the screen, with the key /',
+    '  dport = 443 and rtt > 50ms', '                  ^'],
   ['limit = peer', 'limit is measured in user space: filter by it on the screen, with the key /', '  limit = peer', '  ^'],
   // The line of the place alone, and of a long one what is around it.
   ['port 1\n or port x\n or port 3', `port must be ${port}, got "x"`, '   or port x', '           ^'],
   [`${'port 1 or '.repeat(20)}port x${' or port 1'.repeat(20)}`, `port must be ${port}, got "x"`,
     `  …${'port 1 or '.repeat(20).slice(-55)}port x${' or port 1'.repeat(20).slice(0, 59)}…`, `${' '.repeat(63)}^`],
-  [`comm = ${'x'.repeat(100)}`, `comm must have at most 15 bytes, at which the kernel cuts names, got "${'x'.repeat(60)}…"`, `  comm = ${'x'.repeat(60)}…`, '         ^'],
+  [`comm = ${'x'.repeat(100)}`, `comm must have at most 15 bytes, at which the kernel cuts names, got "${'x'.repeat(60)}…"`, `  comm = ${'x'.repeat(60)}…`,
+    '         ^'],
   // What would drive a terminal.
-  ['comm = \u001b[31m*', 'comm = must be a whole name, got "\\u001b[31m*": for a pattern write comm ~, or quote the name', '  comm = ?[31m*', '         ^'],
+  ['comm = \u001b[31m*', 'comm = must be a whole name, got "\\u001b[31m*": for a pattern write comm ~, or quote the name',
+    '  comm = ?[31m*', '         ^'],
   ['port 1 and \u202eabc', `${must}, got "?abc"`, '  port 1 and ?abc', '             ^'],
   ["comm = '日本' \tand port x", `port must be ${port}, got "x"`, "  comm = '日本'  and port x", '                          ^'],
 ]
@@ -297,7 +306,8 @@ for (const [text, place, ...readings] of mixed) {
   test(`${JSON.stringify(text)} may mean two things`, () => {
     assert.throws(() => read(text), (error: Error) => {
       assert.equal(error.message.split('\n'), [
-        '"and" and "or" are mixed: parentheses must say which of these is meant', `  ${text.replace('\t', ' ')}`, place, ...readings.map(reading => `  ${reading}`),
+        '"and" and "or" are mixed: parentheses must say which of these is meant', `  ${text.replace('\t', ' ')}`, place,
+        ...readings.map(reading => `  ${reading}`),
       ])
       return true
     })

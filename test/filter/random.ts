@@ -36,6 +36,12 @@ const groups: Readonly<Record<string, (state: string) => boolean>> = {
   big: state => state !== 'time-wait' && state !== 'syn-recv',
 }
 
+/** As somebody writes them, and what they are. */
+const rates = [['0', 0], ['1000', 1000], ['1k', 1000], ['1.5kB', 1500], ['1KiB/s', 1024], ['1Mbit/s', 125_000], ['1M', 1_000_000], ['.5G', 500_000_000]] as const
+const times = [['0us', 0], ['200us', 0.0002], ['0.2ms', 0.0002], ['50ms', 0.05], ['1s', 1], ['.05s', 0.05]] as const
+const shares = [['0%', 0], ['1%', 0.01], ['12.5%', 0.125], ['100%', 1]] as const
+const limits = ['app', 'peer', 'sndbuf', 'net', 'loss', 'reader'] as const
+
 function maybe<Item>(random: Random, item: Item): Item | undefined {
   return random.chance(0.05) ? undefined : item
 }
@@ -56,10 +62,14 @@ export function randomSubject(random: Random): Subject {
     comm: maybe(random, random.pick(names)), cgroup: maybe(random, random.pick(paths)),
     state: maybe(random, random.pick(states)), origin: maybe(random, random.pick(['accepted', 'opened'] as const)),
     isKernel: maybe(random, random.chance(0.15)),
+    rx: maybe(random, random.pick(rates)[1]), tx: maybe(random, random.pick(rates)[1]),
+    rtt: maybe(random, random.pick(times)[1]), retrans: maybe(random, random.pick(shares)[1]), limit: maybe(random, random.pick(limits)),
   }
 }
 
-const aliases = { '=': ['=', '==', 'eq'], '!=': ['!=', 'ne', 'neq'], '<': ['<', 'lt'], '>': ['>', 'gt'], '<=': ['<=', 'le', 'leq'], '>=': ['>=', 'ge', 'geq'] } as const
+const aliases = {
+  '=': ['=', '==', 'eq'], '!=': ['!=', 'ne', 'neq'], '<': ['<', 'lt'], '>': ['>', 'gt'], '<=': ['<=', 'le', 'leq'], '>=': ['>=', 'ge', 'geq'],
+} as const
 type Comparison = keyof typeof aliases
 
 /** An operator in one of its forms, with or without blanks where signs need none; nothing for `=`, at times. */
@@ -82,7 +92,8 @@ function numeric(random: Random, field: string, values: readonly number[], of: (
       const [one, other] = [random.pick(values), random.chance(0.3) ? random.pick(values) : undefined]
       return [Math.min(one, other ?? one), Math.max(one, other ?? one)] as const
     })
-    const text = ranges.map(([from, to]) => `${random.chance(0.3) ? prefix : ''}${from === to && random.chance(0.8) ? from : `${from}-${to}`}`).join(comma(random))
+    const rangeText = (from: number, to: number) => from === to && random.chance(0.8) ? from : `${from}-${to}`
+    const text = ranges.map(([from, to]) => `${random.chance(0.3) ? prefix : ''}${rangeText(from, to)}`).join(comma(random))
     const isOne = (subject: Subject) => of(subject).some(value => value !== undefined && ranges.some(([from, to]) => from <= value && value <= to))
     return { text: `${field}${operatorText(random, operator)}${text}`, holds: subject => isOne(subject) === (operator === '=') }
   }
@@ -164,6 +175,25 @@ function stated(random: Random): Sample {
   }
 }
 
+function measured(random: Random): Sample {
+  const field = random.pick(['rx', 'tx', 'rtt', 'retrans'] as const)
+  const [valueText, limit] = random.pick<readonly [string, number]>(field === 'rtt' ? times : field === 'retrans' ? shares : rates)
+  const operator = random.pick(Object.keys(aliases) as Comparison[])
+  const compare = (value: number | undefined) => value === undefined ? operator === '!=' : ({
+    '=': value === limit, '!=': value !== limit, '<': value < limit, '>': value > limit, '<=': value <= limit, '>=': value >= limit,
+  })[operator]
+  return { text: `${field}${operatorText(random, operator)}${valueText}`, holds: subject => compare(subject[field]) }
+}
+
+function limited(random: Random): Sample {
+  const isNegated = random.chance(0.3)
+  const wanted = several(random, () => random.pick(limits))
+  return {
+    text: `limit${isNegated ? '!=' : random.pick([' ', '='])}${wanted.join(comma(random))}`,
+    holds: ({ limit }) => (limit !== undefined && wanted.includes(limit)) !== isNegated,
+  }
+}
+
 const ofProcess = (field: 'pid' | 'uid' | 'mntns') => (subject: Subject) => [subject.isKernel === true ? undefined : subject[field]]
 
 function condition(random: Random): Sample {
@@ -181,6 +211,8 @@ function condition(random: Random): Sample {
     () => processName(random),
     () => inCgroup(random),
     () => stated(random),
+    () => measured(random),
+    () => limited(random),
     (): Sample => ({ text: 'family 4', holds: ({ family }) => family === 4 }),
     (): Sample => ({ text: 'ip6', holds: ({ family }) => family === 6 }),
     (): Sample => ({ text: 'accepted', holds: ({ origin }) => origin === 'accepted' }),
