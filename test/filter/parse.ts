@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { FilterError, parse, print, terms } from '../../src/filter/index.js'
+import { aspectOf, FilterError, parse, print, terms } from '../../src/filter/index.js'
 import { UsageError } from '../../src/usage-error.js'
 
 const portOf = (name: string) => new Map([['https', 443], ['ssh', 22], ['http-alt', 8080]]).get(name)
@@ -330,6 +330,29 @@ test('of a long filter both readings show the parts around the place', () => {
     ])
     return true
   })
+})
+
+test('every condition says when it is decided', () => {
+  const aspects = (text: string) => terms(read(text, true)).map(aspectOf)
+  assert.equal(aspects('sport 1 dport 1 port 1 src ::1 host ::1 family 4 accepted loopback netns 1'), Array(9).fill('connection'))
+  assert.equal(aspects('not (pid 1 or comm a or cgroup /a or uid 1 or mntns 1)'), Array(5).fill('process'))
+  assert.equal(aspects('state listen'), ['state'])
+  assert.equal(aspects('rx > 1 tx > 1 rtt > 1s retrans > 1% limit net'), Array(5).fill('screen'))
+  assert.equal(aspects('tcp'), [])
+})
+
+/** Where ss(8) disagrees with its own manual, with what a reader expects, or refuses (iproute2 6.1). */
+test('what trips people up in the filters of ss(8) does not here', () => {
+  // It wants blanks around every operator and parenthesis.
+  assert.equal(read('(dport=:443)'), read('( dport = :443 )'))
+  // `dst !=` is a syntax error there.
+  assert.is(print(read('dst != 10.0.0.1')), 'dst != 10.0.0.1')
+  // It reads from left to right, though the manual gives `and` precedence.
+  assert.throws(() => read('sport = 1 or sport = 2 and dport = 3'), /\n {2}\(sport = 1 or sport = 2\) and dport = 3\n {2}sport = 1 or \(sport = 2 and dport = 3\)$/)
+  // A mapped address does not find the IPv4 socket there.
+  assert.equal(read('dst [::ffff:10.0.0.1]'), read('dst 10.0.0.1'))
+  // Without brackets, what follows the last colon is a port there.
+  assert.equal(read('dst fe80::443'), read('dst [fe80::443]'))
 })
 
 test('parentheses and negations have a limit that recursion does not reach', () => {
