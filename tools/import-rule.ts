@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 /** Folders whose only door is their index.ts. */
-const houses = ['bpf-asm', 'syscall', ...['backend', 'doctor', 'frame', 'host', 'locate', 'option', 'program', 'trace', 'view/screen', 'view'].map(name => `src/${name}`)]
+const houses = ['bpf-asm', 'syscall', ...['backend', 'doctor', 'filter', 'frame', 'host', 'locate', 'option', 'program', 'trace', 'view/screen', 'view'].map(name => `src/${name}`)]
 
 /**
  * Who may import what: the first entry that is the file or a folder that holds it. What is not named must not be imported; `node:` neither. Imports
@@ -18,6 +18,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/no-debugger', ['node:module']],
   ['src/host/', ['syscall']],
   ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall', 'src/host']],
+  ['src/filter/', ['src/usage-error', 'src/trace']],
   ['src/program/', ['bpf-asm', 'src/layout']],
   ['src/locate/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program', 'src/trace']],
   ['src/backend/', ['node:module', 'node:url', 'bpf-asm', 'syscall', 'src/layout', 'src/program', 'src/trace']],

@@ -182,6 +182,62 @@ const others: readonly Changes[] = [
   ] },
 ]
 
+const [parsing, folding, evaluating] = ['test/filter/parse.ts', 'test/filter/fold.ts', 'test/filter/evaluate.ts'] as const
+
+/** Of the filter language. */
+const filter: readonly Changes[] = [
+  { file: 'src/filter/parse.ts', test: parsing, changes: [
+    ['link.jointAt === link.at && ', ''],
+    ["this.#isScreen = screen", 'this.#isScreen = true'],
+    ['index > 1 && link.joint !== joint', 'index > 1 && link.joint !== joint && false'],
+    ["word === 'net', this.#portOf)\n      case", "false, this.#portOf)\n      case"],
+  ] },
+  { file: 'src/filter/term.ts', test: parsing, changes: [
+    ["Number(to) <= most ?", 'true ?'],
+    ['utf8.encode(text).length', 'text.length'],
+    ["exec(text) ?? /^([^:]*)", "exec(text) ?? /^(.*)"],
+    ["return unless(operator, join('or'", "return unless('=', join('or'"],
+  ] },
+  { file: 'src/filter/token.ts', test: parsing, changes: [
+    ["match[1]?.replaceAll(\"''\", \"'\")", 'match[1]'],
+    ['|(?<=\\[)!', ''],
+  ] },
+  { file: 'src/filter/reading.ts', test: parsing, changes: [
+    ["inOrder === andFirst ? grouped(parts, 'or', 'and') : inOrder", 'inOrder'],
+  ] },
+  { file: 'src/filter/error.ts', test: parsing, changes: [
+    ["' '.repeat(cells(before))", "' '.repeat(before.length)"],
+    ['super([printable(message),', 'super([message,'],
+  ] },
+  { file: 'src/filter/fold.ts', test: folding, changes: [
+    ["(expression.kind === 'and') === isNegated ? 'or' : 'and'", 'expression.kind'],
+    ["difference(outside.reduce(intersection), inside)", 'outside.reduce(intersection)'],
+    ["return isNegated || test.kind === 'measure'", "return test.kind === 'measure'"],
+    ['isNegated === isAnd ? never : always', 'never'],
+  ] },
+  { file: 'src/filter/evaluate.ts', test: evaluating, changes: [
+    ['subject.isKernel !== true && test(subject)', 'test(subject)'],
+    ['if (inside !== undefined) return has4(inside)', ''],
+    ['return path => isIn(`${path}/`)', 'return isIn'],
+    ['ranges[middle]!.to < value', 'ranges[middle]!.to <= value'],
+  ] },
+  { file: 'src/filter/address.ts', test: 'test/filter/address.ts', changes: [
+    ['&& !(digits > 0 && value === 0)', ''],
+    ['missing !== 0 : missing < 1', 'missing !== 0 : missing < 0'],
+    [' || !contains(twice, next)', ''],
+    ['last !== undefined && contains(last, next)', 'last !== undefined && false'],
+  ] },
+  { file: 'src/filter/glob.ts', test: 'test/filter/glob.ts', changes: [
+    ["glob.slice(element).every(({ kind }) => kind === 'any')", 'element === glob.length'],
+    ['!== element.isNegated', ''],
+  ] },
+  { file: 'src/filter/words.ts', test: 'test/filter/words.ts', changes: [
+    ['Math.min(2 - before, ', 'Math.min(2, '],
+    ['errors.find(error => error instanceof MixedError) ?? ', ''],
+    ['let behind = 0; behind <= mostBehind; behind++', 'let behind = mostBehind; behind >= 0; behind--'],
+  ] },
+]
+
 /** All changes. */
 export const mutations: readonly Mutation[] =
-  [...programs, ...others].flatMap(({ file, test, changes }) => changes.map(([find, replace]) => ({ file, find, replace, test })))
+  [...programs, ...others, ...filter].flatMap(({ file, test, changes }) => changes.map(([find, replace]) => ({ file, find, replace, test })))

@@ -1,6 +1,6 @@
 import { makePlans, type Plan, PlanError, type Request } from '../../src/backend/plan.js'
 import { probe } from '../../src/backend/probe.js'
-import { type Session, startSession, type Surroundings } from '../../src/backend/session.js'
+import { type Session, type SessionOptions, startSession } from '../../src/backend/session.js'
 import type { Facts } from '../../src/backend/facts.js'
 import { type Kernel, VerifierError } from '../../syscall/index.js'
 
@@ -31,13 +31,13 @@ export interface Meant {
  * Starts the first plan whose points this kernel takes programs at. Returns an Error where it has or takes none: there is nothing to measure.
  * Throws where the kernel refuses anything of that plan: the next one would be measured under its name.
  */
-export function startMeant(request: Request, kernel: Kernel, facts: Facts, change: (plan: Plan) => Plan = plan => plan, surroundings: Surroundings = {}): Meant | Error {
+export function startMeant(request: Request, kernel: Kernel, facts: Facts, change: (plan: Plan) => Plan = plan => plan, options: SessionOptions = {}): Meant | Error {
   let none = new Error(`there is no backend ${request.backend}`)
   try {
     for (const plan of makePlans(request, facts)) {
-      const answer = probe(plan, kernel)
-      if (answer.takes !== false) return startOrThrow(change(plan), kernel, surroundings)
-      none = answer.error
+      const result = probe(plan, kernel)
+      if (result?.takes !== false) return startOrThrow(change(plan), kernel, options)
+      none = result.error
     }
   } catch (error) {
     if (!(error instanceof PlanError)) throw error
@@ -46,12 +46,12 @@ export function startMeant(request: Request, kernel: Kernel, facts: Facts, chang
   return none
 }
 
-function startOrThrow(plan: Plan, kernel: Kernel, surroundings: Surroundings): Meant {
+function startOrThrow(plan: Plan, kernel: Kernel, options: SessionOptions): Meant {
   try {
-    return { plan, session: startSession(plan, kernel, surroundings) }
+    return { plan, session: startSession(plan, kernel, options) }
   } catch (cause) {
     const log = cause instanceof VerifierError ? `\n${cause.explanation}` : ''
-    throw new Error(`${plan.backend.name} is not measured: its variant that needs ${plan.variant.needs} was refused: ${(cause as Error).message}${log}`, { cause })
+    throw new Error(`${plan.variant.backend} is not measured: its variant that needs ${plan.variant.needs} was refused: ${(cause as Error).message}${log}`, { cause })
   }
 }
 
@@ -63,7 +63,7 @@ export function ranOf({ plan, session }: Meant, runs?: readonly number[]): Ran {
     rewritten: program.info().xlatedSize / 8,
     ...runs === undefined ? {} : { runs: runs[index]! },
   }))
-  return { backend: plan.backend.name, variant: plan.variant.needs, programs }
+  return { backend: plan.variant.backend, variant: plan.variant.needs, programs }
 }
 
 /** In one line, those that ran most first. */

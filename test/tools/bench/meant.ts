@@ -6,7 +6,7 @@ import { makePlans } from '../../../src/backend/plan.js'
 import { progLoad } from '../../../syscall/uapi.js'
 import { ranOf, ranText, startMeant } from '../../../tools/bench/meant.js'
 import { btfFixtures, noFilter } from '../../kit/fixture.js'
-import { type Answer, bufferOf, type Call, fakeKernel, openFake } from '../../syscall/fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, openFake } from '../../kit/fake.js'
 
 const { EACCES, EOPNOTSUPP } = constants.errno
 const { btf, arch } = btfFixtures.find(({ name }) => name === '6.1-x86_64')!
