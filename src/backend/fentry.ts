@@ -1,6 +1,6 @@
 import { consumedBy, receivedFrom, receivedFromMap, releasedMptcp, sentLocked, sentTo, sentToMap, sentWithSyn, typed } from '../program/index.js'
 import { type Backend, of5_12 } from './backend.js'
-import { audits, emptying, lifeAt, renames, seeds, typedPoint } from './life.js'
+import { audits, flush, lifeAt, renames, seeds, typedPoint } from './life.js'
 import { limit } from './limit.js'
 import { atRelease } from './release.js'
 
@@ -34,7 +34,7 @@ export const fentry: Backend = {
         { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
         { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
       ]),
-      emptying,
+      flush,
       ...audits,
       ...seeds,
     ],

@@ -1,7 +1,7 @@
 import { cast, probed, released, releasedMptcp } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 import type { Variant } from './backend.js'
-import { audits, emptying, lifeAt, rawPoint, rawRenames, renames, seedsIfAny } from './life.js'
+import { audits, flush, lifeAt, rawPoint, rawRenames, renames, seedsIfAny } from './life.js'
 import { limit } from './limit.js'
 
 /**
@@ -21,7 +21,7 @@ export function atRelease(at: (func: string) => Point, needs: string, rank: numb
         { program: 'tcptop_mptcp', on: at('mptcp_release_cb'), part: 'mptcp', code: releasedMptcp },
         { program: 'tcptop_release', on: at('release_sock'), code: released },
       ]),
-      emptying,
+      flush,
       ...audits,
       ...seedsIfAny,
     ],
