@@ -4,8 +4,9 @@ import {
   type Call, callOf, type Context, type Filter, keptNames, Known, mapName, pages, renamesSize, slotsSize, wantedOf,
 } from '../program/index.js'
 import { loadAt, pointName, programAt, type ProgramPlan, type TracerPlan } from '../trace/index.js'
+import { type Backend, type Hook, of5_12, type Part, type Variant } from './backend.js'
+import { backends } from './backends.js'
 import type { Facts } from './facts.js'
-import { type Backend, backends, type Hook, of5_12, type Part, type Variant } from './index.js'
 
 /** What is asked of a plan. */
 export interface Request {
