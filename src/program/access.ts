@@ -1,4 +1,6 @@
-import { type Code, type Field as Word, type Kfunc, type Located, type Member, part, type Place, readInto, type Register, type Size } from '../../bpf-asm/index.js'
+import {
+  type Code, type Field as Word, type Kfunc, type Located, type Member, part, type Place, readInto, type Register, type Size,
+} from '../../bpf-asm/index.js'
 import { stack } from './frame.js'
 
 /** How a program reads the kernel's structures, and how it identifies a socket. */

@@ -42,7 +42,10 @@ function knownIn(map: typeof mapName.sockets | typeof mapName.mptcpSockets, fiel
   const copyKey = [found.cookie.load(r1), stack.key.cookie.store(r1), stack.key.rest.store(0), found.port.load(r1), stack.key.port.store(r1)]
   return {
     ...reading,
-    sockets: { type: 'hash', keySize: 8, flags: 0, room: flows => map === mapName.sockets ? Math.max(4 * flows, 65_536) : Math.max(Math.ceil(flows / 4), 16_384) },
+    sockets: {
+      type: 'hash', keySize: 8, flags: 0,
+      room: flows => map === mapName.sockets ? Math.max(4 * flows, 65_536) : Math.max(Math.ceil(flows / 4), 16_384),
+    },
     asTcp: (source, otherwise, is) => [
       source === socket ? [] : mov(socket, source),
       refresh(),

@@ -126,8 +126,9 @@ export function admitTask({ field, filter, access }: Context, reject: Place): Co
 
 /** `r1 =` the id of `task`'s process in the namespace that it is directly in; leaves for `reject` when that is another one. */
 function pidOf(field: Field, { ino }: PidNamespace, { read }: Access, reject: Place): Code {
+  const { offset } = present(field, 'pidNumbers')
   // `struct upid` of include/linux/pid.h: the number, then a pointer to the namespace.
-  const upid = { number: { offset: present(field, 'pidNumbers').offset, size: 4 }, namespace: { offset: present(field, 'pidNumbers').offset + 8, size: 8 }, size: 16 }
+  const upid = { number: { offset, size: 4 }, namespace: { offset: offset + 8, size: 8 }, size: 16 }
   return [
     read(r1, field.leader, task),
     read(flow, present(field, 'threadPid'), r1),

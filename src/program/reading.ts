@@ -49,7 +49,9 @@ function connectionOf({ dport, state }: Field): Member {
 }
 
 /** How members and tasks are read. */
-export type Reading = Pick<Access, 'read' | 'refresh' | 'keepConnection' | 'unlessSame' | 'current' | 'tgid' | 'currentTgid' | 'comm' | 'copyText' | 'textFormat' | 'socketOf'>
+export type Reading = Pick<
+  Access, 'read' | 'refresh' | 'keepConnection' | 'unlessSame' | 'current' | 'tgid' | 'currentTgid' | 'comm' | 'copyText' | 'textFormat' | 'socketOf'
+>
 
 /** Loads through a pointer whose type the verifier knows. */
 export const loading: Access['read'] = (dst, member, base) => load(dst, sizeOf(member), base, member.offset)
