@@ -55,15 +55,19 @@ export function upward(): string[] {
     may.filter(name => inside.slice(line).some(([below]) => below.replace(/\/$/, '') === name)).map(name => `${entry} imports ${name}, which is below it`))
 }
 
+/** The names that a file imports. */
+const namesIn = (source: string) => [...source.matchAll(imports)].map(match => match[1] ?? match[2] ?? match[3] ?? '')
+/** The file that a relative name means in a file; both without their endings. */
+const fileOf = (name: string, file: string) => normalize(join(dirname(file), name)).replace(/\.js$/, '')
+
 /** What is wrong with the imports of one file; its path is relative to the root. */
 export function violations(file: string, source: string): string[] {
   const may = rules.find(([entry]) => covers(entry, file.replace(/\.ts$/, '')))?.[1]
   if (may === undefined) return [`${file} has no entry in tools/import-rule.ts`]
   const mayImport = (name: string) => may.some(entry => covers(entry, name))
-  return [...source.matchAll(imports)].flatMap(match => {
-    const name = match[1] ?? match[2] ?? match[3] ?? ''
+  return namesIn(source).flatMap(name => {
     if (!name.startsWith('.')) return mayImport(name) ? [] : [`${file} must not import ${name}`]
-    const path = normalize(join(dirname(file), name)).replace(/\.js$/, '')
+    const path = fileOf(name, file)
     const house = houses.find(folder => path.startsWith(`${folder}/`))
     if (house !== undefined && file.startsWith(`${house}/`)) return []
     const isInside = file.startsWith('src/wasm/') && path.startsWith('src/wasm/')
@@ -74,10 +78,34 @@ export function violations(file: string, source: string): string[] {
   })
 }
 
+/** Files by their paths from the root, and their text. */
+type Sources = ReadonlyMap<string, string>
+
+/** The circles of imports among some files, of types too: `a → b → a`. Each is found once. */
+export function circles(sources: Sources): string[] {
+  const found: string[] = []
+  const done = new Set<string>()
+  const visit = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file)
+    if (start >= 0) found.push([...path.slice(start), file].join(' → '))
+    const source = sources.get(`${file}.ts`)
+    if (start >= 0 || done.has(file) || source === undefined) return
+    for (const name of namesIn(source)) if (name.startsWith('.')) visit(fileOf(name, file), [...path, file])
+    done.add(file)
+  }
+  for (const file of sources.keys()) visit(file.replace(/\.ts$/, ''), [])
+  return found
+}
+
+function sourcesIn(root: string, folders: readonly string[]): Sources {
+  return new Map(folders.flatMap(folder => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.ts') && !file.endsWith('.d.ts') && !file.startsWith('build/'))
+    .map(file => [`${folder}/${file}`, readFileSync(join(root, folder, file), 'utf8')] as const)))
+}
+
 /** What is wrong with the imports of all files of the house. */
 export function check(root: string): string[] {
-  return ['bpf-asm', 'syscall', 'src', 'test', 'tools'].flatMap(folder =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter(file => file.endsWith('.ts') && !file.endsWith('.d.ts') && !file.startsWith('build/'))
-      .flatMap(file => violations(`${folder}/${file}`, readFileSync(join(root, folder, file), 'utf8'))))
+  const sources = sourcesIn(root, ['bpf-asm', 'syscall', 'src', 'test', 'tools'])
+  const ours = new Map([...sources].filter(([file]) => !/^(test|tools)\//.test(file)))
+  return [...sources].flatMap(([file, source]) => violations(file, source)).concat(circles(ours).map(circle => `a circle of imports: ${circle}`))
 }

@@ -1,5 +1,5 @@
 import { consumedBy, receivedFrom, receivedFromMap, releasedMptcp, sentLocked, sentTo, sentToMap, sentWithSyn, typed } from '../program/index.js'
-import { audits, emptying, lifeAt, renames, seeds, typedPoint } from './hook.js'
+import { audits, flush, lifeAt, renames, seeds, typedPoint } from './hook.js'
 import { limit } from './limit.js'
 import { of5_12, type Variant } from './variant.js'
 
@@ -31,7 +31,7 @@ export const fentryAtReturn: Variant = {
       { program: 'tcptop_parse_rx', on: { exit: 'tcp_bpf_recvmsg_parser' }, optional: true, code: receivedFromMap },
       { program: 'tcptop_rx', on: { tracepoint: 'tcp_rcv_space_adjust' }, code: consumedBy },
     ]),
-    emptying,
+    flush,
     ...audits,
     ...seeds,
   ],

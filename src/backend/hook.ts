@@ -1,4 +1,4 @@
-import { audited, destroyed, emptied, mapName, renamed, seedFile, seedSocket, settled, stateSet } from '../program/index.js'
+import { audited, destroyed, flushed, mapName, renamed, seedFile, seedSocket, settled, stateSet } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 import type { Hook } from './variant.js'
 
@@ -19,15 +19,15 @@ export const audits: readonly Hook[] = [
   { program: 'tcptop_settle', on: { sweep: 'bpf_map_elem', map: mapName.unsettled }, part: 'audit', code: settled },
 ]
 
-/** What processes are called. Stands before hooks at which pockets are made. */
+/** What processes are called. Stands before hooks at which slots are made. */
 export const renames: Hook = { program: 'tcptop_rename', on: { tracepoint: 'task_rename' }, helper: 'snprintf', part: 'names', code: renamed }
 
 /** The same by copying. */
 export const rawRenames: Hook = { program: 'tcptop_rename', on: { rawTracepoint: 'task_rename' }, part: 'names', code: renamed }
 
-/** Empties all pockets. */
-export const emptying: Hook =
-  { program: 'tcptop_pockets', on: { sweep: 'bpf_map_elem', map: mapName.pages }, part: 'pockets', code: emptied }
+/** Empties all slots. */
+export const flush: Hook =
+  { program: 'tcptop_flush', on: { sweep: 'bpf_map_elem', map: mapName.pages }, part: 'slots', code: flushed }
 
 /** Connections that are older than the tool. In this order, for the first knows the owners. */
 export const seeds: readonly Hook[] = [

@@ -1,7 +1,7 @@
 import type { MapSpec } from '../../syscall/index.js'
 import { Key, Name, Stat, Value } from '../layout.js'
 import {
-  type Call, type Context, type Filter, keptNames, Known, mapName, pages, pocketsSize, renamesSize, wantedOf,
+  type Call, type Context, type Filter, keptNames, Known, mapName, pages, renamesSize, slotsSize, wantedOf,
 } from '../program/index.js'
 import { pointName, pointOf, programAt, type ProgramPlan, type TracerPlan } from '../trace/index.js'
 import type { Facts } from './facts.js'
@@ -58,9 +58,9 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
     const mayCopy = facts.mayCopy ?? true
     const part = (wanted: Part) => hasPart(wanted, variant, facts)
     const names = part('names')
-    const has = { names, pockets: names && part('pockets'), audit: part('audit'), mptcp: field.mptcp !== undefined && (mayCopy || field.mptcp.unread === undefined) && part('mptcp') }
+    const has = { names, slots: names && part('slots'), audit: part('audit'), mptcp: field.mptcp !== undefined && (mayCopy || field.mptcp.unread === undefined) && part('mptcp') }
     const context: Context = {
-      field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, pocket: has.pockets, audited: has.audit,
+      field, filter, access: variant.access(field, facts.cast), locked: variant.locked, calls: variant.calls, slots: has.slots, audited: has.audit,
       mptcp: has.mptcp ? field.mptcp : undefined, mayCopy,
     }
     const programs = variant.hooks.filter(({ part, without }) => (part === undefined || has[part]) && (without === undefined || !has[without])).flatMap(hook => program(hook, context, facts))
@@ -122,7 +122,7 @@ function program(hook: Hook, context: Context, facts: Facts): ProgramPlan[] {
   return call === undefined ? [] : [programAt(name, on, () => code(context, call), facts)]
 }
 
-function maps({ filter, pocket, audited, mptcp, access: { sockets, mptcp: apart, textFormat: constant } }: Context, maxFlows: number, keepsNames: boolean): MapSpec[] {
+function maps({ filter, slots, audited, mptcp, access: { sockets, mptcp: apart, textFormat: constant } }: Context, maxFlows: number, keepsNames: boolean): MapSpec[] {
   const own: MapSpec[] = [
     { name: mapName.flows, type: 'hash', keySize: Key.size, valueSize: Value.size, maxEntries: maxFlows },
     {
@@ -137,8 +137,8 @@ function maps({ filter, pocket, audited, mptcp, access: { sockets, mptcp: apart,
     ...mptcp === undefined || apart === undefined ? [] : [{
       name: mapName.mptcpSockets, type: apart.sockets.type, keySize: apart.sockets.keySize, valueSize: Value.pid, maxEntries: apart.sockets.room(maxFlows),
     }],
-    ...pocket ? [
-      { name: mapName.pockets, type: 'array', keySize: 4, valueSize: pocketsSize, maxEntries: 1 },
+    ...slots ? [
+      { name: mapName.slots, type: 'array', keySize: 4, valueSize: slotsSize, maxEntries: 1 },
       { name: mapName.pages, type: 'array', keySize: 4, valueSize: 4, maxEntries: pages },
       { name: mapName.renames, type: 'array', keySize: 4, valueSize: renamesSize, maxEntries: 1 },
     ] as const : [],

@@ -1,6 +1,6 @@
 import { cast, probed, released, releasedMptcp } from '../program/index.js'
 import type { Point } from '../trace/index.js'
-import { audits, emptying, lifeAt, rawPoint, rawRenames, renames, seedsIfAny } from './hook.js'
+import { audits, flush, lifeAt, rawPoint, rawRenames, renames, seedsIfAny } from './hook.js'
 import { limit } from './limit.js'
 import type { Variant } from './variant.js'
 
@@ -21,7 +21,7 @@ function atRelease(backend: string, at: (func: string) => Point, needs: string, 
         { program: 'tcptop_mptcp', on: at('mptcp_release_cb'), part: 'mptcp', code: releasedMptcp },
         { program: 'tcptop_release', on: at('release_sock'), code: released },
       ]),
-      emptying,
+      flush,
       ...audits,
       ...seedsIfAny,
     ],

@@ -6,10 +6,10 @@ import type { Point } from '../trace/index.js'
 export const of5_12 = 'check_mtu'
 
 /**
- * What a variant has as a whole or not at all: names that processes get, pockets, which need those, the audit of what programs missed, or MPTCP
+ * What a variant has as a whole or not at all: names that processes get, slots, which need those, the audit of what programs missed, or MPTCP
  * sockets counted by their own counters.
  */
-export type Part = 'names' | 'pockets' | 'audit' | 'mptcp'
+export type Part = 'names' | 'slots' | 'audit' | 'mptcp'
 
 export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */

@@ -1,113 +1,95 @@
 import {
-  call, type Code, ja, jeq, jeq32, jne, jset, label, load, lsh, mov, mov32, note, r0, r1, r10, r2, rsh32, store, sub32,
+  all, aside, call, type Code, is, ja, lookup, mov, mov32, note, type Place, r0, r1, r2, remove, rsh32, sub32, unless, update, when,
 } from '../../bpf-asm/index.js'
-import { Key, Value } from '../layout.js'
-import { type Access, type Cast, lookup, remove, update } from './access.js'
-import { family, flow, mapName, protocol, socket, stack, state } from './context.js'
+import type { Access, Cast } from './access.js'
+import { markGone } from './entry.js'
 import type { Field } from './field.js'
+import { Counters, flow, making, mapName, socket, stack } from './frame.js'
+import { bits, family, isIn, protocol, state } from './kernel.js'
 import { atAddress, mptcpReader, type Reading } from './reading.js'
-import { markGone } from './stat.js'
 
-/** Where a value of `mapName.sockets`, laid out as the counters of a `Value`, has the key of its flow. */
-const known = { cookie: Value.tx, port: Value.rx } as const
-/** What a value of `mapName.sockets` has of what was counted, beside the first sequence number. */
-const counters = [Value.txSeen, Value.rxSeen, Value.txEnd] as const
+/** The counters that are kept of a socket, beside the first sequence number. */
+const counters = ['txSeen', 'rxSeen', 'txEnd'] as const
+/** Where the key of the flow is kept. */
+const ofKey = ['cookie', 'port'] as const
 
-/** Sockets are known by their addresses, and as those are used again, by when and where each was met. */
+/** Sockets are identified by their addresses and, because those are reused, by when and on which CPU each was first seen. */
 export function byAddress(field: Field, reading: Reading, by: Cast | undefined): Access {
   return { ...knownIn(mapName.sockets, field, reading, by), mptcp: mptcpByAddress(field, reading, by) }
 }
 
-/** The same for MPTCP sockets, in a map of their own: of one nothing is found that was not asked for as one. */
+/** The same for MPTCP sockets, in a map of their own: a TCP socket is never looked up there. */
 export function mptcpByAddress(field: Field, reading: Reading, by: Cast | undefined): Access {
   return knownIn(mapName.mptcpSockets, field, reading, by)
 }
 
 function knownIn(map: typeof mapName.sockets | typeof mapName.mptcpSockets, field: Field, reading: Reading, by: Cast | undefined): Access {
   const { read, refresh } = reading
-  const asKey = store('u64', r10, stack.passing, socket)
-  const kept = () => [asKey, lookup(map, stack.passing)]
-  const forget = () => [asKey, remove(map, stack.passing)]
-  const isTcp = (otherwise: string) => [
+  const asKey = stack.passing.word.store(socket)
+  const found = Counters.in(r0)
+  const kept = () => [asKey, lookup(map, stack.passing.word)]
+  const forget = () => [asKey, remove(map, stack.passing.word)]
+  const unlessTcp = (otherwise: Place) => [
     read(r1, field.family, socket),
-    jeq(r1, family.inet, 'inet'),
-    jne(r1, family.inet6, otherwise),
-    label('inet'),
+    all(is.ne(r1, family.inet), is.ne(r1, family.inet6)).jump(otherwise),
     read(r1, field.protocol, socket),
-    jne(r1, protocol.tcp, otherwise),
+    is.ne(r1, protocol.tcp).jump(otherwise),
     note('no full sockets', read(r1, field.state, socket)),
-    mov(r2, 1),
-    lsh(r2, r1),
-    jset(r2, 1 << state.timeWait | 1 << state.newSynRecv, otherwise),
+    isIn(bits(state.timeWait, state.newSynRecv), r1, r2).jump(otherwise),
   ]
-  /** It may be typed, and of a pointer one may have the lower half. Sockets lie at multiples of a cache line. */
+  /** The pointer may be typed: its lower half is a number to the verifier all the same. Sockets are aligned to cache lines. */
   const identity = () => [mov(r1, socket), mov32(r2, r1), rsh32(r2, 6)]
-  const copyKey = [
-    load(r1, 'u64', r0, known.cookie),
-    store('u64', r10, stack.key + Key.cookie, r1),
-    store('u64', r10, stack.key + Key.pid, 0),
-    load(r1, 'u64', r0, known.port),
-    store('u16', r10, stack.key + Key.port, r1),
-  ]
-  const found = `find_done_${map}`
+  const copyKey = [found.cookie.load(r1), stack.key.cookie.store(r1), stack.key.rest.store(0), found.port.load(r1), stack.key.port.store(r1)]
   return {
     ...reading,
-    sockets: { type: 'hash', keySize: 8, flags: 0, room: flows => map === mapName.sockets ? Math.max(4 * flows, 65_536) : Math.max(Math.ceil(flows / 4), 16_384) },
+    sockets: {
+      type: 'hash', keySize: 8, flags: 0,
+      room: flows => map === mapName.sockets ? Math.max(4 * flows, 65_536) : Math.max(Math.ceil(flows / 4), 16_384),
+    },
     asTcp: (source, otherwise, is) => [
       source === socket ? [] : mov(socket, source),
       refresh(),
-      is?.sure ? [] : isTcp(otherwise),
+      is?.sure ? [] : unlessTcp(otherwise),
     ],
     find: () => [
       kept(),
       mov(flow, r0),
-      jeq(r0, 0, found),
-      copyKey,
-      lookup(mapName.flows, stack.key),
-      mov(flow, r0),
-      label(found),
+      unless(is.eq(r0, 0), [copyKey, lookup(mapName.flows, stack.key), mov(flow, r0)]),
     ],
-    remember: (name, _isKnown, none) => [
+    remember: (_isKnown, none) => [
       call('ktime_get_ns'),
-      store('u64', flow, known.cookie, r0),
+      making.cookie.store(r0),
       call('get_smp_processor_id'),
-      store('u64', flow, known.port, r0),
+      making.port.store(r0),
       asKey,
-      update(map, stack.passing, flow, 'noExist'),
-      note('the one that is there, ours or an earlier one', kept()),
-      jeq(r0, 0, none),
-      load(r1, 'u32', r0, Value.isn),
-      load(r2, 'u32', flow, Value.isn),
-      jeq32(r1, r2, `${name}_same`),
-      note('of another connection of this socket, or of the time before its first sequence number was known', [...counters, known.cookie, known.port].map(offset =>
-        [load(r1, 'u64', flow, offset), store('u64', r0, offset, r1)])),
-      store('u32', r0, Value.isn, r2),
-      label(`${name}_same`),
+      update(map, stack.passing.word, flow, 'noexist'),
+      note('what is kept now: ours, or what was there', kept()),
+      is.eq(r0, 0).jump(none),
+      found.isn.load(r1),
+      making.isn.load(r2),
+      when(is.ne32(r1, r2), [
+        note('kept of another connection of this socket, or before its first sequence number was known', [...counters, ...ofKey].map(name =>
+          [making[name].load(r1), found[name].store(r1)])),
+        found.isn.store(r2),
+      ]),
       copyKey,
-      counters.map(offset => [load(r1, 'u64', r0, offset), store('u64', flow, offset, r1)]),
-      [known.cookie, known.port].map(offset => store('u64', flow, offset, 0)),
+      counters.map(name => [found[name].load(r1), making[name].store(r1)]),
+      ofKey.map(name => making[name].store(0)),
     ],
     kept,
-    /** While it is being opened, the first sequence number is not known yet. */
-    unlessStale: otherwise => [
-      read(r1, field.state, socket),
-      jeq(r1, state.synSent, `${otherwise}_unless_stale`),
-      firstSequences(field, read),
-      jeq32(r1, r2, `${otherwise}_unless_stale`),
-      note('gone long ago', markGone()),
-      forget(),
-      ja(otherwise),
-      label(`${otherwise}_unless_stale`),
-    ],
+    // While a connection is opened, its first sequence number is not known yet.
+    unlessStale: otherwise =>
+      all(is.ne(r1, state.synSent).after(read(r1, field.state, socket)), is.ne32(r1, r2).after(firstSequences(field, read)))
+        .jump(aside('stale', () => [note('closed long ago', markGone()), forget(), ja(otherwise)])),
     identity,
     readMptcp: mptcpReader(by),
     atAddress: { ...atAddress(field, by), identity },
     isOfKey: (_read, otherwise) => [
       kept(),
-      jeq(r0, 0, otherwise),
-      load(r1, 'u64', r0, known.cookie),
-      load(r2, 'u64', r10, stack.key + Key.cookie),
-      jne(r1, r2, otherwise),
+      is.eq(r0, 0).jump(otherwise),
+      found.cookie.load(r1),
+      stack.key.cookie.load(r2),
+      is.ne(r1, r2).jump(otherwise),
     ],
     keepsPort: false,
     forget,
@@ -115,12 +97,12 @@ function knownIn(map: typeof mapName.sockets | typeof mapName.mptcpSockets, fiel
   }
 }
 
-/** `r1 = snd_una - bytes_acked`, r2 what it was: of another connection it is another. See `queued`. */
+/** `r1 = snd_una - bytes_acked`, `r2 =` what it was when the flow was made: another connection has another. See `queued`. */
 export function firstSequences(field: Field, read: Access['read']): Code {
   return [
     read(r1, field.sndUna, socket),
     read(r2, field.bytesAcked, socket),
     sub32(r1, r2),
-    load(r2, 'u32', flow, Value.isn),
+    flow.isn.load(r2),
   ]
 }

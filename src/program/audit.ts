@@ -1,28 +1,30 @@
 import {
-  add, and, cmpxchg, type Code, ja, jeq, jeq32, jne, jne32, jset, jsle, label, load, lsh, mov, note, r0, r1, r10, r2, r3, r4,
-  r9, store, sub, xchg,
+  add, block, type Code, copy, fieldAt, is, ja, leave, load, lookup, mov, note, type Place, r0, r1, r2, r3, r9, remove, sub, unless, update, when,
 } from '../../bpf-asm/index.js'
-import { Key, Stat, Value } from '../layout.js'
-import { lookup, remove, update } from './access.js'
-import { chargeLast, leave, lose, type Moved, nobody, rx, tx } from './charge.js'
-import { amount, type Context, flow, ifRedirected, mapName, maskOf, socket, stack, state } from './context.js'
-import { consumed, consumedUrgent, finSent, firstSequence, queued, unknownEnd } from './counter.js'
+import { maskOf } from './access.js'
+import { chargeLast } from './charge.js'
+import type { Context } from './context.js'
+import { consumed, consumedUrgent, finSent, firstSequence, queued } from './counter.js'
+import { nobody, unknownEnd } from './entry.js'
 import { present } from './field.js'
 import { choosesProcesses } from './filter.js'
-import { latest, withoutPocket } from './pocket.js'
-import { count } from './stat.js'
+import { amount, Flow, flow, FlowKey, mapName, socket, stack } from './frame.js'
+import { isIn, state } from './kernel.js'
+import { count, lose, type Moved, rx, tx } from './moved.js'
+import { ifRedirected } from './result.js'
+import { latest, withoutSlot } from './slot.js'
 
-/** The flow of the socket that is audited; `flow` is that, or its pocket. */
-const own = r9
+/** The flow of the socket that is audited; `flow` is that, or its slot. */
+const own = Flow.in(r9)
 
 /**
  * The audit: what the socket counted and no program saw is charged to the process that used the socket last. Programs miss bytes where a call
- * was in the kernel already when they were attached, for it returns by the way it came; where another tracer attaches to the same function
- * meanwhile, for the same reason (bpf_tramp_image_put); and where the kernel skips a program that runs on that processor already.
+ * was in the kernel already when they were attached, because it returns the way it came; where another tracer attaches to the same function
+ * meanwhile, for the same reason (bpf_tramp_image_put); and where the kernel skips a program that runs on that CPU already.
  *
- * It takes no lock: one moment at which no process is at work on the socket is enough, for every program runs before its caller lets go of
- * it. Everything is read twice and must be the same, with the lock free at the end. What was seen of the socket is changed by
- * compare and exchange, here and wherever else it may change meanwhile; so if a program was faster, nothing is charged.
+ * It takes no lock: one moment at which no process is at work on the socket is enough, because every program runs before its caller releases
+ * it. Everything is read twice and must be the same, with the lock free at the end. What was seen of the socket changes by compare-and-exchange, here
+ * and wherever else it may change meanwhile; if a program was faster, nothing is charged.
  *
  * Where sends are seen after the lock is released, bytes may wait for a program that is about to run: they are charged only if they
  * are the same at the next audit.
@@ -36,180 +38,176 @@ export function settled(context: Context): Code {
   return audit(context, 'unsettled')
 }
 
-function audit(context: Context, over: 'flows' | 'unsettled'): Code {
+type Over = 'flows' | 'unsettled'
+
+function audit(context: Context, over: Over): Code {
   const { access: { atAddress, isOfKey }, calls, field } = context
-  // Reads are repeated, which needs no order among them.
+  // Reads are repeated, so the order among them does not matter.
   const byAddress: Context = { ...context, access: { ...context.access, ...atAddress }, locked: true }
   const { read, refresh } = byAddress.access
   const { subflow } = field
+  const key = FlowKey.in(r1)
   return [
-    note('struct bpf_iter__bpf_map_elem: the key', load(r1, 'u64', r1, 16)),
-    jeq(r1, 0, 'exit'),
-    [0, 8].map(word => [load(r2, 'u64', r1, word), store('u64', r10, stack.key + word, r2)]),
-    load(r1, 'u32', r10, stack.key + Key.pid),
-    note('a share', jne(r1, 0, 'exit')),
-    lookup(mapName.flows, stack.key),
-    jeq(r0, 0, 'stale'),
-    mov(own, r0),
-    load(r1, 'u32', own, Value.flags),
-    jne(r1, 0, 'stale'),
-    load(socket, 'u64', own, Value.sk),
-    jeq(socket, 0, 'stale'),
-    refresh(),
-    isOfKey(read, 'stale'),
-    read(r1, field.state, socket),
-    note('counted when the connection stands', jeq(r1, state.synSent, 'exit')),
-    calls && subflow !== undefined ? [read(r1, subflow, socket), jset(r1, maskOf(subflow), 'stale')] : [],
-    ifRedirected(byAddress, socket, 'stale'),
-    catchUp(byAddress, over, context.locked, 'tx', { total: sentTwice(byAddress), seen: Value.txSeen, moved: tx }),
-    catchUp(byAddress, over, context.locked, 'rx', { total: receivedTwice(byAddress), seen: Value.rxSeen, moved: rx }),
-    label('stale'),
-    over === 'flows' ? [] : [
-      remove(mapName.unsettled, stack.key),
-      jne(r0, 0, 'exit'),
-      count(Stat.unsettled, -1),
-    ],
-    label('exit'),
+    block('exit', exit => [
+      block('stale', stale => [
+        note('struct bpf_iter__bpf_map_elem: the key', load(key, 'u64', r1, 16)),
+        is.eq(key, 0).jump(exit),
+        copy(stack.key, key, r2),
+        stack.key.pid.load(r1),
+        note('a share', is.ne(r1, 0).jump(exit)),
+        lookup(mapName.flows, stack.key),
+        is.eq(r0, 0).jump(stale),
+        mov(own, r0),
+        own.flags.load(r1),
+        is.ne(r1, 0).jump(stale),
+        own.sk.load(socket),
+        is.eq(socket, 0).jump(stale),
+        refresh(),
+        isOfKey(read, stale),
+        read(r1, field.state, socket),
+        note('counted when the connection is established', is.eq(r1, state.synSent).jump(exit)),
+        calls && subflow !== undefined ? [read(r1, subflow, socket), is.set(r1, maskOf(subflow)).jump(stale)] : [],
+        ifRedirected(byAddress, socket, stale),
+        catchUp(byAddress, exit, { seen: 'txSeen', moved: tx, over, waits: !context.locked, total: () => sentTwice(byAddress, exit) }),
+        catchUp(byAddress, exit, { seen: 'rxSeen', moved: rx, over, waits: false, total: settled => receivedTwice(byAddress, settled, exit) }),
+      ]),
+      over === 'flows' ? [] : [
+        remove(mapName.unsettled, stack.key),
+        is.ne(r0, 0).jump(exit),
+        count('unsettled', -1),
+      ],
+    ]),
     leave(),
   ]
 }
 
-/** One direction: `total` leaves in r1 and `amount` what the socket counted, `seen` is what programs know of it. */
-function catchUp(
-  context: Context, over: 'flows' | 'unsettled', locked: boolean, name: 'tx' | 'rx', { total, seen, moved }: { total: Code; seen: number; moved: Moved },
-): Code {
+/** One direction of a socket. */
+interface Direction {
+  /** What programs know of it. */
+  readonly seen: 'txSeen' | 'rxSeen'
+  readonly moved: Moved
+  readonly over: Over
+  /** Whether bytes must be the same at the next audit. */
+  readonly waits: boolean
+  /** Leaves in r1 and `amount` what the socket counted. */
+  readonly total: (settled: Place) => Code
+}
+
+/** Charges what the socket counted beyond what was seen; leaves for `exit` when it is not at rest. */
+function catchUp(context: Context, exit: Place, direction: Direction): Code {
   const { access: { isOfKey, read }, field } = context
-  const to = (part: string) => `${name}_${part}`
-  const waits = name === 'tx' && !locked
-  return [
+  const { seen, over, waits, total } = direction
+  return block('settled', settled => [
     mov(flow, own),
-    latest(context, name),
-    load(r1, 'u64', flow, seen),
-    note('just being taken out of its pocket', jeq(r1, -1, 'exit')),
-    store('u64', r10, stack.received, r1),
-    total,
+    latest(context),
+    flow[seen].load(r1),
+    note('just being taken out of its slot', is.eq(r1, -1).jump(exit)),
+    stack.received.store(r1),
+    total(settled),
     read(r2, field.owned, socket),
-    jne(r2, 0, 'exit'),
+    is.ne(r2, 0).jump(exit),
     read(r2, present(field, 'writePending'), socket),
-    jne32(r2, 0, 'exit'),
-    load(r2, 'u64', r10, stack.received),
+    is.ne32(r2, 0).jump(exit),
+    stack.received.load(r2),
     sub(amount, r2),
-    jsle(amount, 0, to('settled')),
-    note('all of it was read of this socket, for its address has not been used again', isOfKey(read, 'exit')),
-    waits ? untilNextTime(over) : [],
-    waits && over === 'flows' ? label(to('settled')) : take(context, name, seen, moved),
-  ]
+    is.sle(amount, 0).jump(settled),
+    note('all of it was read of this socket: its address was not reused', isOfKey(read, exit)),
+    waits ? untilNextTime(over, exit) : [],
+    waits && over === 'flows' ? [] : take(context, settled, exit, direction),
+  ])
 }
 
 /** Charges `amount`, unless a program was faster than the audit. */
-function take(context: Context, name: string, seen: number, moved: Moved): Code {
-  const { filter } = context
-  const to = (part: string) => `${name}_${part}`
+function take(context: Context, settled: Place, exit: Place, { seen, moved }: Direction): Code {
   return [
-    jne(flow, own, to('take')),
-    withoutPocket(context, name, 'exit'),
-    label(to('take')),
-    load(r0, 'u64', r10, stack.received),
+    context.slots ? when(is.eq(flow, own), withoutSlot(context, exit)) : [],
+    stack.received.load(r0),
     mov(r1, r0),
     mov(r2, r0),
     add(r1, amount),
-    cmpxchg('u64', flow, seen, r1),
-    note('somebody was faster', jne(r0, r2, 'exit')),
+    flow[seen].compareExchange(r1),
+    note('a program was faster', is.ne(r0, r2).jump(exit)),
     mov(flow, own),
-    choosesProcesses(filter) ? [] : [
-      load(r1, 'u32', flow, Value.last),
-      jne32(r1, nobody, to('charge')),
-      lose(moved),
-      ja(to('settled')),
-      label(to('charge')),
+    choosesProcesses(context.filter) ? [] : [
+      flow.last.load(r1),
+      when(is.eq32(r1, nobody), [lose(moved), ja(settled)]),
     ],
-    chargeLast(context, moved, name),
-    store('u32', r10, stack.key + Key.pid, 0),
-    label(to('settled')),
+    chargeLast(context, moved),
+    stack.key.pid.store(0),
   ]
 }
 
-/** Goes on if the total, `amount` more than what is on the stack, was the same at the last audit; otherwise notes it for the next one. */
-function untilNextTime(over: 'flows' | 'unsettled'): Code {
-  const total = [load(r1, 'u64', r10, stack.received), add(r1, amount)]
-  if (over === 'flows') return [total, store('u64', r10, stack.filterKey, r1), unsettle(), ja('exit')]
+/** Goes on if the total, `amount` more than `stack.received`, was the same at the last audit; otherwise keeps it for the next one. */
+function untilNextTime(over: Over, exit: Place): Code {
+  const total = [stack.received.load(r1), add(r1, amount)]
+  const before = fieldAt(r0, 0, 'u64')
+  if (over === 'flows') return [total, stack.scratch.word.store(r1), unsettle(exit), ja(exit)]
   return [
     lookup(mapName.unsettled, stack.key),
-    jeq(r0, 0, 'exit'),
+    is.eq(r0, 0).jump(exit),
     total,
-    load(r2, 'u64', r0, 0),
-    store('u64', r0, 0, r1),
-    jne(r1, r2, 'exit'),
+    before.load(r2),
+    before.store(r1),
+    is.ne(r1, r2).jump(exit),
   ]
 }
 
-/** Notes the flow whose key is on the stack as unsettled, with the value that is in `stack.filterKey`. Clobbers r0 to r5. */
-function unsettle(): Code {
+/** Notes the flow whose key is on the stack as unsettled, with the value in `stack.scratch`; leaves for `exit` if it is already. Clobbers r0 to r5. */
+function unsettle(exit: Place): Code {
   return [
-    update(mapName.unsettled, stack.key, stack.filterKey, 'noExist'),
-    jne(r0, 0, 'exit'),
-    count(Stat.unsettled),
+    update(mapName.unsettled, stack.key, stack.scratch.word, 'noexist'),
+    is.ne(r0, 0).jump(exit),
+    count('unsettled'),
   ]
 }
 
 /**
- * For a socket of which the entry was just made or found, whose key is on the stack: notes it as unsettled where a call may be under way, for
- * programs do not see the return of one that was in the kernel before they were attached. Goes to `exit`.
+ * For a socket whose flow was just made or found, and whose key is on the stack: notes it as unsettled where a call may be under way, because programs
+ * do not see the return of one that was in the kernel before they were attached.
  */
-export function unsettledIfBusy({ access, field, audited }: Context): Code {
+export function unsettledIfBusy({ access, field, audited }: Context, exit: Place): Code {
   return !audited ? [] : [
-    access.read(r1, field.owned, socket),
-    jne(r1, 0, 'busy'),
-    access.read(r1, present(field, 'writePending'), socket),
-    jeq32(r1, 0, 'exit'),
-    label('busy'),
-    store('u64', r10, stack.filterKey, 0),
-    unsettle(),
+    unless(is.ne(r1, 0).after(access.read(r1, field.owned, socket)), [
+      access.read(r1, present(field, 'writePending'), socket),
+      is.eq32(r1, 0).jump(exit),
+    ]),
+    stack.scratch.word.store(0),
+    unsettle(exit),
   ]
 }
 
-/** `r1 = amount =` what was queued without a FIN; goes to `exit` when it changes meanwhile or is not known. */
-function sentTwice(context: Context): Code {
+/** `r1 = amount =` what was queued without a FIN; leaves for `exit` when it changes meanwhile or is not known. */
+function sentTwice(context: Context, exit: Place): Code {
   return [
     context.access.refresh(),
-    twice(context, queued(context, { racing: true })),
-    note('less the FIN that was sent', mov(r2, 1)),
-    lsh(r2, r3),
-    mov(r4, r2),
-    and(r4, finSent),
-    jeq(r4, 0, 'no_fin'),
-    sub(amount, 1),
-    label('no_fin'),
-    jeq(r3, state.close, 'closed'),
-    unlessSame(context, 'tx_same', 'exit'),
-    ja('total'),
-    label('closed'),
-    note('not connected: what was queued when it was', load(amount, 'u64', own, Value.txEnd)),
-    jeq(amount, unknownEnd, 'exit'),
-    label('total'),
+    twice(context, exit, () => queued(context, { racing: true })),
+    when(isIn(finSent, r3, r2), note('less the FIN that was sent', sub(amount, 1))),
+    when(is.ne(r3, state.close), unlessSameConnection(context, exit), [
+      note('not connected: what was queued when it was', own.txEnd.load(amount)),
+      is.eq(amount, unknownEnd).jump(exit),
+    ]),
   ]
 }
 
-/** Goes to `otherwise` unless `socket` has the connection of the flow: programs may have missed that it connected once more. */
-function unlessSame(context: Context, name: string, otherwise: string): Code {
-  return [firstSequence(context, name, { racing: false }), load(r2, 'u32', own, Value.isn), jne32(r1, r2, otherwise)]
+/** Leaves for `otherwise` unless `socket` has the connection of the flow: programs may have missed that it connected again. */
+function unlessSameConnection(context: Context, otherwise: Place): Code {
+  return [firstSequence(context, { racing: false }), own.isn.load(r2), is.ne32(r1, r2).jump(otherwise)]
 }
 
-/** `amount =` what was consumed; goes to `exit` when it changes meanwhile. */
-function receivedTwice(context: Context): Code {
-  const [first, again] = ['first', 'again'].map(name => [
-    consumed(context, `rx_${name}`, { racing: true }),
-    context.calls ? [] : consumedUrgent(context, `urgent_${name}`),
-  ])
-  return [twice(context, first!, again!), unlessSame(context, 'rx_same', 'rx_settled')]
+/** `amount =` what was consumed; leaves for `exit` when it changes meanwhile, for `settled` when it is of another connection. */
+function receivedTwice(context: Context, settled: Place, exit: Place): Code {
+  return [
+    twice(context, exit, () => [consumed(context, { racing: true }), context.calls ? [] : consumedUrgent(context)]),
+    unlessSameConnection(context, settled),
+  ]
 }
 
-/** `r1 = amount =` what `read`, which is `again` the second time, leaves in r1 twice; otherwise goes to `exit`. */
-function twice({ access }: Context, read: Code, again = read): Code {
-  return [read, mov(amount, r1), barrier(), access.refresh(), again, jne(r1, amount, 'exit')]
+/** `r1 = amount =` what `read` leaves in r1 twice; otherwise leaves for `exit`. */
+function twice({ access }: Context, exit: Place, read: () => Code): Code {
+  return [read(), mov(amount, r1), barrier(), access.refresh(), read(), is.ne(r1, amount).jump(exit)]
 }
 
 /** What comes later is read later: an atomic operation that fetches is a full barrier (Documentation/bpf/linux-notes.rst). */
 function barrier(): Code {
-  return [mov(r1, 0), store('u64', r10, stack.filterKey, 0), xchg('u64', r10, stack.filterKey, r1)]
+  return [mov(r1, 0), stack.scratch.word.store(0), stack.scratch.word.exchange(r1)]
 }

@@ -1,18 +1,17 @@
 import type { Btf, Member } from '../../bpf-asm/index.js'
 
-/** Where the kernel keeps what the program reads: offsets into `struct tcp_sock` unless the name says otherwise. */
+/** Where the kernel keeps what programs read: offsets into `struct tcp_sock` unless the name says otherwise. */
 export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow' | CgroupField, Member>>> & {
   readonly mptcp?: Mptcp
 }
 
 /**
- * What may be absent where fields are found without BTF: addresses where there is no IPv6 and `userData` where there are no sockmaps, for
- * they cannot matter there, what only programs read that need BTF themselves, those of iterators and at functions' returns, and `startTime`,
- * which only tells processes apart that had the same id. So may `subflow`, the bit of a TCP socket that is a subflow of an MPTCP one: that is
- * absent, too, without CONFIG_MPTCP.
+ * What may be absent where fields are found without BTF: IPv6 addresses without IPv6 and `userData` without sockmaps, which do not matter there; what
+ * is only read by programs that need BTF themselves, such as iterators; and `startTime`, which only distinguishes processes that had the same id.
+ * `subflow`, the bit of a TCP socket that is a subflow of an MPTCP socket, is also absent without CONFIG_MPTCP.
  */
-type Absent = 'saddr6' | 'daddr6' | 'userData' | 'writePending' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags' | 'threadPid' | 'pidLevel' |
-  'pidNumbers' | 'pidNamespaceInum' | 'startTime'
+type Absent = 'saddr6' | 'daddr6' | 'userData' | 'writePending' | 'socketSk' | 'fileInode' | 'filePrivate' | 'inodeMode' | 'msgFlags' | 'threadPid' |
+  'pidLevel' | 'pidNumbers' | 'pidNamespaceInum' | 'startTime'
 
 /** Structure and member path of every field, as `include/linux/tcp.h`, `include/net/sock.h` and `sched.h` call them. */
 const path = {
@@ -64,8 +63,7 @@ const path = {
 } as const satisfies Record<string, readonly [struct: string, member: string]>
 
 /**
- * From a task to the id of its cgroup v2, which is the number of its directory's inode. Without BTF or CONFIG_CGROUPS they are absent, all of
- * them.
+ * From a task to the id of its cgroup v2, the inode number of the directory. All are absent without BTF or CONFIG_CGROUPS.
  */
 const cgroupPath = {
   cgroups: ['task_struct', 'cgroups'],
@@ -74,33 +72,33 @@ const cgroupPath = {
   cgroupId: ['kernfs_node', 'id'],
 } as const
 
-/** The one above a cgroup: the `self` of a cgroup is what it begins with. */
+/** The parent of a cgroup; a cgroup begins with its `self`. */
 const cgroupParent = ['cgroup', 'self.parent'] as const
 
 type CgroupField = keyof typeof cgroupPath | 'cgroupParent'
 
-/** The members on the way from a task to its cgroup's id; none where it is not known. */
+/** The members on the way from a task to its cgroup's id; none where they are absent. */
 export function cgroupMembers(field: Field): Member[] {
   return (Object.keys(cgroupPath) as (keyof typeof cgroupPath)[]).flatMap(name => field[name] ?? [])
 }
 
-/** Where an MPTCP socket has counters of its own: offsets into `struct mptcp_sock` (net/mptcp/protocol.h), known by BTF alone. */
+/** Where an MPTCP socket has counters of its own: offsets into `struct mptcp_sock` (net/mptcp/protocol.h), known only from BTF. */
 export interface Mptcp {
-  /** u32, another one for each connection. */
+  /** u32, different for each connection. */
   readonly token: Member
   readonly writeSeq: Member
-  /** `bytes_consumed`: what the process received. Before there was one, `unread` tells. */
+  /** `bytes_consumed`: what the process received. Kernels without it have `unread`. */
   readonly consumed: Member
   readonly unread?: Unread
 }
 
-/** Where an MPTCP socket has what was not read yet. */
+/** Where an MPTCP socket keeps what was not read yet. */
 export interface Unread {
-  /** The queues that it waits in, what comes first in the first: until Linux 6.13 there are two. */
+  /** The queues that it waits in, the first bytes in the first queue: until Linux 6.13 there are two. */
   readonly queues: readonly { readonly length: Member; readonly first: Member }[]
   readonly ackSeq: Member
   readonly finSeq: Member
-  /** Of a packet, offsets into `struct sk_buff`: its length, how much of that was read or is no data, and the sequence number of its end. */
+  /** Offsets into `struct sk_buff`: a packet's length, how much of that was read or is no data, and the sequence number of its end. */
   readonly length: Member
   readonly taken: Member
   readonly end: Member

@@ -1,241 +1,253 @@
 import {
-  and, call, type Code, ja, jeq, jne, jne32, jset, label, load, lsh, mov, note, r0, r1, r2, r6, r7, r9, store,
+  any, aside, block, call, type Code, is, ja, label, leave, load, mov, not, note, type Place, place, r0, r1, r2, r7, r9, unless, when,
 } from '../../bpf-asm/index.js'
-import { Stat, Value } from '../layout.js'
-import { chargeLast, leave, lose, type Moved, nobody, rx, tx } from './charge.js'
-import { amount, type Context, flow, maskOf, protocol, socket, state } from './context.js'
-import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued, unknownEnd } from './counter.js'
-import { enter, established, expectCurrent, identify, syn, unlessDead } from './enter.js'
+import { maskOf } from './access.js'
+import { chargeLast } from './charge.js'
+import type { Context } from './context.js'
+import { consumed, consumedUrgent, firstSequence, lessFin, queued, takeConsumed, takeQueued } from './counter.js'
+import { enter, expectCurrent, syn, unlessDead } from './enter.js'
+import { established, identify, markGone, nobody, unknownEnd } from './entry.js'
 import { choosesProcesses } from './filter.js'
+import { findFlow } from './flow.js'
+import { flow, socket } from './frame.js'
+import { bits, isIn, portChosen, protocol, state } from './kernel.js'
+import { count, lose, type Moved, rx, tx } from './moved.js'
 import { endFastOpen, stateSetMptcp, unlessCountedAtMptcp } from './mptcp.js'
-import { endPocket, settle } from './pocket.js'
-import { count, markGone } from './stat.js'
+import { endSlot, writeBack } from './slot.js'
 import { typed } from './typed.js'
 
-/** `SOCK_BINDPORT_LOCK` (include/net/sock.h): the process chose the port, so that the next connection has it too. */
-const portChosen = 8
+/** The old and the new state at `stateSet`; the socket's own flow where the new state is not needed any more, and at `destroyed`. */
+const [before, now, own] = [r7, r9, r9]
 
 /**
- * `trace_inet_sock_set_state(sk, old, new)`, under the lock and before the new state is stored: makes the entry of a connection that
- * leaves its handshake, ends that of one whose socket connects once more, and keeps the last count of one that ends.
+ * `trace_inet_sock_set_state(sk, old, new)`, under the lock and before the new state is stored: makes the flow of a connection that
+ * leaves its handshake, ends that of one whose socket connects again, and keeps the last count of one that ends.
  */
 export function stateSet(context: Context): Code {
-  const { access, field, calls, mptcp } = context
+  const { access, calls, field, mptcp } = context
+  const connected = place('connected')
   return [
-    load(r6, 'u64', r1, 0),
-    load(r9, 'u32', r1, 16),
-    note('r7: the old state, r9: the new one', load(r7, 'u32', r1, 8)),
-    calls ? [access.read(r2, field.protocol, r6), jne(r2, protocol.tcp, 'mptcp')] : [],
-    jeq(r7, state.synSent, 'interesting'),
-    jeq(r7, state.synRecv, 'interesting'),
-    jeq(r7, state.listen, 'exit'),
-    mov(r1, 1),
-    lsh(r1, r9),
-    and(r1, 1 << state.close | 1 << state.finWait1 | 1 << state.lastAck | 1 << state.synSent),
-    jeq(r1, 0, 'exit'),
-    label('interesting'),
-    access.asTcp(r6, mptcp ? 'mptcp' : 'exit'),
-    access.find(),
-    jeq(r0, 0, 'unknown'),
-    settle(context, 'known'),
-    access.unlessStale('unknown'),
-    jeq(r9, state.synSent, 'anew'),
-    jne(r7, state.synSent, 'connected'),
-    store('u64', flow, Value.txEnd, unknownEnd),
-    note('fast open, or the chosen port once more', firstSequence(context, 'again', { racing: false })),
-    store('u32', flow, Value.isn, r1),
-    store('u64', flow, Value.rxSeen, 0),
-    syn(context, 'again_syn'),
-    label('again_syn'),
+    block('exit', exit => {
+      const noTcp = aside('mptcp', () => mptcp ? stateSetMptcp(context, exit) : endMptcp(context, exit))
+      const unknown = aside('unknown', () => stateSetUnknown(context, connected, exit))
+      const anew = aside('anew', () => connectsAgain(context, exit))
+      return [
+        load(socket, 'u64', r1, 0),
+        load(now, 'u32', r1, 16),
+        note('r7: the old state, r9: the new one', load(before, 'u32', r1, 8)),
+        calls ? [access.read(r2, field.protocol, socket), is.ne(r2, protocol.tcp).jump(noTcp)] : [],
+        unless(any(is.eq(before, state.synSent), is.eq(before, state.synRecv)), [
+          is.eq(before, state.listen).jump(exit),
+          not(isIn(bits(state.close, state.finWait1, state.lastAck, state.synSent), now, r1)).jump(exit),
+        ]),
+        access.asTcp(socket, mptcp ? noTcp : exit),
+        findFlow(context, unknown),
+        is.eq(now, state.synSent).jump(anew),
+        when(is.eq(before, state.synSent), opensKnown(context, connected, exit)),
+
+        label(connected),
+        is.eq(now, state.established).jump(exit),
+        mov(r7, now),
+        expectCloser(context),
+        keepEnd(context),
+        is.ne(r7, state.close).jump(exit),
+        note('it has ended', call('ktime_get_ns')),
+        flow.ended.store(r0),
+        restReceived(context, exit),
+      ]
+    }),
+    leave(),
+  ]
+}
+
+/** A connection leaves SYN_SENT that has a flow: by fast open, or with the port that the process chose again. */
+function opensKnown(context: Context, connected: Place, exit: Place): Code {
+  return [
+    flow.txEnd.store(unknownEnd),
+    note('fast open, or the chosen port again', firstSequence(context, { racing: false })),
+    flow.isn.store(r1),
+    flow.rxSeen.store(0),
+    syn(context),
     revive(),
     established(),
-    identify(context, 'opened', 'exit', 'again'),
-    jeq(r9, state.close, 'connected'),
+    identify(context, 'opened', exit),
+    is.eq(now, state.close).jump(connected),
     queued(context),
-    store('u64', flow, Value.txEnd, r1),
-    mptcp === undefined ? restSent(context, 'exit', 'again') : [
-      note('r9: the socket’s own entry', mov(r9, flow)),
-      restSent(context, 'sent_with_syn', 'again'),
-      label('sent_with_syn'),
-      endFastOpen(context, 'exit'),
+    flow.txEnd.store(r1),
+    context.mptcp === undefined ? restSent(context, exit) : [
+      note('r9: the socket’s own flow', mov(own, flow)),
+      block('sent with syn', sent => restSent(context, sent)),
+      endFastOpen(context, exit),
     ],
     leave(),
+  ]
+}
 
-    label('connected'),
-    jeq(r9, state.established, 'exit'),
-    mov(r7, r9),
-    expectCloser(context, 'closing'),
-    keepEnd(context, 'ended'),
-    jne(r7, state.close, 'exit'),
-    note('it has ended', call('ktime_get_ns')),
-    store('u64', flow, Value.ended, r0),
-    restReceived(context, 'exit'),
-    label('exit'),
-    leave(),
-
-    label('anew'),
-    note('r9: the socket’s own entry; what is pending is charged before anything begins anew', mov(r9, flow)),
-    restSent(context, 'anew_rest', 'anew', { isAnew: true }),
-    label('anew_rest'),
-    mov(flow, r9),
+/** A socket that had a connection connects again: what is pending is charged before anything begins anew. */
+function connectsAgain(context: Context, exit: Place): Code {
+  const { access, field } = context
+  return [
+    note('r9: the socket’s own flow', mov(own, flow)),
+    block('rest', rest => restSent(context, rest, { isAnew: true })),
+    mov(flow, own),
     access.keepsPort ? [
       access.read(r1, field.userlocks, socket),
-      jset(r1, portChosen << (field.userlocks.bitOffset ?? 0), 'exit'),
+      is.set(r1, portChosen << (field.userlocks.bitOffset ?? 0)).jump(exit),
     ] : [],
     note('the port will be another: this connection is over', markGone()),
-    ja('forget'),
-
-    label('unknown'),
-    unlessCountedAtMptcp(context, 'exit'),
-    note('what is pending of its last connection is lost', jeq(r9, state.synSent, 'respilled')),
-    jeq(r9, state.close, 'spilled'),
-    jeq(r7, state.synSent, 'opened'),
-    jne(r7, state.synRecv, choosesProcesses(context.filter) ? 'exit' : 'missed'),
-    enter(context, 'accepted', { found: 'exit', spilled: 'exit', none: 'exit' }),
-    label('opened'),
-    enter(context, 'opened', { found: 'exit', spilled: 'exit', none: 'exit' }),
-    label('forget'),
-    endPocket(context, 'forget'),
+    endSlot(context),
     access.forget(),
     leave(),
-    label('spilled'),
-    endSpilled(context, choosesProcesses(context.filter) ? 'exit' : 'unseen', 'spilled_end'),
-    label('respilled'),
-    endPocket(context, 'respilled'),
-    endSpilled(context, 'exit', 'respilled_end', { isLast: true, isAnew: true }),
-    choosesProcesses(context.filter) ? [] : [
-      label('unseen'),
-      jeq(r7, state.synSent, 'exit'),
-      jeq(r7, state.synRecv, 'exit'),
-      label('missed'),
-      unlessDead(context, 'exit'),
-      enter(context, 'ending', { found: 'connected', spilled: 'exit', none: 'exit' }),
-    ],
+  ]
+}
 
-    mptcp ? [label('mptcp'), stateSetMptcp(context)] : !calls ? [] : [
-      label('mptcp'),
-      note('an MPTCP socket gives no other sign of its end', jne(r2, protocol.mptcp, 'exit')),
-      jne(r9, state.close, 'exit'),
-      typed(field).findMptcp(),
-      jeq(r0, 0, 'exit'),
-      markGone(),
-      leave(),
-    ],
+/** A socket without a flow: it gets one if it opens, was accepted, or ends unseen; what the map had no space for is lost when it ends. */
+function stateSetUnknown(context: Context, connected: Place, exit: Place): Code {
+  const { access, filter } = context
+  const chooses = choosesProcesses(filter)
+  const opened = aside('opened', () => [enter(context, 'opened', exit, exit), ja(exit)])
+  const missed = place('missed')
+  const unseen = aside('unseen', () => [
+    is.eq(before, state.synSent).jump(exit),
+    is.eq(before, state.synRecv).jump(exit),
+    label(missed),
+    unlessDead(context, exit),
+    enter(context, 'ending', connected, exit),
+    ja(exit),
+  ])
+  const respilled = aside('respilled', () => [
+    endSlot(context),
+    endSpilled(context, exit, exit, { isLast: true, isAnew: true }),
+    access.forget(),
+    leave(),
+  ])
+  const spilled = aside('spilled', () => [endSpilled(context, chooses ? exit : unseen, exit), leave()])
+  return [
+    unlessCountedAtMptcp(context, exit),
+    note('what is pending of its last connection is lost', is.eq(now, state.synSent).jump(respilled)),
+    is.eq(now, state.close).jump(spilled),
+    is.eq(before, state.synSent).jump(opened),
+    is.ne(before, state.synRecv).jump(chooses ? exit : missed),
+    enter(context, 'accepted', exit, exit),
+    ja(exit),
+  ]
+}
+
+/** Where an MPTCP socket is counted by what its calls return: nothing else says that it is closed. r2 has the protocol. */
+function endMptcp({ field }: Context, exit: Place): Code {
+  return [
+    is.ne(r2, protocol.mptcp).jump(exit),
+    is.ne(now, state.close).jump(exit),
+    typed(field).findMptcp(),
+    is.eq(r0, 0).jump(exit),
+    markGone(),
+    leave(),
   ]
 }
 
 /**
- * `trace_tcp_destroy_sock(sk)`: the last reading; after it nobody can move bytes. An entry that is not told of its end would stay for ever,
- * so two programs look out for it: one that runs into itself on a processor is left out (bpf_prog_inc_misses).
+ * `trace_tcp_destroy_sock(sk)`: the last reading; after it nobody can move bytes. A flow whose end was missed would stay forever, so two programs watch
+ * for it: the kernel skips a program that interrupts itself on a CPU (bpf_prog_inc_misses).
  */
 export function destroyed(context: Context): Code {
   const { access } = context
   return [
-    load(r6, 'u64', r1, 0),
-    access.asTcp(r6, 'exit'),
-    access.find(),
-    jeq(r0, 0, 'spilled'),
-    settle(context, 'known'),
-    endPocket(context, 'known'),
-    access.unlessStale('exit'),
-    load(r1, 'u32', flow, Value.flags),
-    note('another program has seen it', jne(r1, 0, 'exit')),
-    note('r9: the socket’s own entry', mov(r9, flow)),
-    restSent(context, 'sent', 'rest'),
-    label('sent'),
-    mov(flow, r9),
-    restReceived(context, 'received'),
-    label('received'),
-    mov(flow, r9),
-    markGone(),
-    access.freed(),
-    label('exit'),
+    block('exit', exit => {
+      const spilled = aside('spilled', () => [
+        endSlot(context),
+        endSpilled(context, exit, exit, { isLast: true }),
+        access.forget(),
+        leave(),
+      ])
+      return [
+        load(socket, 'u64', r1, 0),
+        access.asTcp(socket, exit),
+        access.find(),
+        is.eq(r0, 0).jump(spilled),
+        writeBack(context),
+        endSlot(context),
+        access.unlessStale(exit),
+        flow.flags.load(r1),
+        note('another program has seen it', is.ne(r1, 0).jump(exit)),
+        note('r9: the socket’s own flow', mov(own, flow)),
+        block('sent', sent => restSent(context, sent)),
+        mov(flow, own),
+        block('received', received => restReceived(context, received)),
+        mov(flow, own),
+        markGone(),
+        access.freed(),
+      ]
+    }),
     leave(),
-    label('spilled'),
-    endPocket(context, 'spilled'),
-    endSpilled(context, 'exit', 'spilled_end', { isLast: true }),
   ]
 }
 
 /**
- * A process that ends a connection which nobody is known to have used is taken for its user: its calls may have been left out. At the return
- * of functions what the kernel moves by itself is seen, too: of what is charged already it is known who did it. Tracepoints do not tell of
- * that, but of every call: what no call moved is the kernel's. r9 is lost.
+ * A process that ends a connection without a known user is taken for its user: its calls may have been missed. At the return of functions, what the
+ * kernel moves by itself is seen too, so whoever moved what is charged already is known. Tracepoints do not show that, but they show every call: what
+ * no call moved is the kernel's. r9 is lost.
  */
-function expectCloser(context: Context, done: string): Code {
+function expectCloser(context: Context): Code {
   const { calls, filter, locked } = context
-  return calls && !locked || choosesProcesses(filter) ? [] : [
-    load(r1, 'u32', flow, Value.last),
-    jne32(r1, nobody, done),
-    calls ? [load(r1, 'u32', flow, Value.pid), jne32(r1, nobody, done)] : [],
-    expectCurrent(context, done),
-  ]
+  return calls && !locked || choosesProcesses(filter) ? [] : block('closing', done => [
+    flow.last.load(r1),
+    is.ne32(r1, nobody).jump(done),
+    calls ? [flow.pid.load(r1), is.ne32(r1, nobody).jump(done)] : [],
+    expectCurrent(context),
+  ])
 }
 
-/** What was queued until now is all there will be, but for those who are sending right now: they are charged when their calls return. */
-function keepEnd(context: Context, name: string): Code {
-  return [queued(context), lessFin(name), store('u64', flow, Value.txEnd, r1)]
+/** What is queued now is all there will be, except what calls are sending right now: they are charged when they return. */
+function keepEnd(context: Context): Code {
+  return [queued(context), lessFin(), flow.txEnd.store(r1)]
 }
 
-/** Charges what was sent unseen, by the kernel or by whoever did not return; goes to `none` without any. */
-function restSent(context: Context, none: string, name: string, { isAnew = false } = {}): Code {
+/** Charges what was sent unseen, by the kernel or by calls that did not return; leaves for `none` without any. */
+function restSent(context: Context, none: Place, { isAnew = false } = {}): Code {
   return [
-    // With `mptcp` a subflow has an entry for data that it sends with its SYN alone, until it is connected.
+    // With `mptcp` only a subflow that sends data with its SYN has a flow, until it is connected.
     context.mptcp === undefined ? unlessSubflow(context, none) : [],
-    takeQueued(context, none, { name: `${name}_tx`, bounded: false, isAnew }),
-    chargeLast(context, tx, `${name}_last`),
+    takeQueued(context, none, { bounded: false, isAnew }),
+    chargeLast(context, tx),
   ]
 }
 
 /** The same of what was received. */
-function restReceived(context: Context, none: string): Code {
+function restReceived(context: Context, none: Place): Code {
   return [
     unlessSubflow(context, none),
-    consumed(context, 'rest_rx'),
-    consumedUrgent(context, 'rest_urgent'),
-    takeConsumed(context, none, amount, 'rest_consumed'),
-    chargeLast(context, rx, 'last_rx'),
+    consumed(context),
+    consumedUrgent(context),
+    takeConsumed(context, none),
+    chargeLast(context, rx),
   ]
 }
 
-/** The end of a connection, or of its socket, that the map had no room for; ends the program, or goes to `none` if there is no such one. */
-function endSpilled(context: Context, none: string, name: string, { isLast = false, isAnew = false } = {}): Code {
+/**
+ * The end of a connection, or with `isLast` of its socket, that the map had no space for: counts its last bytes as lost. Leaves for `none` if none is
+ * kept of it, and for `exit` for a subflow.
+ */
+function endSpilled(context: Context, none: Place, exit: Place, { isLast = false, isAnew = false } = {}): Code {
   const { access, filter } = context
-  const to = (part: string) => `${name}_${part}`
   // Whose it was is not known: with a filter, only what is known to be wanted is lost.
   const loseIfAny = (moved: Moved) => choosesProcesses(filter) ? [] : lose(moved)
   return [
-    unlessSubflow(context, 'exit'),
+    unlessSubflow(context, exit),
     access.kept(false),
-    jeq(r0, 0, none),
+    is.eq(r0, 0).jump(none),
     mov(flow, r0),
-    isLast ? [
-      takeQueued(context, to('rx'), { name: to('tx'), bounded: false, isAnew }),
-      loseIfAny(tx),
-      label(to('rx')),
-    ] : keepEnd(context, to('kept')),
-    consumed(context, name),
-    takeConsumed(context, to('done'), amount, to('consumed')),
-    loseIfAny(rx),
-    label(to('done')),
-    isLast ? access.forget() : [],
-    leave(),
+    isLast ? block('sent', sent => [takeQueued(context, sent, { bounded: false, isAnew }), loseIfAny(tx)]) : keepEnd(context),
+    block('received', received => [consumed(context), takeConsumed(context, received), loseIfAny(rx)]),
   ]
 }
 
-/** Goes to `otherwise` for a subflow of an MPTCP socket, if its bytes are counted where the application moves them. */
-function unlessSubflow({ field, access, calls }: Context, otherwise: string): Code {
+/** Leaves for `otherwise` for a subflow of an MPTCP socket, if its bytes are counted where the application moves them. */
+function unlessSubflow({ field, access, calls }: Context, otherwise: Place): Code {
   const { subflow } = field
-  return subflow === undefined || !calls ? [] : [access.read(r1, subflow, socket), jset(r1, maskOf(subflow), otherwise)]
+  return subflow === undefined || !calls ? [] : [access.read(r1, subflow, socket), is.set(r1, maskOf(subflow)).jump(otherwise)]
 }
 
 /** The socket has the same port again after all. */
 function revive(): Code {
-  return [
-    load(r1, 'u32', flow, Value.flags),
-    jeq(r1, 0, 'alive'),
-    store('u32', flow, Value.flags, 0),
-    count(Stat.gone, -1),
-    label('alive'),
-  ]
+  return [flow.flags.load(r1), unless(is.eq(r1, 0), [flow.flags.store(0), count('gone', -1)])]
 }

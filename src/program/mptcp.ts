@@ -1,315 +1,297 @@
 import {
-  add, and, type Code, ja, jeq, jgt, jle, jne, jset, label, load, lsh, type Member, mov, note, or, r0, r1, r10, r2, r9, readKernel, type Register, store,
-  sub, sub32,
+  add, address, aside, block, type Code, type Field as Word, is, ja, leave, load, mov, not, note, or, type Place, r0, r1, r2, r9, type Register, sub, sub32,
+  unless, when,
 } from '../../bpf-asm/index.js'
-import { Value } from '../layout.js'
-import { lookup, sizeOf } from './access.js'
-import { both, chargeCurrent, leave } from './charge.js'
-import { amount, bits, type Call, type Context, flow, mapName, maskOf, protocol, socket, socketDead, stack, state } from './context.js'
-import { enter, fill, identify, insert } from './enter.js'
-import type { Mptcp } from './field.js'
-import { admit, choosesProcesses } from './filter.js'
-import { loseCurrent } from './result.js'
-import { markGone } from './stat.js'
+import { loadCopy, maskOf } from './access.js'
+import { admit } from './admit.js'
+import { chargeOf, loseCurrent } from './charge.js'
+import type { Call, Context } from './context.js'
+import { enter, publish } from './enter.js'
+import { fill, identify, markGone } from './entry.js'
+import type { Mptcp, Unread } from './field.js'
+import { choosesProcesses } from './filter.js'
+import { withFlow } from './flow.js'
+import { amount, flow, socket, stack } from './frame.js'
+import { bits, isIn, protocol, socketDead, state } from './kernel.js'
+import { both } from './moved.js'
 
-/** States in which an MPTCP socket is connected, in which `write_seq` counts the DATA_FIN that was sent, and `ack_seq` the one that has arrived. */
+/** States in which an MPTCP socket is connected, in which `write_seq` includes the DATA_FIN that was sent, and `ack_seq` the one that arrived. */
 const connected = bits(state.established, state.finWait1, state.finWait2, state.closeWait, state.lastAck, state.closing)
 const finSent = bits(state.finWait1, state.finWait2, state.lastAck, state.closing)
 const finReceived = bits(state.closeWait, state.lastAck, state.closing)
-/** More than one call can move: the counter was set anew. */
+/** More than one call can move: the counter was reset. */
 const most = 0x7fff_ffff
 
-/** The context in which MPTCP sockets are looked up: apart from TCP's, so that plain TCP never has to ask which it is. */
+/** The context in which MPTCP sockets are looked up: apart from TCP's, so that plain TCP need not ask which it is. */
 function apart(context: Context): { context: Context; mptcp: Mptcp } {
   const { access: { mptcp: access }, mptcp } = context
   if (access === undefined || mptcp === undefined) throw new Error('an MPTCP socket is known by its address, and BTF')
-  return { context: { ...context, access, pocket: false }, mptcp }
+  return { context: { ...context, access, slots: false }, mptcp }
 }
 
-/** Goes to `otherwise` for a subflow of an MPTCP socket that is counted by its own counters. `socket` is known to be TCP. */
-export function unlessCountedAtMptcp({ field: { subflow }, access, mptcp }: Context, otherwise: string): Code {
-  return subflow === undefined || mptcp === undefined ? [] : [access.read(r1, subflow, socket), jset(r1, maskOf(subflow), otherwise)]
+/** Leaves for `otherwise` for a subflow of an MPTCP socket that has counters of its own. `socket` is known to be TCP. */
+export function unlessCountedAtMptcp({ field: { subflow }, access, mptcp }: Context, otherwise: Place): Code {
+  return subflow === undefined || mptcp === undefined ? [] : [access.read(r1, subflow, socket), is.set(r1, maskOf(subflow)).jump(otherwise)]
 }
 
-/**
- * The same, except for a subflow that sends data with its SYN (fast open): those are no part of what its MPTCP socket counts, so it has an entry
- * until it is connected.
- */
-export function unlessFastOpen(context: Context, otherwise: string): Code {
-  const { access, field, mptcp } = context
-  return mptcp === undefined ? [] : [
-    unlessCountedAtMptcp(context, 'subflow'),
-    ja('no_subflow'),
-    label('subflow'),
+/** Leaves for `otherwise` unless a subflow sends data with its SYN (fast open): its MPTCP socket does not count those. */
+function unlessSendsWithSyn({ access, field }: Context, otherwise: Place): Code {
+  return [
     access.read(r1, field.state, socket),
-    jne(r1, state.synSent, otherwise),
+    is.ne(r1, state.synSent).jump(otherwise),
     access.read(r1, field.writeSeq, socket),
     access.read(r2, field.sndUna, socket),
     sub32(r1, r2),
-    note('nothing but the SYN', jle(r1, 1, otherwise)),
-    label('no_subflow'),
+    note('nothing but the SYN', is.le(r1, 1).jump(otherwise)),
   ]
 }
 
+/** The same as `unlessCountedAtMptcp`, except that a subflow that sends data with its SYN has a flow until it is connected. */
+export function unlessFastOpen(context: Context, otherwise: Place): Code {
+  const { field: { subflow }, access, mptcp } = context
+  return subflow === undefined || mptcp === undefined ? [] :
+    when(is.set(r1, maskOf(subflow)).after(access.read(r1, subflow, socket)), unlessSendsWithSyn(context, otherwise))
+}
+
 /**
- * The return of `tcp_sendmsg_fastopen(sk, …)`, by which MPTCP sends data with a SYN: the subflow gets its entry. Plain TCP gets its own when the
+ * The return of `tcp_sendmsg_fastopen(sk, …)`, by which MPTCP sends data with a SYN: the subflow gets its flow. Plain TCP gets its own when the
  * function that called this returns.
  */
 export function sentWithSyn(context: Context, call: Call): Code {
   const { access } = context
   return [
-    load(socket, 'u64', r1, call.first),
-    access.asTcp(socket, 'exit', { sure: true }),
-    unlessCountedAtMptcp(context, 'mptcp'),
-    ja('exit'),
-    label('mptcp'),
-    unlessFastOpen(context, 'exit'),
-    access.find(),
-    jne(r0, 0, 'exit'),
-    enter(context, 'used', { found: 'exit', spilled: 'exit', none: 'exit' }),
-    label('exit'),
+    block('exit', exit => [
+      load(socket, 'u64', r1, call.first),
+      access.asTcp(socket, exit, { sure: true }),
+      block('mptcp', mptcp => [unlessCountedAtMptcp(context, mptcp), ja(exit)]),
+      unlessSendsWithSyn(context, exit),
+      access.find(),
+      is.ne(r0, 0).jump(exit),
+      enter(context, 'used', exit, exit),
+    ]),
     leave(),
   ]
 }
 
-/** The entry of such a subflow, in r9, ends when it is connected. */
-export function endFastOpen(context: Context, otherwise: string): Code {
-  return [unlessCountedAtMptcp(context, 'fast_open'), ja(otherwise), label('fast_open'), mov(flow, r9), markGone(), context.access.forget()]
+/** The flow of such a subflow, in r9, ends when it is connected. Leaves for `otherwise` for any other socket. */
+export function endFastOpen(context: Context, otherwise: Place): Code {
+  return [
+    block('fast open', fastOpen => [unlessCountedAtMptcp(context, fastOpen), ja(otherwise)]),
+    mov(flow, r9),
+    markGone(),
+    context.access.forget(),
+  ]
 }
 
 /**
- * The entry of `mptcp_release_cb(sk)`, by which `release_sock` lets go of an MPTCP socket: charges what the process moved since. The lock is
- * still the process's, and the spinlock under which packets arrive is held as well.
+ * The entry of `mptcp_release_cb(sk)`, by which `release_sock` releases an MPTCP socket: charges what the process moved since. The process still has
+ * the lock, and the spinlock under which packets arrive is held as well.
  */
 export function releasedMptcp(whole: Context, { first }: Call): Code {
   const { context, mptcp } = apart(whole)
   const { access, field, filter } = context
   const chooses = choosesProcesses(filter)
+  const { current, lost } = chargeOf(context, both)
   return [
-    load(socket, 'u64', r1, first),
-    access.refresh([field.family, field.state, field.flags]),
-    access.find(),
-    note('closed by all: nobody moves bytes, and what was not read is dropped', access.read(r1, field.flags, socket)),
-    jset(r1, socketDead, 'dead'),
-    jeq(flow, 0, 'unknown'),
-    unlessOther(context, mptcp),
-    label('found'),
-    moved(context, mptcp, 'exit', 'moved'),
-    chargeCurrent(context, both),
-    label('exit'),
-    leave(),
-    label('stale'),
-    note('its end was missed', markGone()),
-    access.forget(),
-    label('unknown'),
-    access.read(r1, field.state, socket),
-    mov(r2, 1),
-    lsh(r2, r1),
-    and(r2, connected),
-    jne(r2, 0, 'connected'),
-    note('no more, but what waits may still be read', jne(r1, state.close, 'exit')),
-    access.kept(false),
-    jeq(r0, 0, 'exit'),
-    label('connected'),
-    access.read(r1, field.dport, socket),
-    note('its addresses are not known yet', jeq(r1, 0, 'exit')),
-    chooses ? [store('u64', r10, stack.wanted, 0), access.current(), admit(context, 'weighed', 'admit_new'), store('u64', r10, stack.wanted, 1)] : [],
-    label('weighed'),
-    valueOf(context, mptcp),
-    identify(context, 'mptcp', 'exit'),
-    access.remember('mptcp', true, 'exit'),
-    chooses ? [load(r1, 'u64', r10, stack.wanted), note('the map is for what is wanted', jeq(r1, 0, 'beside'))] : [],
-    insert('entered'),
-    label('entered'),
-    lookup(mapName.flows, stack.key),
-    mov(flow, r0),
-    jne(r0, 0, 'found'),
-    label('beside'),
-    access.kept(true),
-    jeq(r0, 0, 'exit'),
-    mov(flow, r0),
-    moved(context, mptcp, 'exit', 'spill'),
-    loseCurrent(context),
-    label('dead'),
-    access.read(r1, field.state, socket),
-    jne(r1, state.close, 'exit'),
-    jeq(flow, 0, 'ended'),
-    markGone(),
-    label('ended'),
-    access.forget(),
+    block('exit', exit => {
+      const dead = aside('dead', () => [
+        access.read(r1, field.state, socket),
+        is.ne(r1, state.close).jump(exit),
+        unless(is.eq(flow, 0), markGone()),
+        access.forget(),
+        leave(),
+      ])
+      return [
+        load(socket, 'u64', r1, first),
+        access.refresh([field.family, field.state, field.flags]),
+        withFlow(context, {
+          find: unknown => [
+            access.find(),
+            note('closed by all: no process moves bytes, and what was not read is dropped', access.read(r1, field.flags, socket)),
+            is.set(r1, socketDead).jump(dead),
+            is.eq(flow, 0).jump(unknown),
+            unlessOther(context, mptcp, aside('stale', () => [note('its end was missed', markGone()), access.forget(), ja(unknown)]), exit),
+          ],
+          make: known => [
+            access.read(r1, field.state, socket),
+            unless(isIn(connected, r1, r2), [
+              note('no more, but what waits may still be read', is.ne(r1, state.close).jump(exit)),
+              access.kept(false),
+              is.eq(r0, 0).jump(exit),
+            ]),
+            access.read(r1, field.dport, socket),
+            note('its addresses are not known yet', is.eq(r1, 0).jump(exit)),
+            !chooses ? [] : block('weighed', unwanted => [
+              stack.wanted.store(0),
+              access.current(),
+              admit(context, unwanted),
+              stack.wanted.store(1),
+            ]),
+            valueOf(context, mptcp),
+            identify(context, 'mptcp', exit),
+            access.remember(true, exit),
+            publish(context, chooses ? 'when wanted' : 'always', known, exit),
+          ],
+          found: [takeMoved(context, mptcp, exit), current],
+          spilled: [takeMoved(context, mptcp, exit), loseCurrent(context, lost, exit)],
+        }),
+      ]
+    }),
     leave(),
   ]
 }
 
 /**
- * At `trace_inet_sock_set_state`, a socket that is no TCP socket and leaves SYN_SENT, or ends; the new state is in r9. An MPTCP socket counts
- * from the moment when its connection stands: its first call may send.
+ * At `trace_inet_sock_set_state`, a socket that is no TCP socket; the new state is in r9. An MPTCP socket counts from the moment when its connection is
+ * established: its first call may send. Ends the program or leaves for `exit`.
  */
-export function stateSetMptcp(whole: Context): Code {
+export function stateSetMptcp(whole: Context, exit: Place): Code {
   const { context, mptcp } = apart(whole)
   const { access, field } = context
   return [
     access.read(r1, field.protocol, socket),
-    jne(r1, protocol.mptcp, 'exit'),
-    jne(r9, state.established, 'exit'),
+    is.ne(r1, protocol.mptcp).jump(exit),
+    is.ne(r9, state.established).jump(exit),
     access.find(),
-    jeq(flow, 0, 'mptcp_anew'),
-    note('of its last connection, or of another socket', markGone()),
-    label('mptcp_anew'),
+    unless(is.eq(flow, 0), note('of its last connection, or of another socket', markGone())),
     access.forget(),
     valueOf(context, mptcp),
-    access.remember('mptcp', true, 'exit'),
+    access.remember(true, exit),
     leave(),
   ]
 }
 
 /**
- * A socket at r6 that was there before us and is no TCP socket: one of MPTCP counts from here. Its lock is not held: before Linux 6.9 or so, what is
- * read at this moment may be counted too.
+ * A `socket` that is older than the programs and is no TCP socket: one of MPTCP counts from here. Its lock is not held: before Linux 6.9 or so, what
+ * is read at this moment may be counted too. Ends the program or leaves for `exit`.
  */
-export function seedMptcp(whole: Context): Code {
+export function seedMptcp(whole: Context, exit: Place): Code {
   const { context, mptcp } = apart(whole)
   const { access, field } = context
   return [
     access.read(r1, field.protocol, socket),
-    jne(r1, protocol.mptcp, 'exit'),
+    is.ne(r1, protocol.mptcp).jump(exit),
     access.read(r1, field.state, socket),
-    mov(r2, 1),
-    lsh(r2, r1),
-    and(r2, connected | 1 << state.close),
-    jeq(r2, 0, 'exit'),
+    not(isIn(connected | bits(state.close), r1, r2)).jump(exit),
     valueOf(context, mptcp),
-    access.remember('mptcp', true, 'exit'),
+    access.remember(true, exit),
     leave(),
   ]
 }
 
-/** A new value on the stack, at `flow`, with the counters as they are. r7 and r9 are lost. */
+/** Makes a value at `flow`, on the stack, with the counters as they are. r7 and r9 are lost. */
 function valueOf(context: Context, mptcp: Mptcp): Code {
   return [
-    mov(flow, r10),
-    add(flow, stack.value),
+    address(flow, stack.value),
     fill(context, 'mptcp'),
     context.access.readMptcp(r1, mptcp.token),
-    store('u32', flow, Value.isn, r1),
-    queued(context, mptcp, 'value_tx'),
-    store('u64', flow, Value.txSeen, now.queued),
-    consumed(context, mptcp, 'value_rx'),
-    store('u64', flow, Value.rxSeen, now.consumed),
+    flow.isn.store(r1),
+    queued(context, mptcp),
+    flow.txSeen.store(now.queued),
+    consumed(context, mptcp),
+    flow.rxSeen.store(now.consumed),
   ]
 }
 
-/** Goes to `stale` when `flow` is of another connection, known by its token; to `exit` after a disconnect, which drops what was not read. */
-function unlessOther({ access, field }: Context, mptcp: Mptcp): Code {
+/** Leaves for `stale` when `flow` is of another connection, known by its token; for `exit` after a disconnect, which drops what was not read. */
+function unlessOther({ access, field }: Context, mptcp: Mptcp, stale: Place, exit: Place): Code {
   return [
     access.readMptcp(r1, mptcp.token),
-    load(r2, 'u32', flow, Value.isn),
-    jeq(r1, r2, 'found'),
-    jne(r1, 0, 'stale'),
-    access.read(r1, field.state, socket),
-    jeq(r1, state.close, 'exit'),
+    flow.isn.load(r2),
+    unless(is.eq(r1, r2), [
+      is.ne(r1, 0).jump(stale),
+      access.read(r1, field.state, socket),
+      is.eq(r1, state.close).jump(exit),
+    ]),
   ]
 }
 
-/** `amount =` what was sent, and on the stack what was received, of which nobody was charged; goes to `none` when it is nothing. */
-function moved(context: Context, mptcp: Mptcp, none: string, name: string): Code {
+/** `amount =` what was sent and `stack.received =` what was received that no process was charged for; leaves for `none` when both are zero. */
+function takeMoved(context: Context, mptcp: Mptcp, none: Place): Code {
   const { access, field } = context
-  const to = (part: string) => `${name}_${part}`
   return [
-    store('u64', r10, stack.received, 0),
-    note('closed: nobody sends, and of a DATA_FIN nothing tells', access.read(r1, field.state, socket)),
+    stack.received.store(0),
+    note('closed: no process sends, and nothing says whether a DATA_FIN was sent', access.read(r1, field.state, socket)),
     mov(amount, 0),
-    jeq(r1, state.close, to('sent')),
-    queued(context, mptcp, to('tx')),
-    take(Value.txSeen, now.queued, to('nothing')),
-    mov(amount, r1),
-    ja(to('sent')),
-    label(to('nothing')),
-    mov(amount, 0),
-    label(to('sent')),
-    consumed(context, mptcp, to('rx')),
-    take(Value.rxSeen, now.consumed, to('received')),
-    store('u64', r10, stack.received, r1),
-    label(to('received')),
-    load(r1, 'u64', r10, stack.received),
+    unless(is.eq(r1, state.close), [
+      queued(context, mptcp),
+      block('sent', sent => [
+        block('nothing', nothing => [
+          take(flow.txSeen, now.queued, nothing),
+          mov(amount, r1),
+          ja(sent),
+        ]),
+        mov(amount, 0),
+      ]),
+    ]),
+    consumed(context, mptcp),
+    block('received', received => [
+      take(flow.rxSeen, now.consumed, received),
+      stack.received.store(r1),
+    ]),
+    stack.received.load(r1),
     or(r1, amount),
-    jeq(r1, 0, none),
+    is.eq(r1, 0).jump(none),
   ]
 }
 
-/** `r1 =` how far `counter` is beyond the one in `flow`, which follows it; goes to `none` when it is not, or was set anew. */
-function take(seen: number, counter: Register, none: string): Code {
+/** `r1 =` how far `counter` is beyond `seen`, which follows it; leaves for `none` when it is not, or was reset. */
+function take(seen: Word, counter: Register, none: Place): Code {
   return [
-    load(r2, 'u64', flow, seen),
+    seen.load(r2),
     mov(r1, counter),
     sub(r1, r2),
-    jeq(r1, 0, none),
-    store('u64', flow, seen, counter),
-    jgt(r1, most, none),
+    is.eq(r1, 0).jump(none),
+    seen.store(counter),
+    is.gt(r1, most).jump(none),
   ]
 }
 
-/** Where `queued` and `consumed` leave their counters, over calls. */
+/** Where `queued` and `consumed` leave their counters, across calls. */
 const now = { queued: amount, consumed: r9 } as const
 
 /** `now.queued =` the sequence number of the next byte that is sent (mptcp_sendmsg), less the DATA_FIN. */
-function queued({ access, field }: Context, { writeSeq }: Mptcp, name: string): Code {
-  return [
-    access.readMptcp(now.queued, writeSeq),
-    lessFin(access.read(r1, field.state, socket), finSent, now.queued, `${name}_counted`),
-    label(`${name}_counted`),
-  ]
+function queued({ access, field }: Context, { writeSeq }: Mptcp): Code {
+  return [access.readMptcp(now.queued, writeSeq), when(isIn(finSent, r1, r2).after(access.read(r1, field.state, socket)), lessFin(now.queued))]
+}
+
+const lessFin = (counter: Register) => note('less the DATA_FIN', sub(counter, 1))
+
+/** `now.consumed =` all bytes ever received, counted from an arbitrary start. */
+function consumed(context: Context, { consumed, unread }: Mptcp): Code {
+  return unread === undefined ? context.access.readMptcp(now.consumed, consumed) : firstUnread(context, unread)
 }
 
 /**
- * `now.consumed =` all bytes ever received, from wherever they are counted: `bytes_consumed`, or before there was one, the sequence number
- * of the first byte that was not read. What arrives is queued under the spinlock that is held.
+ * Before `bytes_consumed` existed: `now.consumed =` the sequence number of the first byte that was not read. What arrives is queued under the spinlock
+ * that is held.
  */
-function consumed({ access, field }: Context, { consumed, unread }: Mptcp, name: string): Code {
-  const to = (part: string | number) => `${name}_${part}`
-  const read = ({ size, offset }: Member, base: Register) => [
-    readKernel(stack.passing, size, base, offset),
-    load(now.consumed, sizeOf({ size, offset }), r10, stack.passing),
-  ]
-  if (unread === undefined) return access.readMptcp(now.consumed, consumed)
-  const kept = (code: Code) => [code, store('u64', r10, stack.filterKey, r1)]
-  return [
-    unread.queues.map(({ length, first }, index) => [
-      readKernel(stack.passing, length.size, socket, length.offset),
-      load(r1, 'u32', r10, stack.passing),
-      jeq(r1, 0, to(index)),
-      read(first, socket),
-      ja(to('packet')),
-      label(to(index)),
+function firstUnread({ access, field }: Context, unread: Unread): Code {
+  const { scratch } = stack
+  return block('known', known => [
+    block('packet', packet => [
+      unread.queues.map(({ length, first }) => [
+        loadCopy(r1, length, socket),
+        unless(is.eq(r1, 0), [loadCopy(now.consumed, first, socket), ja(packet)]),
+      ]),
+      note('all was read', loadCopy(now.consumed, unread.ackSeq, socket)),
+      when(isIn(finReceived, r1, r2).after(access.read(r1, field.state, socket)), [lessFin(now.consumed), ja(known)]),
+      access.read(r1, field.state, socket),
+      is.ne(r1, state.close).jump(known),
+      loadCopy(r1, unread.finSeq, socket),
+      add(r1, 1),
+      is.ne(r1, now.consumed).jump(known),
+      sub(now.consumed, 1),
+      ja(known),
     ]),
-    note('all was read', read(unread.ackSeq, socket)),
-    lessFin(access.read(r1, field.state, socket), finReceived, now.consumed, to('open')),
-    ja(to('known')),
-    label(to('open')),
-    access.read(r1, field.state, socket),
-    jne(r1, state.close, to('known')),
-    readKernel(stack.passing, unread.finSeq.size, socket, unread.finSeq.offset),
-    load(r1, 'u64', r10, stack.passing),
-    add(r1, 1),
-    jne(r1, now.consumed, to('known')),
-    sub(now.consumed, 1),
-    ja(to('known')),
-    label(to('packet')),
-    kept([readKernel(stack.passing, unread.length.size, now.consumed, unread.length.offset), load(r1, 'u32', r10, stack.passing)]),
-    kept([
-      readKernel(stack.passing, unread.taken.size, now.consumed, unread.taken.offset),
-      load(r2, 'u32', r10, stack.passing),
-      load(r1, 'u64', r10, stack.filterKey),
-      sub(r1, r2),
-    ]),
-    read(unread.end, now.consumed),
-    load(r1, 'u64', r10, stack.filterKey),
+    loadCopy(r1, unread.length, now.consumed),
+    scratch.word.store(r1),
+    loadCopy(r2, unread.taken, now.consumed),
+    scratch.word.load(r1),
+    sub(r1, r2),
+    scratch.word.store(r1),
+    loadCopy(now.consumed, unread.end, now.consumed),
+    scratch.word.load(r1),
     sub(now.consumed, r1),
-    label(to('known')),
-  ]
-}
-
-/** Takes the DATA_FIN off `counter` in `states`, or goes to `open`; `state` reads the socket's into r1. */
-function lessFin(state: Code, states: number, counter: Register, open: string): Code {
-  return [state, mov(r2, 1), lsh(r2, r1), and(r2, states), jeq(r2, 0, open), note('less the DATA_FIN', sub(counter, 1))]
+  ])
 }

@@ -1,59 +1,57 @@
-import { type Code, jeq, label, load, mov, note, or, r0, r1, r10, store } from '../../bpf-asm/index.js'
-import { both, chargeCurrent, leave } from './charge.js'
-import { amount, type Call, type Context, socket, stack } from './context.js'
+import { block, type Code, is, leave, load, mov, note, or, type Place, r1 } from '../../bpf-asm/index.js'
+import { chargeOf, loseCurrent } from './charge.js'
+import type { Call, Context } from './context.js'
 import { consumed, consumedUrgent, takeConsumed, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
+import { findFlow, withFlow } from './flow.js'
+import { amount, socket, stack } from './frame.js'
+import { both } from './moved.js'
 import { unlessFastOpen } from './mptcp.js'
-import { countInPocket, movedFromPocket, settle } from './pocket.js'
-import { loseCurrent } from './result.js'
+import { countInSlot, findSlot, movedInSlot, slot } from './slot.js'
 
 /**
- * The entry of `release_sock(sk)`, where a process lets go of a socket whose lock it still holds: charges what it moved since. Comes at the
- * end of every call on a socket, of any protocol, and whenever one goes to sleep; mostly nothing was moved.
+ * The entry of `release_sock(sk)`, where a process releases a socket whose lock it still holds: charges what it moved since. Every call on a socket, of
+ * any protocol, ends with it, and so does any wait for one; mostly nothing was moved.
  */
 export function released(context: Context, call: Call): Code {
   const { access, field } = context
+  const { current, lost } = chargeOf(context, both, { makesSlot: context.slots })
   return [
-    load(socket, 'u64', r1, call.first),
-    countInPocket(context, movedFromPocket(context, 'exit'), both),
-    access.find(),
-    jeq(r0, 0, 'unknown'),
-    settle(context, 'known'),
-    access.refresh(),
-    access.unlessStale('unknown'),
-    label('found'),
-    moved(context, 'exit', 'moved'),
-    chargeCurrent(context, both, { pockets: context.pocket }),
-    label('exit'),
+    block('exit', exit => [
+      load(socket, 'u64', r1, call.first),
+      countInSlot(context, without => [findSlot(context, without), movedInSlot(context, without, exit), both(slot), leave()]),
+      withFlow(context, {
+        find: unknown => findFlow(context, unknown, access.refresh()),
+        make: known => [
+          access.asTcp(socket, exit),
+          unlessFastOpen(context, exit),
+          access.read(r1, field.dport, socket),
+          note('not connected, or listening', is.eq(r1, 0).jump(exit)),
+          unlessDead(context, exit),
+          enter(context, 'used', known, exit),
+        ],
+        found: [takeMoved(context, exit), current],
+        spilled: [takeMoved(context, exit), loseCurrent(context, lost, exit)],
+      }),
+    ]),
     leave(),
-    label('unknown'),
-    access.asTcp(socket, 'exit'),
-    unlessFastOpen(context, 'exit'),
-    access.read(r1, field.dport, socket),
-    note('not connected, or listening', jeq(r1, 0, 'exit')),
-    unlessDead(context, 'exit'),
-    enter(context, 'used', { found: 'found', spilled: 'spilled', none: 'exit' }),
-    label('spilled'),
-    moved(context, 'exit', 'spill'),
-    loseCurrent(context),
   ]
 }
 
-/** `amount =` what was sent, and on the stack what was received, of which nobody was charged; goes to `none` when it is nothing. */
-function moved(context: Context, none: string, name: string): Code {
-  const to = (part: string) => `${name}_${part}`
+/** `amount =` what was sent and `stack.received =` what was received that no process was charged for; leaves for `none` when both are zero. */
+function takeMoved(context: Context, none: Place): Code {
   return [
-    store('u64', r10, stack.received, 0),
+    stack.received.store(0),
     mov(amount, 0),
-    consumed(context, to('rx')),
-    consumedUrgent(context, to('urgent')),
-    takeConsumed(context, to('sent'), r1, to('consumed')),
-    store('u64', r10, stack.received, r1),
-    label(to('sent')),
-    takeQueued(context, to('both'), { name: to('tx'), bounded: false }),
-    label(to('both')),
-    load(r1, 'u64', r10, stack.received),
+    block('sent', sent => [
+      consumed(context),
+      consumedUrgent(context),
+      takeConsumed(context, sent, r1),
+      stack.received.store(r1),
+    ]),
+    block('both', both => takeQueued(context, both, { bounded: false })),
+    stack.received.load(r1),
     or(r1, amount),
-    jeq(r1, 0, none),
+    is.eq(r1, 0).jump(none),
   ]
 }

@@ -1,119 +1,129 @@
-import { and, atomicAdd, type Code, ja, jeq, jne, jset, jsle32, label, load, note, r0, r1, r10, r2, r6, store } from '../../bpf-asm/index.js'
-import { Value } from '../layout.js'
-import { chargeCurrent, leave, type Moved, rx, tx } from './charge.js'
-import { amount, type Call, type Context, flow, ifRedirected, protocol, stack } from './context.js'
+import { and, aside, block, type Code, is, ja, label, leave, load, note, type Place, place, r0, r1, r2, type Register, unless } from '../../bpf-asm/index.js'
+import { chargeOf, loseCurrent } from './charge.js'
+import type { Call, Context } from './context.js'
 import { enter } from './enter.js'
-import { admit, choosesProcesses } from './filter.js'
+import { present } from './field.js'
+import { amount, flow, socket, stack } from './frame.js'
+import { message, protocol, userDataPsock } from './kernel.js'
+import { type Moved, rx, tx } from './moved.js'
 import { typed } from './typed.js'
 
-/** `MSG_OOB`: the urgent byte. `MSG_PEEK | MSG_ERRQUEUE`: not taken out of the receive queue, or no data (include/linux/socket.h). */
-const urgent = 0x1
-const notTaken = 0x2 | 0x2000
+/** Flags of calls that took nothing out of the receive queue, or no data. */
+const notTaken = message.peek | message.errorQueue
+
+/**
+ * Leaves for `redirected` when the socket at `source` is in a sockmap: programs may then move its bytes to other sockets, so only the return values of
+ * calls say what a process moved.
+ */
+export function ifRedirected({ field, access, calls }: Context, source: Register, redirected: Place): Code {
+  return calls ? [access.read(r1, present(field, 'userData'), source), is.set(r1, userDataPsock).jump(redirected)] : []
+}
 
 /** The return of `mptcp_sendmsg(sk, …)`: charges its value. */
 export function sentTo(context: Context, call: Call): Code {
-  return byResult(context, call, tx, returned(context))
+  return byResult(context, call, tx, lookMptcp)
 }
 
 /** The return of `mptcp_recvmsg(sk, …, flags, …)`: charges its value. */
 export function receivedFrom(context: Context, call: Call): Code {
-  return byResult(context, call, rx, returned(context))
+  return byResult(context, call, rx, lookMptcp)
 }
 
 /** The return of `tcp_bpf_sendmsg(sk, …)`, by which a process gives bytes to a sockmap: charges its value. */
 export function sentToMap(context: Context, call: Call): Code {
-  return byResult(context, call, tx, entryOf(context))
+  return byResult(context, call, tx, lookTcp)
 }
 
 /** The return of `tcp_bpf_recvmsg` or `tcp_bpf_recvmsg_parser`, by which it takes bytes out of one: charges its value. */
 export function receivedFromMap(context: Context, call: Call): Code {
-  return byResult(context, call, rx, entryOf(context))
+  return byResult(context, call, rx, lookTcp)
 }
 
 /**
- * `trace_sock_recv_length(sk, ret, flags)`, since 6.3: charges what the caller received when its sequence numbers do not tell: from a socket
- * of MPTCP, from one in a sockmap, and an urgent byte.
+ * `trace_sock_recv_length(sk, ret, flags)`, since 6.3: charges what the caller received where its sequence numbers do not say: from an MPTCP
+ * socket, from one in a sockmap, and an urgent byte.
  */
 export function received(context: Context): Code {
   const { field, access } = context
+  const { current, lost } = chargeOf(context, rx)
+  /** Counts an urgent byte as seen. */
+  const skipped = () => [
+    stack.received.load(r1),
+    unless(is.eq(r1, 0), note('the stream will come to it', flow.rxSeen.add(amount))),
+  ]
+  const found = place('found')
   return [
-    load(amount, 'u32', r1, 8),
-    jsle32(amount, 0, 'exit'),
-    load(r6, 'u64', r1, 0),
-    load(r2, 'u32', r1, 16),
-    jset(r2, notTaken, 'exit'),
-    and(r2, urgent),
-    store('u64', r10, stack.received, r2),
-    access.read(r1, field.protocol, r6),
-    jeq(r1, protocol.mptcp, 'mptcp'),
-    jne(r1, protocol.tcp, 'exit'),
-    jne(r2, 0, 'tcp'),
-    ifRedirected(context, r6, 'tcp'),
-    ja('exit'),
-    label('tcp'),
-    entryOf(context, 'spilled'),
-    label('counted'),
-    load(r1, 'u64', r10, stack.received),
-    jeq(r1, 0, 'charge'),
-    note('the stream will come to it', atomicAdd('u64', flow, Value.rxSeen, amount)),
-    label('charge'),
-    chargeCurrent(context, rx),
-    label('exit'),
+    block('exit', exit => {
+      const unattributed = place('unattributed')
+      const spilled = aside('spilled', () => [skipped(), label(unattributed), loseCurrent(context, lost, exit)])
+      const mptcp = aside('mptcp', () => lookMptcp(context, { found, none: exit, spilled: unattributed }))
+      return [
+        load(amount, 'u32', r1, 8),
+        is.sle32(amount, 0).jump(exit),
+        load(socket, 'u64', r1, 0),
+        load(r2, 'u32', r1, 16),
+        is.set(r2, notTaken).jump(exit),
+        and(r2, message.urgent),
+        stack.received.store(r2),
+        access.read(r1, field.protocol, socket),
+        is.eq(r1, protocol.mptcp).jump(mptcp),
+        is.ne(r1, protocol.tcp).jump(exit),
+        block('tcp', tcp => [
+          is.ne(r2, 0).jump(tcp),
+          ifRedirected(context, socket, tcp),
+          ja(exit),
+        ]),
+        lookTcp(context, { found, none: exit, spilled }),
+        label(found),
+        skipped(),
+        current,
+      ]
+    }),
     leave(),
-    label('spilled'),
-    load(r1, 'u64', r10, stack.received),
-    jeq(r1, 0, 'unattributed'),
-    note('the stream will come to it', atomicAdd('u64', flow, Value.rxSeen, amount)),
-    ja('unattributed'),
-    label('mptcp'),
-    returned(context),
-    label('unattributed'),
-    loseCurrent(context),
   ]
 }
 
-/** Charges the result of a call to the entry that `look` finds for the socket in r6. */
-function byResult(context: Context, call: Call, moved: Moved, look: Code): Code {
+/** Where the search for a flow ends. */
+interface Ways {
+  /** With `flow`. */
+  readonly found: Place
+  /** It is not wanted. */
+  readonly none: Place
+  /** There is no space for a flow: `flow` is what is kept beside it. */
+  readonly spilled: Place
+}
+
+/** Charges the result of a call to the flow that `look` finds for `socket`. */
+function byResult(context: Context, call: Call, moved: Moved, look: (context: Context, ways: Ways) => Code): Code {
   const flags = call.argument('flags')
+  const { current, lost } = chargeOf(context, moved)
+  const found = place('found')
   return [
-    load(amount, 'u32', r1, call.result),
-    jsle32(amount, 0, 'exit'),
-    moved === tx || flags === undefined ? [] : [load(r2, 'u32', r1, flags), jset(r2, notTaken, 'exit')],
-    load(r6, 'u64', r1, call.first),
-    look,
-    label('counted'),
-    chargeCurrent(context, moved),
-    label('exit'),
+    block('exit', exit => [
+      load(amount, 'u32', r1, call.result),
+      is.sle32(amount, 0).jump(exit),
+      moved === tx || flags === undefined ? [] : [load(r2, 'u32', r1, flags), is.set(r2, notTaken).jump(exit)],
+      load(socket, 'u64', r1, call.first),
+      look(context, { found, none: exit, spilled: aside('unattributed', () => loseCurrent(context, lost, exit)) }),
+      label(found),
+      current,
+    ]),
     leave(),
-    label('unattributed'),
-    loseCurrent(context),
   ]
 }
 
-/** Finds or makes the entry of r6, a TCP socket whose own counters do not tell what a process moved. */
-function entryOf(context: Context, spilled = 'unattributed'): Code {
+/** Finds or makes the flow of a TCP socket whose counters do not say what a process moved. The lock is not held: a slot stays as it is. */
+function lookTcp(context: Context, ways: Ways): Code {
   const { access } = context
-  return [
-    access.asTcp(r6, 'exit'),
-    access.find(),
-    jne(r0, 0, 'counted'),
-    enter(context, 'receiving', { found: 'counted', spilled, none: 'exit' }, { isReturn: true }),
-  ]
+  return [access.asTcp(socket, ways.none), look(context, access.find(), 'receiving', ways)]
 }
 
-/** Charges the whole of `amount`, the return value of a call on an MPTCP socket, whose own counters mean other things. */
-export function returned(context: Context): Code {
-  return [
-    typed(context.field).findMptcp(),
-    jne(r0, 0, 'counted'),
-    enter(context, 'mptcp', { found: 'counted', spilled: 'unattributed', none: 'exit' }),
-  ]
+/** The same for an MPTCP socket, whose own counters mean other things: all of `amount`, which its call returned, is to be charged. */
+export function lookMptcp(context: Context, ways: Ways): Code {
+  return look(context, typed(context.field).findMptcp(), 'mptcp', ways)
 }
 
-/** Counts `moved` as lost, if the current process is wanted. */
-export function loseCurrent(context: Context): Code {
-  return [
-    choosesProcesses(context.filter) ? [context.access.current(), admit(context, 'exit', 'admit_lost')] : [],
-    ja('lose'),
-  ]
+/** As `withFlow`, for what is charged at a place that several kinds of sockets come to. */
+function look(context: Context, find: Code, origin: 'receiving' | 'mptcp', { found, none, spilled }: Ways): Code {
+  return [find, is.ne(r0, 0).jump(found), enter(context, origin, found, none, { isReturn: true }), ja(spilled)]
 }

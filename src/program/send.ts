@@ -1,50 +1,50 @@
-import { and, type Code, ja, jeq, jeq32, jne, jsle32, label, load, note, r0, r1, r6, r9, store } from '../../bpf-asm/index.js'
-import { Value } from '../layout.js'
-import { chargeCurrent, leave, nobody, tx } from './charge.js'
-import { amount, type Call, type Context, flow, ifRedirected, protocol, socket } from './context.js'
+import { aside, block, type Code, is, ja, label, leave, load, not, note, place, r0, r1, r9, when } from '../../bpf-asm/index.js'
+import { chargeOf, loseCurrent } from './charge.js'
+import type { Call, Context } from './context.js'
 import { queued, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
+import { nobody } from './entry.js'
 import { present } from './field.js'
-import { countInPocket, sentFromPocket, settle } from './pocket.js'
-import { loseCurrent, returned } from './result.js'
+import { withFlow } from './flow.js'
+import { amount, flow, socket } from './frame.js'
+import { message, protocol } from './kernel.js'
+import { tx } from './moved.js'
+import { ifRedirected, lookMptcp } from './result.js'
+import { countInSlot, findSlot, queuedInSlot, slot, writeBack } from './slot.js'
 
 /** `trace_sock_send_length(sk, ret, flags)`, since 6.3, after the lock is released: charges what the caller sent. */
 export function sent(context: Context): Code {
   const { field, access } = context
+  const { current, lost } = chargeOf(context, tx)
+  const [counted, unattributed] = [place('counted'), place('unattributed')]
   return [
-    note('the return value: nothing sent, nothing to do', load(amount, 'u32', r1, 8)),
-    jsle32(amount, 0, 'exit'),
-    load(r6, 'u64', r1, 0),
-    access.read(r1, field.protocol, r6),
-    jne(r1, protocol.tcp, 'mptcp'),
-    access.asTcp(r6, 'exit'),
-    access.find(),
-    jeq(r0, 0, 'enter'),
-    label('found'),
-    ifRedirected(context, socket, 'redirected'),
-    takeQueued(context, 'exit'),
-    label('counted'),
-    chargeCurrent(context, tx),
-    label('exit'),
+    block('exit', exit => {
+      const mptcp = aside('mptcp', () => [
+        is.ne(r1, protocol.mptcp).jump(exit),
+        lookMptcp(context, { found: counted, none: exit, spilled: unattributed }),
+      ])
+      const redirected = aside('redirected', () => [
+        queued(context),
+        note('what it queued itself, if anything, is in the return value', flow.txSeen.store(r1)),
+        ja(counted),
+      ])
+      return [
+        note('the return value: nothing sent, nothing to do', load(amount, 'u32', r1, 8)),
+        is.sle32(amount, 0).jump(exit),
+        load(socket, 'u64', r1, 0),
+        access.read(r1, field.protocol, socket),
+        is.ne(r1, protocol.tcp).jump(mptcp),
+        access.asTcp(socket, exit),
+        withFlow(context, {
+          make: known => enter(context, 'sending', known, exit),
+          found: [ifRedirected(context, socket, redirected), takeQueued(context, exit), label(counted), current],
+          spilled: [takeQueued(context, exit), label(unattributed), loseCurrent(context, lost, exit)],
+        }),
+      ]
+    }),
     leave(),
-    label('redirected'),
-    queued(context),
-    note('what it queued itself, if anything, is in the return value', store('u64', flow, Value.txSeen, r1)),
-    ja('counted'),
-    label('enter'),
-    enter(context, 'sending', { found: 'found', spilled: 'spilled', none: 'exit' }),
-    label('spilled'),
-    takeQueued(context, 'exit', { name: 'spill' }),
-    label('unattributed'),
-    loseCurrent(context),
-    label('mptcp'),
-    jne(r1, protocol.mptcp, 'exit'),
-    returned(context),
   ]
 }
-
-/** `MSG_SPLICE_PAGES` (include/linux/socket.h, since 6.5): pages to send come from inside the kernel. */
-const splicePages = 0x8000000
 
 /**
  * The return of `tcp_sendmsg_locked(sk, msg, size)` or `do_tcp_sendpages(sk, page, …)`, under the lock: charges what the caller sent.
@@ -52,78 +52,81 @@ const splicePages = 0x8000000
  */
 export function sentLocked(context: Context, call: Call): Code {
   const { field, access } = context
+  const { current, lost } = chargeOf(context, tx, { makesSlot: context.slots })
   const msg = call.argument('msg')
+  const plain = place('plain')
   return [
-    note('the return value: nothing sent, nothing to do', load(amount, 'u32', r1, call.result)),
-    jsle32(amount, 0, 'exit'),
-    load(r6, 'u64', r1, call.first),
-    msg === undefined ? [] : load(r9, 'u64', r1, msg),
-    access.asTcp(r6, 'exit', { sure: true }),
-    ifRedirected(context, socket, 'redirected'),
-    label('plain'),
-    countInPocket(context, sentFromPocket(context), tx),
-    access.find(),
-    jeq(r0, 0, 'enter'),
-    settle(context, 'known'),
-    label('found'),
-    takeQueued(context, 'exit'),
-    chargeCurrent(context, tx, { pockets: context.pocket }),
-    label('exit'),
-    leave(),
-    label('enter'),
-    enter(context, 'sending', { found: 'found', spilled: 'spilled', none: 'exit' }),
-    label('spilled'),
-    takeQueued(context, 'exit', { name: 'spill' }),
-    loseCurrent(context),
-    label('redirected'),
-    msg === undefined ? [] : [
-      access.read(r1, present(field, 'msgFlags'), r9),
-      and(r1, splicePages),
-      jeq(r1, 0, 'plain'),
-    ],
-    access.find(),
-    jeq(r0, 0, 'exit'),
-    settle(context, 'redirected'),
-    queued(context),
-    store('u64', flow, Value.txSeen, r1),
+    block('exit', exit => {
+      const redirected = aside('redirected', () => [
+        msg === undefined ? [] : [
+          access.read(r1, present(field, 'msgFlags'), r9),
+          not(is.set(r1, message.splicePages)).jump(plain),
+        ],
+        access.find(),
+        is.eq(r0, 0).jump(exit),
+        writeBack(context),
+        queued(context),
+        flow.txSeen.store(r1),
+        leave(),
+      ])
+      return [
+        note('the return value: nothing sent, nothing to do', load(amount, 'u32', r1, call.result)),
+        is.sle32(amount, 0).jump(exit),
+        load(socket, 'u64', r1, call.first),
+        msg === undefined ? [] : load(r9, 'u64', r1, msg),
+        access.asTcp(socket, exit, { sure: true }),
+        ifRedirected(context, socket, redirected),
+        label(plain),
+        countInSlot(context, without => [findSlot(context, without), queuedInSlot(context, without), tx(slot), leave()]),
+        withFlow(context, {
+          make: known => enter(context, 'sending', known, exit),
+          found: [takeQueued(context, exit), current],
+          spilled: [takeQueued(context, exit), loseCurrent(context, lost, exit)],
+        }),
+      ]
+    }),
     leave(),
   ]
 }
 
 /**
  * `trace_net_dev_queue(skb)`: a packet leaves, in the context of the process that sends it if that holds the socket's lock. Charges all
- * that was queued until now; what a call queues after its last packet is seen at the next one, which may be the kernel's. When that is the
- * first one, nobody is known to have sent yet: it waits for the next packet of a process, or its close.
+ * that was queued until now; what a call queues after its last packet is seen at the next one, which may be the kernel's. If no process is known to
+ * have sent before that, it waits for the next packet of a process, or its close.
  */
 export function transmitted(context: Context): Code {
   const { field, access } = context
+  const { current, last, lost } = chargeOf(context, tx)
   return [
-    load(r9, 'u64', r1, 0),
-    access.read(r6, field.skbSk, r9),
-    jeq(r6, 0, 'exit'),
-    access.asTcp(r6, 'exit'),
-    access.find(),
-    jeq(r0, 0, 'enter'),
-    access.unlessStale('enter'),
-    label('found'),
-    access.read(r1, field.owned, socket),
-    jne(r1, 0, 'attended'),
-    note('without an owner the lock is the kernel’s', load(r1, 'u32', flow, Value.last)),
-    jeq32(r1, nobody, 'exit'),
-    label('attended'),
-    takeQueued(context, 'exit', { bounded: false }),
-    access.read(r1, field.owned, socket),
-    jeq(r1, 0, 'unattended'),
-    chargeCurrent(context, tx),
-    label('exit'),
+    block('exit', exit => {
+      const take = () => takeQueued(context, exit, { bounded: false })
+      return [
+        load(r9, 'u64', r1, 0),
+        access.read(socket, field.skbSk, r9),
+        is.eq(socket, 0).jump(exit),
+        access.asTcp(socket, exit),
+        withFlow(context, {
+          make: known => [
+            access.read(r1, field.owned, socket),
+            note('the kernel’s, and no process is known', is.eq(r1, 0).jump(exit)),
+            unlessDead(context, exit),
+            enter(context, 'used', known, exit),
+          ],
+          found: [
+            access.read(r1, field.owned, socket),
+            when(is.eq(r1, 0), [
+              note('without an owner the lock is the kernel’s', flow.last.load(r1)),
+              is.eq32(r1, nobody).jump(exit),
+            ]),
+            take(),
+            access.read(r1, field.owned, socket),
+            is.eq(r1, 0).jump(last),
+            current,
+          ],
+          spilled: [take(), loseCurrent(context, lost, exit)],
+        }),
+      ]
+    }),
     leave(),
-    label('enter'),
-    access.read(r1, field.owned, socket),
-    note('the kernel’s, and of nobody’s', jeq(r1, 0, 'exit')),
-    unlessDead(context, 'exit'),
-    enter(context, 'used', { found: 'found', spilled: 'spilled', none: 'exit' }),
-    label('spilled'),
-    takeQueued(context, 'exit', { name: 'spill', bounded: false }),
-    loseCurrent(context),
   ]
 }

@@ -179,7 +179,7 @@ const choosing: readonly { filter: Partial<Filter>; map?: string; helper?: strin
 const filterMaps: readonly string[] = [mapName.cgroup, mapName.cgroupIds, mapName.mntnsIds]
 const hooksOf = ({ programs }: Plan) => programs.map(({ name, hook }) => ({ name, hook }))
 const mapsOf = ({ programs }: Plan) => new Set(programs.flatMap(({ assembly }) => assembly.maps))
-const isPid = (pid: number) => `== 0x${pid.toString(16)} `
+const isPid = (pid: number) => `= 0x${pid.toString(16)} goto`
 /** Whether a program asks if a process is wanted. */
 const asks = (program: Assembled, { map }: (typeof choosing)[number]) =>
   map === undefined ? count(linesOf(program), isPid(4711)) > 0 : program.assembly.maps.includes(map)
@@ -223,12 +223,12 @@ for (const machine of distinct) {
     const besides = (programs: readonly string[]) => plan.programs.map(({ name }) => name).filter(name => !programs.includes(name))
     for (const { on, program, optional, part, helper: hookHelper } of hooks) {
       const [name] = Object.values(on) as string[]
-      // Pockets are flushed and flows are audited at the same kind of point, and pockets need names.
-      const without = part === undefined || optional ? [program] : 'sweep' in on ? serving('pockets', 'audit') : serving(part, ...part === 'names' ? ['pockets'] as const : [])
+      // Slots are flushed and flows are audited at the same kind of point, and slots need names.
+      const without = part === undefined || optional ? [program] : 'sweep' in on ? serving('slots', 'audit') : serving(part, ...part === 'names' ? ['slots'] as const : [])
       const instead = part === undefined || optional ? [] : hooks.filter(hook => hook.without === part).map(({ program }) => program)
       const gone = {
-        names: [mapName.names, mapName.text, mapName.pockets, mapName.pages, mapName.renames],
-        pockets: [mapName.pockets, mapName.pages, mapName.renames], audit: [mapName.unsettled], mptcp: [mapName.mptcpSockets],
+        names: [mapName.names, mapName.text, mapName.slots, mapName.pages, mapName.renames],
+        slots: [mapName.slots, mapName.pages, mapName.renames], audit: [mapName.unsettled], mptcp: [mapName.mptcpSockets],
       }
       for (const what of [name!, ...hookHelper === undefined ? [] : [hookHelper]]) {
         const plans = lacking(what)
@@ -242,7 +242,7 @@ for (const machine of distinct) {
       }
     }
     // What programs cannot do without is no such thing in itself.
-    if (helper === undefined) assert.equal(left(lacking('check_mtu')).programs.map(({ name }) => name), besides(serving('pockets', 'audit', 'mptcp')))
+    if (helper === undefined) assert.equal(left(lacking('check_mtu')).programs.map(({ name }) => name), besides(serving('slots', 'audit', 'mptcp')))
     if (helper !== undefined) refused(lacking(helper), `helper bpf_${helper}`)
     if (casts) refused(lacking('bpf_rdonly_cast'), 'function bpf_rdonly_cast')
   })

@@ -277,7 +277,7 @@ for (const { title: where, plan, planWith } of distinct) {
 
 for (const { title: where, plan } of distinct.filter(({ plan }) => plan.programs.some(isSweep))) {
   const over = (map: string) => plan.programs.filter(({ hook }) => 'sweep' in hook && hook.map === map).length
-  test(`${where}: pockets are flushed before each drain, and sockets audited when asked for`, () => {
+  test(`${where}: slots are flushed before each drain, and sockets audited when asked for`, () => {
     const { calls, session } = start(plan, ({ name }) => name === 'read' ? 0 : undefined)
     const iterations = () => calls.filter(({ name }) => name === 'ITER_CREATE').length
     let expected = plan.programs.filter(isIterator).length

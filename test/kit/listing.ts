@@ -11,7 +11,7 @@ const shortest = 4
 
 /**
  * Listings for golden files, in which a changed instruction is one changed line: no line has a slot number or a distance, jumps name their
- * labels, and a run of code is listed once, in the first program that has it.
+ * targets as seen from them, and a run of code is listed once, in the first program that has it.
  */
 export class Listings {
   /** Where each block was listed first: the program, and the blocks of it. */
@@ -45,17 +45,41 @@ export class Listings {
 /** The lines of a program, divided before labels and after jumps and calls. */
 function blocksOf(assembly: Assembly): string[] {
   const blocks = ['']
-  for (const { labels, text, note, insn } of lines(assembly)) {
-    if (labels.length > 0) blocks.push(`${labels.map(lastPart).join(', ')}:\n`)
-    const line = `  ${text.replace(/ pc[+-]\d+/, '').replace(/<(.*)>$/, (_, label: string) => `<${lastPart(label)}>`)}`
+  const stems = stemsOf(assembly)
+  for (const { slot, labels, text, note, insn } of lines(assembly)) {
+    if (labels.length > 0) blocks.push(`${labels.map(label => stems.get(label)!.stem).join(', ')}:\n`)
+    const line = `  ${text.replace(/ pc[+-]\d+/, '').replace(/<([^<>]*)>$/, (_, label: string) => `<${relative(stems, label, slot)}>`)}`
     blocks[blocks.length - 1] += note === undefined ? `${line}\n` : `${line.padEnd(50)} ; ${note}\n`
     if (insn.label !== undefined || /\) (call|exit)/.test(text)) blocks.push('')
   }
   return blocks.filter(block => block !== '')
 }
 
-/** What a label is called where it is used more than once in a program: the name of its part, which only makes it unique, left out. */
-const lastPart = (label: string) => label.slice(label.lastIndexOf('_') + 1)
+/** What a place is called apart from the number that makes it unique, and where it is. */
+type Stems = ReadonlyMap<string, { readonly stem: string; readonly slot: number }>
+
+/** Places without names, which are numbered from the named one before them, are all called `.`. */
+function stemsOf({ labels }: Assembly): Stems {
+  const stems = new Map<string, { readonly stem: string; readonly slot: number }>()
+  let [named, parts] = ['', 0]
+  for (const [slot, names] of [...labels].sort(([one], [other]) => one - other)) {
+    for (const name of names) {
+      const isPart = name === `${named}.${parts + 1}`
+      if (isPart) parts++
+      else [named, parts] = [name, 0]
+      stems.set(name, { stem: isPart ? '.' : name.replace(/\.\d+$/, ''), slot })
+    }
+  }
+  return stems
+}
+
+/** A place as seen from a slot: the nearest of its name, or how many of that name are nearer; `-` is backward. */
+function relative(stems: Stems, label: string, from: number): string {
+  const { stem, slot } = stems.get(label)!
+  const isBackward = slot <= from
+  const nearer = [...stems.values()].filter(other => other.stem === stem && (isBackward ? other.slot > slot && other.slot <= from : other.slot > from && other.slot < slot))
+  return isBackward ? `${stem} -${nearer.length + 1}` : nearer.length === 0 ? stem : `${stem} +${nearer.length + 1}`
+}
 
 /** The instructions in a verifier log of level 2, by slot. */
 export function logged(log: string): Map<number, string> {

@@ -1,8 +1,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { assemble, exit, label, listing } from '../../bpf-asm/index.js'
-import { admit, choosesProcesses, type Filter } from '../../src/program/filter.js'
-import { type Access, type Field, fieldsOf, probed, typed } from '../../src/program/index.js'
+import { assemble, exit, ja, label, listing, place } from '../../bpf-asm/index.js'
+import { admit } from '../../src/program/admit.js'
+import { type Access, choosesProcesses, type Field, fieldsOf, type Filter, probed, typed } from '../../src/program/index.js'
 import { btfFixtures, noFilter } from '../kit/fixture.js'
 
 const field: Field = {
@@ -15,12 +15,13 @@ const field: Field = {
 
 /** What a filter is made of, without the numbers of instructions and distances. */
 function code(filter: Partial<Filter>, access: (field: Field) => Access = typed): string {
-  const context = { field, filter: { ...noFilter, ...filter }, access: access(field), locked: true, calls: true, pocket: false, audited: false, mayCopy: true }
-  const text = listing(assemble([admit(context, 'no'), exit(), label('no'), exit()]))
+  const context = { field, filter: { ...noFilter, ...filter }, access: access(field), locked: true, calls: true, slots: false, audited: false, mayCopy: true }
+  const no = place('no')
+  const text = listing(assemble([admit(context, no), ja(no), label(no), exit()]))
   return text.replace(/^ *\d+: \(..\) /gm, '  ').replace(/pc\+\d+ /g, '').replace(/ +; .*$/gm, '')
 }
 
-const end = '  exit\nno:\n  exit\n'
+const end = '  goto <no>\nno:\n  exit\n'
 
 test('what is not asked for is no instruction', () => {
   assert.is(code({}), end)
@@ -30,10 +31,9 @@ test('what is not asked for is no instruction', () => {
 test('a process is admitted when it is any of those that are wanted', () => {
   assert.is(code({ pids: [7, 4_194_304] }), `\
   r1 = *(u32 *)(r9 +100)
-  if w1 == 0x7 goto <admit>
-  if w1 == 0x400000 goto <admit>
-  goto <no>
-admit:
+  if w1 == 0x7 goto <.1>
+  if w1 != 0x400000 goto <no>
+.1:
 ${end}`)
 })
 
@@ -48,7 +48,7 @@ test('many processes are looked up in a map, once', () => {
   call bpf_map_lookup_elem#1
   if r0 == 0x0 goto <no>
 ${end}`)
-  assert.match(code({ pids: many.slice(1) }), /(if w1 == 0x\d goto <admit>\s+){8}goto <no>/)
+  assert.match(code({ pids: many.slice(1) }), /(if w1 == 0x\d goto <\.1>\s+){7}if w1 != 0x9 goto <no>/)
   assert.is(code({ pids: many }), code({ pids: Array.from({ length: 50_000 }, (_, index) => index + 1) }))
 })
 
@@ -62,9 +62,7 @@ test('in a pid namespace a process is admitted by what it is called there, and n
   call bpf_get_ns_current_pid_tgid#120
   if r0 != 0x0 goto <no>
   r1 = *(u32 *)(r10 -20)
-  if w1 == 0x7 goto <admit>
-  goto <no>
-admit:
+  if w1 != 0x7 goto <no>
 ${end}`)
 })
 
@@ -109,9 +107,7 @@ test('where types are not known, the process is asked of a helper, and namespace
   call bpf_get_current_pid_tgid#14
   r1 = r0
   r1 >>= 32
-  if w1 == 0x7 goto <admit>
-  goto <no>
-admit:
+  if w1 != 0x7 goto <no>
 ${end}`)
   const copied = (size: number, base: string, offset: number) => `\
   r3 = ${base}

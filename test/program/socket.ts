@@ -74,7 +74,7 @@ export class Socket {
     const { memory, random } = world
     const struct = (name: string) => new Struct(memory, `struct ${name}`)
     this.#field = world.field
-    // By their addresses they have few pockets.
+    // By their addresses they have few slots.
     this.sock = new Struct(memory, 'struct tcp_sock', random.below(4))
     this.file = struct('file')
     this.#message = struct('msghdr')

@@ -3,7 +3,7 @@ import { interpret, MapModel, Memory, type Setting } from '../../bpf-asm/index.j
 import type { Plan } from '../../src/backend/plan.js'
 import { Flag, Key, Name, Pid, Stat, Value } from '../../src/layout.js'
 import { choosesProcesses, type Field, fieldsOf, type Filter, mapName } from '../../src/program/index.js'
-import { Pocket } from '../../src/program/pocket.js'
+import { Slot } from '../../src/program/frame.js'
 import { cText } from '../../src/trace/index.js'
 import { firstArgument } from '../../src/trace/index.js'
 import { noFilter, type Possible } from '../kit/fixture.js'
@@ -432,7 +432,7 @@ export class World {
     for (const map of [mapName.unsettled, mapName.flows]) this.#sweepAll(map)
   }
 
-  /** The part of it that pockets need. */
+  /** The part of it that slots need. */
   flush(): void {
     this.#sweepAll(mapName.pages)
   }
@@ -444,7 +444,7 @@ export class World {
 
   #sweep(point: string, map: string, assembly: Plan['programs'][number]['assembly']): void {
     const show = (key: bigint, value: bigint) => this.#run(point, assembly, contextOf([0, 0, key, value]))
-    // The interpreter is slow: a page without pockets is not shown.
+    // The interpreter is slow: a page without slots in use is not shown.
     const shown = map === mapName.pages ? this.#usedPages() : undefined
     for (const [number, [key, value]] of [...this.#map(map).entries()].entries()) {
       if (shown?.has(number) ?? true) show(this.memory.place('a key', key), this.memory.place('a value', value))
@@ -453,8 +453,8 @@ export class World {
   }
 
   #usedPages(): ReadonlySet<number> {
-    const pockets = this.#onlyValue(mapName.pockets)
-    const words = new Uint32Array(pockets.buffer)
+    const slots = this.#onlyValue(mapName.slots)
+    const words = new Uint32Array(slots.buffer)
     const length = words.length / this.#map(mapName.pages).size
     const pages = new Set<number>()
     for (let word = 0; word < words.length; word++) if (words[word] !== 0) pages.add(Math.floor(word / length))
@@ -512,11 +512,11 @@ export class World {
     return Object.fromEntries([...this.#map(mapName.pids).entries()].map(([key, value]) => [number(key), number(value)]))
   }
 
-  /** Pockets that are not free. */
+  /** Slots that are not free. */
   taken(): number {
-    const pockets = this.#onlyValue(mapName.pockets)
-    return Array.from({ length: pockets.length / Pocket.size }, (_, place) => pockets.readBigUint64LE(place * Pocket.size + Pocket.identity))
-      .filter(identity => identity !== 0n).length
+    const slots = this.#onlyValue(mapName.slots)
+    const view = new DataView(slots.buffer)
+    return Array.from({ length: slots.length / Slot.size }, (_, place) => Slot.decode(view, place * Slot.size)).filter(({ identity }) => identity !== 0n).length
   }
 
   stats(): { readonly lost: { readonly events: bigint; readonly tx: bigint; readonly rx: bigint }; readonly entered: number; readonly gone: number } {

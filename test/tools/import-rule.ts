@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { check, upward, violations } from '../../tools/import-rule.js'
+import { check, circles, upward, violations } from '../../tools/import-rule.js'
 
 const cases: readonly (readonly [file: string, source: string, wrong: RegExp | undefined])[] = [
   ['bpf-asm/insn.ts', `import { Alu } from './opcode.js'`, undefined],
@@ -31,6 +31,17 @@ for (const [file, source, wrong] of cases) {
     else assert.match(found.join('\n'), wrong)
   })
 }
+
+test('a circle of imports is found, of types and through an index too, and nothing else is', () => {
+  const sources = (entries: Readonly<Record<string, string>>) => new Map(Object.entries(entries))
+  assert.equal(circles(sources({
+    'src/a/index.ts': `export { one } from './one.js'`,
+    'src/a/one.ts': `import {\n  type Two,\n  two,\n} from './two.js'\nimport { text } from 'node:fs'`,
+    'src/a/two.ts': `import type { One } from './index.js'`,
+    'src/b.ts': `import { one } from './a/one.js'\nimport { none } from './none.js'`,
+  })), ['src/a/index → src/a/one → src/a/two → src/a/index'])
+  assert.equal(circles(sources({ 'a.ts': `import './b.js'\nimport './c.js'`, 'b.ts': `import './c.js'`, 'c.ts': '' })), [])
+})
 
 test('every import of the house keeps to the rule', () => {
   assert.equal(check(fileURLToPath(new URL('../../..', import.meta.url))), [])

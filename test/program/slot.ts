@@ -7,7 +7,7 @@ import { isTrue } from './check.js'
 import type { Socket } from './socket.js'
 import { World } from './world.js'
 
-const pocketed = distinct.filter(({ plan }) => plan.maps.some(({ name }) => name === mapName.pockets))
+const slotted = distinct.filter(({ plan }) => plan.maps.some(({ name }) => name === mapName.slots))
 
 /** A process sends or receives. */
 function use(socket: Socket, pid: number, random: Random): void {
@@ -20,14 +20,14 @@ function use(socket: Socket, pid: number, random: Random): void {
   socket.acknowledge(random.pick([0, 0.5, 1]))
 }
 
-for (const one of pocketed) {
-  test(`${one.title}: what is in pockets is counted when they are emptied, whoever wants the same one, is renamed, or ends unseen`, () => {
+for (const one of slotted) {
+  test(`${one.title}: what is in slots is counted when they are flushed, whoever wants the same one, is renamed, or ends unseen`, () => {
     const random = new Random()
     random.repeat(3, () => {
       const world = new World(one, random)
       let made = 0
       let unseen = 0
-      /** Of few cookies, which come again and again with another upper half: by their lower one they have few pockets. */
+      /** Of few cookies, which come again and again with another upper half: by their lower one they have few slots. */
       const open = (socket: Socket, cookie = ++made * 2 ** 32 + random.below(4)) => {
         socket.connect({ cookie })
         if (random.chance(0.2)) {
@@ -57,14 +57,14 @@ for (const one of pocketed) {
           connections[index] = open(socket)
         }
       }
-      const empty = () => world.flush()
+      const flush = () => world.flush()
       for (let turn = 0; turn < 200; turn++) {
         const index = random.below(connections.length)
         const chance = random.below(100)
         if (chance < 5) world.rename(random.pick(world.pids))
-        else if (chance < 60) world.atOnce(happening(index), empty)
+        else if (chance < 60) world.atOnce(happening(index), flush)
         else if (chance < 80) world.atOnce(happening(index), happening((index + 1) % connections.length))
-        else if (chance < 95) world.atOnce(empty, happening(index))
+        else if (chance < 95) world.atOnce(flush, happening(index))
         else {
           isTrue(world)
         }
@@ -74,12 +74,12 @@ for (const one of pocketed) {
         socket.free()
       }
       isTrue(world)
-      empty()
-      assert.ok(world.taken() <= unseen, `${world.taken()} pockets are taken`)
+      flush()
+      assert.ok(world.taken() <= unseen, `${world.taken()} slots are taken`)
     })
   })
 
-  test(`${one.title}: a process that goes on has a pocket, and who comes after it when that is free`, () => {
+  test(`${one.title}: a process that goes on has a slot, and who comes after it when that is free`, () => {
     const world = new World(one, new Random())
     const [pid] = world.pids
     const next = 2 ** 32
