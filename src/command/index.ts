@@ -69,7 +69,7 @@ export const commands: readonly Command<World>[] = [doctor, completion, help]
 const helpFor = (command: Command<World>) => helpOf(program, command, command === main ? commands : [])
 
 /**
- * Does what a command line asks for, and returns the exit status; `onRead` hears whether it should be verbose. Throws UsageError, and whatever goes
+ * Does what a command line asks for, and returns the exit status; `onRead` is called with whether it is to be verbose. Throws UsageError, and whatever goes
  * wrong.
  */
 export async function obey(argv: readonly string[], world: World, onRead: (verbose: boolean) => void): Promise<number> {

@@ -1,6 +1,6 @@
-import type { Grouping } from './grouping.js'
 import type { Sink, Sort } from '../frame/index.js'
 import type { Format } from './format.js'
+import type { Grouping } from './grouping.js'
 
 /** Where text goes. */
 export interface Output {
@@ -24,15 +24,15 @@ export interface Printing {
   readonly summary: boolean
 }
 
-/** Prints each frame as text; what it cannot show is said once. */
+/** Prints each frame as text. Says once that there is no load average to show. */
 export function printed({ format, grouping, sort, rows = Infinity, intervalText, summary }: Printing, out: Output, tell: (line: string) => void): Sink {
-  let isSaid = false
+  let isReported = false
   return {
     start: () => out.write(format.start({ intervalText, grouping })),
     frame: async frame => {
-      if (frame.loadavg === null && summary && !isSaid) {
+      if (frame.loadavg === null && summary && !isReported) {
         tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
-        isSaid = true
+        isReported = true
       }
       await out.write(format.frame({ ...frame, rows: frame.pick({ grouping, sort, limit: rows }) }, { summary, grouping }))
     },
