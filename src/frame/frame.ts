@@ -20,7 +20,7 @@ export interface Frame {
   readonly flows: number
   readonly cost: Cost
   /** How many rows it has by a grouping. Throws Error when the next frame is there. */
-  count(grouping: Groups): number
+  count(grouping: RowShape): number
   /**
    * Its rows as somebody wants them, sorted; any number of times and by any grouping that its source knows of, until the next frame is there.
    * Throws Error afterwards.

@@ -1,4 +1,4 @@
-import type { Groups, Row } from '../../frame/index.js'
+import type { Row, RowShape } from '../../frame/index.js'
 import { Row as At } from '../../layout.js'
 
 const key = Symbol('key')
@@ -9,15 +9,15 @@ export function keyOf(row: Row): string {
 }
 
 /** The grouping, whose rows have a key: the bytes of the identity that it tells apart, as a text. */
-export function keyed(groups: Groups): Groups {
-  const places = [...groups.mask().entries()].flatMap(([place, byte]) => byte === 0 ? [] : [place])
+export function keyed(shape: RowShape): RowShape {
+  const places = [...shape.mask().entries()].flatMap(([place, byte]) => byte === 0 ? [] : [place])
   const bytes = Buffer.alloc(places.length)
   return {
-    ...groups,
+    ...shape,
     decode: (view, offset) => {
       const start = offset + At.identity
       for (const [index, place] of places.entries()) bytes[index] = view.getUint8(start + place)
-      return { ...groups.decode(view, offset), [key]: bytes.toString('latin1') }
+      return { ...shape.decode(view, offset), [key]: bytes.toString('latin1') }
     },
   }
 }
