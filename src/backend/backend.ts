@@ -15,7 +15,7 @@ export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */
   readonly program: string
   readonly on: Point
-  /** Whether a kernel may lack the point: it then has nothing that would pass there, or a limit tells of it. */
+  /** Whether a kernel may lack the point: it then has nothing that would pass there, or a limitation names it. */
   readonly optional?: true
   /** The part that it serves alone: a variant does without it where a kernel lacks any of its points. */
   readonly part?: Part
@@ -38,7 +38,7 @@ export interface Variant extends Pick<Context, 'locked' | 'calls'> {
   readonly casts?: true
   readonly access: (field: Field, cast: Cast | undefined) => Access
   readonly hooks: readonly Hook[]
-  /** What it cannot see or sees in another way than one would think, for `-v` and the README. */
+  /** Its known limitations, texts of limit.ts. */
   readonly limits: readonly string[]
 }
 

@@ -38,6 +38,9 @@ export const fentry: Backend = {
       ...audits,
       ...seeds,
     ],
-    limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],
+    limits: [
+      limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.urgentAlone, limit.unaccepted, limit.reconnected,
+      limit.skipped,
+    ],
   }, atRelease(entry => ({ entry }), 'Linux 5.8 with BTF and ftrace', 3)],
 }

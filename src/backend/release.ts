@@ -25,7 +25,7 @@ export function atRelease(at: (func: string) => Point, needs: string, rank: numb
       ...audits,
       ...seedsIfAny,
     ],
-    limits: [limit.ktls, limit.mptcpSocket, limit.mptcpUnknown, limit.sockmapQueue, limit.urgent, limit.unaccepted],
+    limits: [limit.ktls, limit.mptcpSocket, limit.mptcpUnknown, limit.sockmapQueue, limit.urgent, limit.unaccepted, limit.skipped],
   }
 }
 

@@ -27,6 +27,7 @@ export const tracepoint: Backend = {
     ],
     limits: [
       limit.blocked, limit.ktls, limit.framing, limit.mptcpSocket, limit.mptcpCall, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected,
+      limit.skipped, limit.skippedCall,
     ],
   }, {
     rank: 6,
@@ -44,7 +45,7 @@ export const tracepoint: Backend = {
       ...audits,
       ...seeds,
     ],
-    limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted, limit.reconnected],
+    limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.urgentAlone, limit.unaccepted, limit.reconnected],
   }, {
     rank: 7,
     needs: 'Linux 5.5',
@@ -59,6 +60,6 @@ export const tracepoint: Backend = {
       ]),
       ...seedsIfAny,
     ],
-    limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],
+    limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.urgentAlone, limit.unaccepted],
   }],
 }
