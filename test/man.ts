@@ -1,0 +1,99 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { backends } from '../src/backend/index.js'
+import type { Frame } from '../src/frame/index.js'
+import { type Answer, parseOptions } from '../src/option/options.js'
+import { type Column, column } from '../src/view/column.js'
+import { formats, groupings } from '../src/view/index.js'
+import { json } from '../src/view/json.js'
+import { unless } from './kit/privilege.js'
+
+const path = fileURLToPath(new URL('../../tools/tcptop.8', import.meta.url))
+const source = readFileSync(path, 'utf8')
+
+/** What troff makes of a line: arguments of `.B` are apart, those of macros that alternate fonts are not. */
+function textOf(line: string): string {
+  const [, macro, rest = ''] = /^\.([A-Z]+) (.*)/.exec(line) ?? [, undefined, line]
+  const text = macro === undefined || macro === 'B' ? rest : (rest.match(/"[^"]*"|\S+/g) ?? []).map(word => word.replaceAll('"', '')).join('')
+  return text.replaceAll(/\\f./g, '').replaceAll('\\-', '-').replaceAll('\\(aq', "'")
+}
+
+/** A section's text, its macros undone, line by line. */
+function section(title: string): string[] {
+  const found = source.split(/^\.SH /m).find(text => text.startsWith(`${title}\n`))
+  if (found === undefined) throw new Error(`the man page has no section ${title}`)
+  return found.split('\n').slice(1)
+}
+
+/** The tagged paragraphs of a section. */
+function entries(title: string): { readonly tag: string; readonly text: string }[] {
+  return section(title).join('\n').split(/^\.TP\n/m).slice(1).map(entry => {
+    const [tag = '', ...lines] = entry.split('\n')
+    return { tag: textOf(tag), text: lines.map(textOf).join(' ') }
+  })
+}
+
+const tags = (title: string) => entries(title).map(({ tag }) => tag)
+const names = (title: string) => tags(title).flatMap(tag => tag.split(', '))
+const answer = async (...argv: readonly string[]) => (await parseOptions(argv) as Answer).text
+
+test('the man page has the options of --help, with the same letters and values, in the same order', async () => {
+  const help = [...(await answer('--help')).matchAll(/^  ((?:-., |    )--[\w-]+(?: [A-Z]+)?) /gm)].map(([, option = '']) => option.trim())
+  assert.ok(help.length > 15)
+  assert.equal(tags('OPTIONS'), help)
+})
+
+test('the man page has the synopsis of --help', async () => {
+  const [usage = ''] = (await answer('--help')).split('\n\n')
+  const synopsis = section('SYNOPSIS').filter(line => line !== '').map(textOf).join(' ').split(' .br ')
+  assert.equal(synopsis, usage.split('\n').map(line => line.replace(/^(Usage:|or:) +/, '')))
+})
+
+test('the man page has every value that an option may have', () => {
+  const [by, format, backend] = ['--by', '--format', '--backend'].map(option => entries('OPTIONS').find(({ tag }) => tag.includes(option))!.text)
+  for (const [text, list] of [[by!, groupings], [format!, formats], [backend!, [{ name: 'auto' }, ...backends]]] as const) {
+    for (const { name } of list) assert.match(text, new RegExp(`\\b${name}\\b`), name)
+  }
+})
+
+test('the man page has every sub-command', async () => {
+  const [, commands = ''] = /__fish_use_subcommand -a '([^']*)'/.exec(await answer('completion', 'fish')) ?? []
+  assert.ok(commands !== '')
+  assert.equal(tags('COMMANDS').map(tag => tag.split(' ')[0]), commands.split(' '))
+})
+
+test('the man page has every column', () => {
+  const columns = Object.values<Column>(column).flatMap(({ name, ipv6 }) => [name, ...ipv6 === undefined ? [] : [ipv6.name]])
+  assert.equal([...new Set(names('COLUMNS'))].sort(), [...new Set(columns)].sort())
+})
+
+test('the man page has every field of JSON and CSV, and no other', () => {
+  const frame: Frame = {
+    time: new Date(0), interval: 1, backend: '', loadavg: null, rows: [], total: { rx: 0, tx: 0 }, lost: { events: 0, rx: 0, tx: 0 }, missed: 0,
+    cost: { cpu: 0, drain: 0, runs: 0, run: 0 },
+  }
+  const object = JSON.parse(json.frame(frame, { grouping: groupings[0]!, clear: false, summary: true })) as Readonly<Record<string, unknown>>
+  const row = groupings.flatMap(({ fields }) => fields.map(({ name }) => name))
+  assert.equal([...names('FIELDS')].sort(), [...new Set([...Object.keys(object), ...row, 'hostPid'])].sort())
+  for (const [key, value] of Object.entries(object)) {
+    const text = entries('FIELDS').find(({ tag }) => tag === key)!.text
+    if (key !== 'rows' && typeof value === 'object' && value !== null) for (const part of Object.keys(value)) assert.match(text, new RegExp(`\\b${part}\\b`), `${key}.${part}`)
+  }
+})
+
+test('the man page has every exit status', () => {
+  assert.equal(tags('EXIT STATUS'), ['0', '1', '2'])
+})
+
+const renders = 'the man page renders without a warning'
+const noGroff = spawnSync('groff', ['--version']).error === undefined ? undefined : 'groff is not here'
+test(renders, unless(noGroff, renders, () => {
+  const { status, stdout, stderr } = spawnSync('groff', ['-man', '-Tutf8', '-ww', path], { encoding: 'utf8' })
+  assert.equal([status, stderr], [0, ''])
+  assert.match(stdout, /EXIT STATUS|E.E.*X.X/)
+}))
+
+test.run()
