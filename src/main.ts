@@ -173,7 +173,7 @@ async function run(options: Options, world: World): Promise<void> {
     for await (const frame of frames) {
       paths.refresh()
       if (frame.loadavg === null && options.summary && !warned) {
-        world.tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
+        world.tell('tcptop: /proc/loadavg cannot be read: the summary line is skipped')
         warned = true
       }
       await world.out.write(format.frame(frame, { clear, ...size(), summary: options.summary, grouping }))
@@ -331,7 +331,7 @@ async function tryGiven({ btf }: Options, request: Parameters<typeof makePlans>[
   if (wrong !== undefined) throw notThisKernels(btf, wrong)
 }
 
-const where = (root: string | undefined) => root === undefined ? 'cgroup v2 is mounted nowhere' : `cgroup v2 is mounted at ${root}`
+const where = (root: string | undefined) => root === undefined ? 'cgroup v2 is not mounted' : `cgroup v2 is mounted at ${root}`
 
 function openCgroup(world: World, path: string) {
   const cgroup = world.openCgroup(path)
@@ -341,7 +341,7 @@ function openCgroup(world: World, path: string) {
 
 function describe({ backend, variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session, { damage }: Facts): string[] {
   const refusals = refused.map(({ candidate, error }) =>
-    ({ backend: candidate.backend.name, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
+    ({ backend: candidate.backend.name, reason: `its variant for ${candidate.variant.needs} is refused: ${error.message}` }))
   return [
     ...[...passedOver, ...refusals].map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
     `backend ${backend.name}${backends.length > 1 ? ` of ${backends.map(({ name }) => name).join(', ')}` : ''}`,

@@ -128,7 +128,7 @@ for (const one of choices) {
       fake.watchers.forEach(watch => watch())
     } }
     assert.is(await main(args('-p', '7,8', '1'), { ...fake.world, out }), 0)
-    assert.equal(fake.told, ['tcptop: there is no process 8: it is waited for'])
+    assert.equal(fake.told, ['tcptop: there is no process 8 yet: waiting for it'])
     assert.equal([fake.watchers.size, fake.kernel.open], [0, 0])
     // The first line, one for each look but the first, and the last.
     assert.is(fake.written.length, 4)
@@ -345,7 +345,7 @@ for (const one of choices) {
     /** Nothing is at /new, and at /bad a program, or nothing either. */
     const at = (call: Call, path: string) => path === `${new TextDecoder().decode(bufferOf(call, object, 'pathname'))}`.slice(0, -1)
     const noMap: Answer = call => call.name === 'OBJ_GET' ? at(call, '/new') ? -ENOENT : -EINVAL : undefined
-    const before = await complains(2, /--mntnsmap must be .*, got "\/bad": it is no BPF map$/, fresh, noMap, { openCgroup })
+    const before = await complains(2, /--mntnsmap must be .*, got "\/bad": it is not a BPF map$/, fresh, noMap, { openCgroup })
     assert.not.ok(before.calls.some(({ name }) => name === 'OBJ_PIN' || name === 'PROG_LOAD'))
 
     const noPrograms: Answer = ({ name }) => name === 'OBJ_GET' ? -ENOENT : name === 'PROG_LOAD' ? -EPERM : undefined
@@ -372,7 +372,7 @@ for (const one of choices) {
   check('a set that may not be opened is no wrong usage, a file that is none is', async () => {
     const refused: Answer = ({ name }) => name === 'OBJ_GET' ? -EACCES : undefined
     await complains(1, `bpf(BPF_OBJ_GET): EACCES${privileges}`, args('--cgroupmap', '/1'), refused)
-    await complains(2, /got "\/1": it is no BPF map$/, args('--cgroupmap', '/1'), refused, { mayBePin: () => false })
+    await complains(2, /got "\/1": it is not a BPF map$/, args('--cgroupmap', '/1'), refused, { mayBePin: () => false })
   })
 
   check('a set whose keys cannot be ids is told, and used all the same', async () => {
@@ -426,7 +426,7 @@ for (const one of choices) {
     const clock = { ...fakeClock().clock, loadavg: () => null }
     const { status, told, written } = await run(args('1', '3'), undefined, { clock })
     assert.is(status, 0)
-    assert.equal(told, ['tcptop: /proc/loadavg cannot be read: the summary line is left out'])
+    assert.equal(told, ['tcptop: /proc/loadavg cannot be read: the summary line is skipped'])
     assert.not.match(written.join(''), 'loadavg')
     assert.equal((await run(args('-S', '1', '3'), undefined, { clock })).told, [])
   })
@@ -539,7 +539,7 @@ for (const [names, taken] of [[[], 'fentry'], [['fentry'], 'tracepoint'], [['kpr
     // Each variant that was tried has its reason.
     assert.equal(told.filter(line => line.startsWith('passed over ')), backends.flatMap(({ name, variants }) =>
       variants.filter(variant => variant.rank < rank).map(({ needs }) =>
-        `passed over backend ${name}: what needs ${needs} is refused: ${refusals.find(({ backend }) => backend === name)!.says}`)))
+        `passed over backend ${name}: its variant for ${needs} is refused: ${refusals.find(({ backend }) => backend === name)!.says}`)))
     const others = await runOnNewest(['-f', 'json', '1', '1'], refusing(...names))
     assert.equal([others.status, others.told], [0, []], 'without -v nothing is said')
   })

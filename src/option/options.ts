@@ -36,12 +36,12 @@ export interface Options {
   readonly grouping: Grouping
   /** The name of a backend, or `auto`. */
   readonly backend: string
-  /** Room in the kernel's map of flows. */
+  /** Capacity of the kernel's map of flows. */
   readonly maxFlows: number
   /** Path of a BTF to take for the kernel's; false: none, what the programs read is found by measurement. */
   readonly btf?: string | false
   readonly dumpBpf: boolean
-  /** Tell what this host offers instead of running. */
+  /** Report whether it runs on this host, instead of running. */
   readonly doctor: boolean
 }
 
@@ -62,7 +62,7 @@ const most = 1_000_000
 /** All options by their long names, in the order of the help. */
 const specs = {
   noclear: { letter: 'C', flag: true, describe: 'do not clear the screen' },
-  nosummary: { letter: 'S', flag: true, describe: 'no line with the load average' },
+  nosummary: { letter: 'S', flag: true, describe: 'do not print the load average' },
   pid: { value: 'PID', letter: 'p', repeatable: true, describe: 'only this process; several: -p 1,2 or repeated' },
   cgroupmap: { value: 'PATH', describe: 'only cgroups whose id is a key of the BPF map pinned here' },
   mntnsmap: { value: 'PATH', describe: 'only mount namespaces whose id is a key of the BPF map pinned here' },
@@ -71,15 +71,15 @@ const specs = {
   ipv6: { letter: '6', flag: true, describe: 'IPv6 only' },
   by: { value: 'KEY', choices: groupings.map(({ name }) => name), describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name})` },
   sort: { value: 'KEY', choices: ['all', 'sent', 'received'], letter: 's', describe: 'all (received and sent, the default), sent, received, or a column in lower case' },
-  rows: { value: 'N', letter: 'r', describe: 'at most so many rows in a table' },
+  rows: { value: 'N', letter: 'r', describe: 'at most N rows per table' },
   format: { value: 'FORMAT', choices: formats.map(({ name }) => name), letter: 'f', describe: `what to print: ${either(formats)} (default ${defaultFormat.name})` },
-  backend: { value: 'NAME', choices: backendChoices.map(({ name }) => name), describe: `how to hook into the kernel: ${either(backendChoices)} (default auto)` },
-  'max-flows': { value: 'N', describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
-  btf: { value: 'FILE', describe: 'find what the programs read by the BTF in this file, of a kernel that has none itself' },
-  'no-btf': { flag: true, describe: 'find what the programs read by measurement, as where there is no BTF' },
-  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them (no privileges needed); with -v as this kernel takes them' },
-  verbose: { letter: 'v', flag: true, describe: 'tell on stderr what is chosen, why, and what it costs' },
-  help: { letter: 'h', flag: true, describe: 'print this' },
+  backend: { value: 'NAME', choices: backendChoices.map(({ name }) => name), describe: `how to attach to the kernel: ${either(backendChoices)} (default auto)` },
+  'max-flows': { value: 'N', describe: `capacity of the kernel's map of connections (default ${defaultMaxFlows})` },
+  btf: { value: 'FILE', describe: 'find kernel fields in this BTF file, on a kernel without BTF' },
+  'no-btf': { flag: true, describe: 'find kernel fields by measurement, as on a kernel without BTF' },
+  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them (no privileges needed); with -v as this kernel loads them' },
+  verbose: { letter: 'v', flag: true, describe: 'print to stderr what was chosen, why, and what it costs' },
+  help: { letter: 'h', flag: true, describe: 'print this help' },
   version: { letter: 'V', flag: true, describe: 'print the version' },
 } as const satisfies Record<string, Spec>
 
@@ -96,16 +96,16 @@ or:    $0 completion bash|zsh|fish
 
 Top for TCP: bytes that processes receive and send, by ${either(groupings)}.
 Prints every interval seconds (default 1, at least 0.1), count times or until
-Ctrl-C. The doctor tells what this host offers, and what to do about the rest.`
+Ctrl-C. The doctor reports whether it runs on this host, and what to do if not.`
 
 const examples = [
   ['$0', 'one line for each process and connection, every second'],
   ['$0 -C 5 12', 'every 5 seconds for a minute, one after the other'],
   ['$0 -p 181,182', 'only these processes'],
-  ['$0 --by host -s received -r 10', 'the 10 hosts that most came from'],
+  ['$0 --by host -s received -r 10', 'the 10 hosts from which most is received'],
   ['$0 -f json 10', 'an object every 10 seconds, for other programs'],
   ['$0 --dump-bpf -4', 'the programs for IPv4 only, annotated'],
-  ['$0 doctor', 'whether it would run here; needs no privileges'],
+  ['$0 doctor', 'whether it runs here; needs no privileges'],
   ['source <($0 completion bash)', 'completions for this shell'],
 ] as const
 
@@ -124,7 +124,7 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   if (doctor) checkDoctor(line)
   const [intervalText = '1', count, ...more] = doctor ? [] : line.rest
   if (more.length > 0) {
-    throw new UsageError(`only interval and count may stand without an option, got ${jsonText(more[0])} as well`)
+    throw new UsageError(`only interval and count may be given without an option, got ${jsonText(more[0])} as well`)
   }
   if (line.has('ipv4') && line.has('ipv6')) throw new UsageError('only one of --ipv4 and --ipv6 may be given, got both')
   if (line.has('no-btf') && line.value('btf') !== undefined) throw new UsageError('only one of --btf and --no-btf may be given, got both')
@@ -166,9 +166,9 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   })
 }
 
-/** The doctor looks at the host and not at traffic: what is about that would be ignored. */
+/** The doctor checks the host, not traffic: options about traffic would be ignored. */
 function checkDoctor({ rest: [, more], has, values }: CommandLine<keyof typeof specs>): void {
-  if (more !== undefined) throw new UsageError(`doctor must stand without interval and count, got ${jsonText(more)} as well`)
+  if (more !== undefined) throw new UsageError(`doctor takes no interval and no count, got ${jsonText(more)} as well`)
   const other = (Object.keys(specs) as (keyof typeof specs)[]).find(name => !doctorOptions.includes(name) && (has(name) || values(name).length > 0))
   if (other === undefined) return
   throw new UsageError(`options must be ${either(doctorOptions.map(name => ({ name: `--${name}` })))} with doctor, got --${other}`)
@@ -176,11 +176,11 @@ function checkDoctor({ rest: [, more], has, values }: CommandLine<keyof typeof s
 
 /** The script for a shell. */
 function completion([shell = '', more]: readonly string[]): string {
-  if (more !== undefined) throw new UsageError(`completion must stand with a shell alone, got ${jsonText(more)} as well`)
+  if (more !== undefined) throw new UsageError(`completion takes one shell, got ${jsonText(more)} as well`)
   return `${choice('completion', shells, shell).script(program, specs, subCommands)}\n`
 }
 
-/** What is no number may be meant for a word that takes the place of the interval. */
+/** The interval; a word that is no number may be a misspelt sub-command. */
 function intervalOf(text: string): number {
   try {
     return seconds('interval', text)

@@ -96,13 +96,13 @@ function findMap(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: s
         return undefined
       case 'EPERM':
         // bpf_lookup in kernel/bpf/inode.c keeps them for extensions.
-        if (/\.[^/]*$/.test(path)) throw refusal(kind, path, 'a bpf file system takes no name with a dot (EPERM)', error)
+        if (/\.[^/]*$/.test(path)) throw refusal(kind, path, 'a bpf file system allows no dot in names (EPERM)', error)
         throw error
       case 'EACCES':
         // The kernel says so both of a pin that may not be opened and of any other file.
         if (mayBePin(path)) throw error
     }
-    throw refusal(kind, path, 'it is no BPF map', error)
+    throw refusal(kind, path, 'it is not a BPF map', error)
   }
 }
 

@@ -128,8 +128,8 @@ test('--cgroupmap and --mntnsmap of what is no set of ids are refused', () => wi
   for (const option of ['--cgroupmap', '--mntnsmap']) {
     for (const [path, what] of [
       [join(folder, 'array'), 'type array'], [join(folder, 'ring'), 'type ringbuf'], [join(folder, 'narrow'), '4 bytes'],
-      [join(folder, 'wide'), '16 bytes'], [join(folder, 'program'), 'no BPF map'], [folder, 'no BPF map'],
-      ['/etc/passwd', 'no BPF map'], [join(tmpdir(), 'tcptop-nothing'), 'nothing is there'],
+      [join(folder, 'wide'), '16 bytes'], [join(folder, 'program'), 'not a BPF map'], [folder, 'no BPF map'],
+      ['/etc/passwd', 'not a BPF map'], [join(tmpdir(), 'tcptop-nothing'), 'nothing is there'],
       [join(folder, 'no/where'), 'nothing is there'],
     ] as const) {
       complains(await tool(option, path, '0.1', '1'), 2, `${option} must be the path of a pinned BPF hash map`, `"${path}"`, what)
@@ -159,7 +159,7 @@ testNobody('help, version, the programs and wrong usage need no privileges', asy
   complains(await asNobody([], '-p', 'x'), 2, '--pid')
 })
 
-testNobody('a set that may not be read is a matter of privileges, a file that is none is not', () => withBpffs(async folder => {
+testNobody('a set that may not be read is a matter of privileges, a file that is not a map is wrong usage', () => withBpffs(async folder => {
   const map = openKernel().createMap({ name: 'secret', type: 'hash', keySize: 8, valueSize: 8, maxEntries: 16 })
   map.pin(join(folder, 'set'))
   map.close()
@@ -167,7 +167,7 @@ testNobody('a set that may not be read is a matter of privileges, a file that is
   for (const mode of [0o700, 0o755]) {
     chmodSync(folder, mode)
     complains(await asNobody(enough, '--cgroupmap', join(folder, 'set'), '0.1', '1'), 1, 'EACCES', 'root')
-    complains(await asNobody(enough, '--cgroupmap', '/etc/passwd', '0.1', '1'), 2, 'no BPF map')
+    complains(await asNobody(enough, '--cgroupmap', '/etc/passwd', '0.1', '1'), 2, 'not a BPF map')
   }
 }))
 

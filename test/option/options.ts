@@ -24,7 +24,7 @@ async function textOf(argv: readonly string[]): Promise<string> {
 
 const [connection, process, , host, port] = groupings as [typeof groupings[0], ...typeof groupings]
 
-test('nothing given, all is as bcc has it', async () => {
+test('without options, the defaults are bcc’s', async () => {
   const { format, grouping, ...rest } = await optionsOf([])
   assert.is(format.name, 'table')
   assert.is(grouping, connection)
@@ -85,7 +85,7 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
 ]
 
 for (const [argv, expected] of good) {
-  test(`tcptop ${argv.join(' ')} means what it says and nothing else`, async () => {
+  test(`tcptop ${argv.join(' ')} sets only what it says`, async () => {
     assert.equal({ ...await optionsOf(argv) }, { ...await optionsOf([]), ...expected })
   })
 }
@@ -132,8 +132,8 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['1', 'x'], `${count} "x"`],
   [['1', '-1'], `${count} "-1"`],
   [['1', '99999999999999999999'], `${count} "99999999999999999999"`],
-  [['1', '2', '3'], 'only interval and count may stand without an option, got "3" as well'],
-  [['1', '2', '-C', '--', '3'], 'only interval and count may stand without an option, got "3" as well'],
+  [['1', '2', '3'], 'only interval and count may be given without an option, got "3" as well'],
+  [['1', '2', '-C', '--', '3'], 'only interval and count may be given without an option, got "3" as well'],
   [['-4', '-6'], family],
   [['-64'], family],
   [['--ipv4', '-C', '--ipv6'], family],
@@ -152,7 +152,7 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['-f', 'xml'], '--format must be table, json or csv, got "xml"'],
   [['--dump-bpf', '-f', 'csv'], '--format must be table or json with --dump-bpf, got "csv"'],
   [['doctor', '-f', 'csv'], '--format must be table or json with doctor, got "csv"'],
-  [['doctor', '5'], 'doctor must stand without interval and count, got "5" as well'],
+  [['doctor', '5'], 'doctor takes no interval and no count, got "5" as well'],
   [['doctor', '-p', '1'], 'options must be --format, --btf or --no-btf with doctor, got --pid'],
   [['-C', 'doctor'], 'options must be --format, --btf or --no-btf with doctor, got --noclear'],
   [['5', 'doctor'], `${count} "doctor"`],
@@ -161,7 +161,7 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['--fromat', 'json'], `${unknown} "--fromat"; did you mean --format?`],
   [['completion'], 'completion must be bash, zsh or fish, got nothing'],
   [['completion', 'csh'], 'completion must be bash, zsh or fish, got "csh"'],
-  [['completion', 'bash', 'x'], 'completion must stand with a shell alone, got "x" as well'],
+  [['completion', 'bash', 'x'], 'completion takes one shell, got "x" as well'],
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
   [['--by', 'thread'], '--by must be connection, process, comm, host, port or cgroup, got "thread"'],
@@ -199,7 +199,7 @@ const bad: readonly (readonly [readonly string[], string])[] = [
 ]
 
 for (const [argv, message] of bad) {
-  test(`tcptop ${JSON.stringify(argv.join(' '))} is refused in one line`, async () => {
+  test(`tcptop ${JSON.stringify(argv.join(' '))} is refused with one line`, async () => {
     let thrown: unknown
     try {
       await parseOptions(argv)
@@ -212,7 +212,7 @@ for (const [argv, message] of bad) {
   })
 }
 
-test('common command lines, read without yargs, mean what yargs makes of them', seeded(async random => {
+test('plain command lines are parsed as yargs parses them', seeded(async random => {
   const words = [
     '-C', '-p', '1', '-p1,2', '--pid=3', '--pid', '-s', 'sent', '-sx', '5', '0.5', '-r', '-r5', '--by', 'host', '-', '-4', '-1', '--rows=', '""', "'x'", '',
     '--no-btf', '--btf', '--cgroup=a=b', '--max-flows', '7', 'a b', '-Sp', '--noclear', 'true', '"-C"', 'doctor',
@@ -225,7 +225,7 @@ test('common command lines, read without yargs, mean what yargs makes of them', 
   }
 }))
 
-test('options do not change once they are parsed', async () => {
+test('parsed options are frozen', async () => {
   const options = await optionsOf(['-p', '1'])
   assert.ok(Object.isFrozen(options) && Object.isFrozen(options.pids))
 })
@@ -236,24 +236,24 @@ test('the help names all options, ends with examples, and fits 80 columns', asyn
   assert.ok(help.split('\n').every(line => line.length <= 80))
 })
 
-test('help comes before everything but unknown options', async () => {
+test('help wins over everything except unknown options', async () => {
   assert.is(await textOf(['-p', 'x', '1', '2', '3', '-46', '--help']), await textOf(['-h']))
 })
 
-test('the examples of the help are understood', async () => {
+test('the examples of the help parse', async () => {
   const [, examples = ''] = (await textOf(['-h'])).split('Examples:\n')
   const lines = [...examples.matchAll(/^  tcptop(.*?)  /gm)].map(([, line = '']) => line.trim())
   assert.is(lines.length, 7)
   for (const line of lines) await optionsOf(line.split(' ').filter(Boolean))
 })
 
-test('help and version have words and letters of their own', async () => {
+test('help and version have a word and a letter', async () => {
   assert.is(await textOf(['help']), await textOf(['--help']))
   assert.is(await textOf(['-V']), await textOf(['--version']))
 })
 
 for (const shell of ['bash', 'zsh', 'fish']) {
-  test(`completions for ${shell} have all options, and the words that may stand first`, async () => {
+  test(`completions for ${shell} have all options and sub-commands`, async () => {
     const script = await textOf(['completion', shell])
     const names = [...(await textOf(['-h'])).matchAll(/^  (?:-., |    )--([\w-]+)/gm)].map(([, name = '']) => name)
     assert.ok(names.length > 15)
