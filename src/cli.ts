@@ -12,7 +12,7 @@ const bpffs = 0xcafe4a11
 /** `PROC_PID_INIT_INO` (include/linux/proc_ns.h) */
 const initialPids = 0xeffffffcn
 
-// Whoever does not read what is told on stderr does not end the program.
+// A closed stderr does not end the program.
 process.stderr.on('error', () => {})
 
 function usage() {
@@ -41,7 +41,7 @@ interface FoundCgroup extends CgroupDirectory {
   readonly folder: Buffer
 }
 
-/** A directory of cgroups and all below it; what goes away meanwhile is left out. */
+/** A directory of cgroups and all below it; what is removed meanwhile is skipped. */
 function* walkCgroups(folder: Buffer, path = '/'): Generator<FoundCgroup> {
   try {
     yield { id: statSync(folder, { bigint: true }).ino, path, folder }

@@ -48,7 +48,7 @@ export const enum Value {
   rxSeen = 32,
   /** u64: the absolute count of bytes queued when the connection ended; all ones until then. */
   txEnd = 40,
-  /** u32: the process whose bytes `tx` and `rx` are; `Pid.kernel` for none, `Pid.nobody` until somebody moves bytes. */
+  /** u32: the process whose bytes `tx` and `rx` are; `Pid.kernel` for none, `Pid.nobody` until a process moves bytes. */
   pid = 48,
   /** u32: the process that used the socket last: charged with what the kernel moves when no process is at work. */
   last = 52,

@@ -21,7 +21,7 @@ export interface World {
   readBtf(): Uint8Array | undefined
   /** A BTF that the user has. Throws Node's error, and another for what cannot be one. */
   readBtfFile(path: string): Uint8Array
-  /** Finds by measurement where the kernel keeps what programs read. Throws UnsupportedError where it cannot be told. */
+  /** Finds by measurement where the kernel keeps what programs read. Throws UnsupportedError where that fails. */
   measureFields(kernel: Kernel): Promise<Field>
   /** A file of the kernel, such as one of /proc; undefined when it cannot be read. */
   readText(path: string): string | undefined
@@ -47,7 +47,7 @@ export interface World {
   mayBePin(path: string): boolean
   /** Removes a file. */
   remove(path: string): void
-  /** CPU seconds used so far, and bytes of memory now, which only /proc tells. */
+  /** CPU seconds used so far, and bytes of memory now, which only /proc shows. */
   usage(): { readonly cpu: number; readonly rss: number | undefined }
   /** Ids of the threads of this process but the main one; undefined when they are not known. */
   otherThreads(): readonly number[] | undefined
@@ -59,9 +59,9 @@ export interface World {
 
 export interface Output {
   readonly isTerminal: boolean
-  /** Lines and columns of the terminal now; undefined when it does not tell. */
+  /** Lines and columns of the terminal now; undefined when it does not say. */
   size(): { readonly rows: number; readonly columns: number } | undefined
-  /** Resolves when all is written; rejects with EPIPE when nobody reads any more. */
+  /** Resolves when all is written; rejects with EPIPE when the reader has closed it. */
   write(text: string): Promise<void>
 }
 
@@ -321,7 +321,7 @@ function notThisKernels(path: string, why: string): UsageError {
   return new UsageError(`--btf must be the BTF of this kernel, got ${jsonText(path)}: ${why}`)
 }
 
-/** Where nothing else tells whether the user's BTF is this kernel's, a connection with known bytes does. Its sockets are closed when the tool attaches. */
+/** Where nothing else shows whether the user's BTF is this kernel's, a connection with known bytes does. Its sockets are closed when the tool attaches. */
 async function tryGiven({ btf }: Options, request: Parameters<typeof makePlans>[0], facts: Facts, world: World, kernel: Kernel): Promise<void> {
   if (typeof btf !== 'string') return
   const own = ownFacts(world)

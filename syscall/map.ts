@@ -21,7 +21,7 @@ export interface MapSpec {
   readonly maxEntries: number
   /** `BPF_F_…` */
   readonly flags?: number
-  /** The first value of an array, which nobody can change any more: what programs may take for a constant (since Linux 5.2). */
+  /** The first value of an array that is frozen: programs may take it for a constant (since Linux 5.2). */
   readonly constant?: Uint8Array
   /** The types of key and value, for maps that must be described. */
   readonly btf?: { readonly fd: number; readonly keyTypeId: number; readonly valueTypeId: number }

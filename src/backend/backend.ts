@@ -2,7 +2,7 @@ import type { Code } from '../../bpf-asm/index.js'
 import type { Access, Call, Cast, Context, Field } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 
-/** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, of which BTF does not tell. */
+/** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, which BTF does not show. */
 export const of5_12 = 'check_mtu'
 
 /**
@@ -32,7 +32,7 @@ export interface Variant extends Pick<Context, 'locked' | 'calls'> {
   readonly rank: number
   /** What a kernel needs that has all hooks. */
   readonly needs: string
-  /** A helper that came with the Linux version from which on programs may do what these do, where hooks alone do not tell. */
+  /** A helper that came with the Linux version from which on programs may do what these do, where the hooks alone do not show it. */
   readonly helper?: string
   /** Whether programs make typed pointers of addresses. */
   readonly casts?: true

@@ -7,7 +7,7 @@ import type { Plan } from './plan.js'
 export type Answer =
   | { readonly takes: true }
   | { readonly takes: false; readonly error: Error }
-  /** It could not be told: only a start in full can tell. */
+  /** Unknown: only a full start can show it. */
   | { readonly takes: undefined; readonly error?: Error }
 
 /** The same of a program that there is. */

@@ -5,7 +5,7 @@ import { limit } from './limit.js'
 
 /**
  * Tracepoints and iterators alone: works without kprobes, without ftrace and, where they are typed, in lockdown.
- * Linux 6.3 brought `sock_send_length` and `sock_recv_length` (commit 6e6eda44b939); before, packets tell that something was sent.
+ * Linux 6.3 brought `sock_send_length` and `sock_recv_length` (commit 6e6eda44b939); before, packets show that something was sent.
  */
 export const tracepoint: Backend = {
   name: 'tracepoint',

@@ -124,7 +124,7 @@ function namespace(title: string, kind: keyof Host['isHosts'], misses: string, s
   } }
 }
 
-/** What is refused for want of privileges tells nothing of the host: then there is what is known without. An error of ours says itself what is needed. */
+/** A refusal for missing privileges says nothing about the host: what is known without them is reported instead. Our own errors name what is needed. */
 function refused({ takes, error }: { readonly takes: false | undefined; readonly error: Error }, { power }: Host, known: string, needs?: string): Finding {
   const verdict = takes === undefined ? 'unknown' : 'no'
   const found = error.message

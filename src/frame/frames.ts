@@ -26,7 +26,7 @@ export interface View {
   /** Rows wanted in the next frame: asked every time, for a terminal may change its size. */
   limit(): number
   decode(view: DataView, offset: number): Row
-  /** Which of two rows comes first, where only what `decode` makes of them tells; the rows that are not wanted are then decoded too. */
+  /** Which of two rows comes first, if that takes the decoded rows: rows beyond the limit are then decoded too. */
   readonly order?: ((one: Row, other: Row) => number) | undefined
 }
 

@@ -1,7 +1,7 @@
 import { isBefore, type SyscallError, VerifierError } from '../../syscall/index.js'
 import { type Capability, capability, needed } from './privilege.js'
 
-/** What this process may do, as far as files of the kernel tell it: what they do not tell is undefined. */
+/** What this process may do, as far as the kernel's files show it; undefined where they do not. */
 export interface Power {
   /** Effective capabilities, a bit each. */
   readonly capabilities?: bigint | undefined
@@ -17,13 +17,13 @@ export interface Power {
   readonly memlock?: number | undefined
 }
 
-/** Those of the capabilities that matter here which a process has; undefined where that cannot be told. */
+/** Those of the capabilities that matter here which a process has; undefined where that is not known. */
 export function capabilitiesOf({ capabilities }: Power): Capability[] | undefined {
   if (capabilities === undefined) return undefined
   return (Object.keys(capability) as Capability[]).filter(name => (capabilities >> capability[name] & 1n) === 1n)
 }
 
-/** Tells it from the texts of the files; `read` gives undefined for one that cannot be read. */
+/** Finds it out from the files; `read` gives undefined for one that cannot be read. */
 export function powerOf(read: (path: string) => string | undefined): Power {
   const find = (path: string, pattern: RegExp) => pattern.exec(read(path) ?? '')?.[1]
   const effective = find('/proc/self/status', /^CapEff:\s*([0-9a-f]+)$/m)
@@ -72,7 +72,7 @@ export const forbidden = {
   kprobe: 'no process may set a kprobe',
 } as const
 
-/** Helpers that read any memory are not there for the verifier, and kprobes are refused, whoever asks. */
+/** The verifier does not know helpers that read any memory, and kprobes are refused, even to root. */
 function lockedOut(error: SyscallError, { lockdown }: Power): string | undefined {
   if (lockdown !== 'confidentiality') return undefined
   if (error instanceof VerifierError) return error.log.includes('call bpf_probe_read') ? `${says}: ${forbidden.reading}` : undefined

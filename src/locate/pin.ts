@@ -1,7 +1,7 @@
 import type { Member } from '../../bpf-asm/index.js'
 import { UnsupportedError } from '../../syscall/index.js'
 
-/** What is known of a socket at the moment at which its memory was read; what is left out is not. */
+/** What is known of a socket at the moment its memory was read. */
 export interface Known {
   readonly family?: number
   readonly state?: number
@@ -57,13 +57,13 @@ export interface KnownTask {
   readonly tgid: number
   readonly leader: bigint
   readonly name: string
-  /** `PF_…`, as /proc tells them. */
+  /** `PF_…`, as /proc shows them. */
   readonly flags: number
 }
 
 /** A field that has no place or more than one, or that too little was seen of. It is never guessed. */
 export class UnpinnedError extends UnsupportedError {
-  /** `places`: how many fit, or undefined when there was too little to tell by. */
+  /** `places`: how many fit, or undefined when too little was known. */
   constructor(readonly field: string, readonly places?: number) {
     const why = places === undefined ? 'too little is known of it' : `${places} places in the kernel’s memory fit`
     super(`without BTF the field ${field} cannot be found: ${why}`)
@@ -79,7 +79,7 @@ export interface Range {
 /** What a field holds in a sight, or undefined where that is not known. */
 type Holds<What> = (known: What, view: DataView) => number | bigint | Uint8Array | undefined
 
-/** How many sights must tell of a field, so that what fits by chance falls out. */
+/** How many sights must show a field, to rule out what fits by chance. */
 const fewest = 3
 
 /** Places of a field among sights of one structure. */
@@ -115,7 +115,7 @@ export function pinner<What>(sights: readonly Sight<What>[]) {
   return { seen, only, byValue }
 }
 
-/** Where the fields of a socket lie, as far as they can be told by what they hold. Throws UnpinnedError. */
+/** Where the fields of a socket lie, as far as their contents show it. Throws UnpinnedError. */
 export function pinSocket(sights: readonly SocketSight[]) {
   const { seen, only, byValue } = pinner(sights)
   const connections = sights.map(({ connection }) => connection)

@@ -124,7 +124,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     return connection
   }
 
-  /** Sets what the locks and flags tell of. */
+  /** Sets what the locks and flags record. */
   function configured(client: Socket, { family: version, locks, flags }: Pick<Manner, 'family' | 'locks' | 'flags'>): Socket {
     if (version === 6) client.setOption(inet6Level.level, inet6Level.only, 0)
     client.setOption(tcpLevel.level, tcpLevel.noDelay, 1)
@@ -288,7 +288,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     look(connection, { flags: manner.flags })
   }
 
-  /** Connects to whom nobody answers: its backlog is full. */
+  /** Connects to a listener that does not answer: its backlog is full. */
   function knock(version: 4 | 6): void {
     const { at } = listen(version, [0])
     configured(open({ family: version }), { family: version, locks: 0, flags: 0 }).connect(at)

@@ -47,7 +47,7 @@ export interface NamedSet {
 
 /**
  * Opens the set pinned at `path`. When there is none an empty one is made, to be pinned with `pinSets`. Throws UsageError when the
- * path is something else; `mayBePin` tells whether it can be a pin at all.
+ * path is something else; `mayBePin` says whether it can be a pin at all.
  */
 export function openSet(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: string) => boolean): NamedSet {
   const map = findMap(kernel, kind, path, mayBePin)

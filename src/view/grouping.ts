@@ -20,7 +20,7 @@ export interface Grouping {
   decode(view: DataView, offset: number): Row
 }
 
-/** A part of the identity that is told apart but not shown. */
+/** A part of the identity that separates rows but is not shown. */
 interface Hidden {
   readonly offset: number
   readonly size: number

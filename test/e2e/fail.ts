@@ -128,7 +128,7 @@ test('--cgroupmap and --mntnsmap of what is no set of ids are refused', () => wi
   for (const option of ['--cgroupmap', '--mntnsmap']) {
     for (const [path, what] of [
       [join(folder, 'array'), 'type array'], [join(folder, 'ring'), 'type ringbuf'], [join(folder, 'narrow'), '4 bytes'],
-      [join(folder, 'wide'), '16 bytes'], [join(folder, 'program'), 'not a BPF map'], [folder, 'no BPF map'],
+      [join(folder, 'wide'), '16 bytes'], [join(folder, 'program'), 'not a BPF map'], [folder, 'not a BPF map'],
       ['/etc/passwd', 'not a BPF map'], [join(tmpdir(), 'tcptop-nothing'), 'nothing is there'],
       [join(folder, 'no/where'), 'nothing is there'],
     ] as const) {

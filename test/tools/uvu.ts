@@ -12,8 +12,8 @@ test('what passed, failed and was told as skipped adds up to what uvu ran', () =
   })
 })
 
-test('what uvu left out is skipped beside its total', () => {
-  assert.equal(countOf(closing(2, 2, 1)), { passed: 2, failed: 0, skipped: ['left out by test.skip or test.only'] })
+test('tests that uvu skipped are counted beside its total', () => {
+  assert.equal(countOf(closing(2, 2, 1)), { passed: 2, failed: 0, skipped: ['skipped by test.skip or test.only'] })
 })
 
 test('a file that ran nothing, or said nothing, has failed', () => {
