@@ -21,7 +21,7 @@ test('a field is put at its place in little-endian order, and all others are zer
   assert.equal(pointers, [])
 })
 
-test('a field that is undefined is as one that is not named', () => {
+test('an undefined field is the same as an absent one', () => {
   assert.equal(attrOf(layout, { small: undefined, name: undefined }), attrOf(layout, {}))
 })
 
