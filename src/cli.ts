@@ -177,7 +177,7 @@ function otherThreads(): readonly number[] | undefined {
 function output(): Output {
   const fd = 1
   return {
-    // Asked for it, Node.js makes a pipe one that does not block, which nothing else does: a write to a full one would keep its thread for good.
+    // Touching process.stdout makes a pipe non-blocking; nothing else does. A write to a full blocking pipe would hold its thread forever.
     isTerminal: process.stdout.isTTY === true,
     size: () => {
       const { rows, columns } = process.stdout

@@ -276,7 +276,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     look(connection, { flags, urgent: urgent.read, urgentAt })
   }
 
-  /** Sends more than the peer has room for, at last an urgent byte. */
+  /** Sends more than the peer's buffer holds, and then an urgent byte. */
   function stuff(manner: Manner): void {
     const connection = connect(manner)
     const { client } = connection

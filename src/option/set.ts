@@ -33,8 +33,8 @@ export const mntnsSet: SetKind = {
   mistake: 'no key can be the inode of a mount namespace; ids of cgroups belong to --cgroupmap',
 }
 
-/** Entries of a set that we make, as bcc makes it. */
-const room = 1024
+/** Capacity of a set that we create, as bcc's. */
+const capacity = 1024
 
 /** A set that the user named. */
 export interface NamedSet {
@@ -107,7 +107,7 @@ function findMap(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: s
 }
 
 function makeMap(kernel: Kernel, { name, valueSize }: SetKind): BpfMap {
-  return kernel.createMap({ name, type: 'hash', keySize: 8, valueSize, maxEntries: room })
+  return kernel.createMap({ name, type: 'hash', keySize: 8, valueSize, maxEntries: capacity })
 }
 
 function refusal({ option }: SetKind, path: string, what: string, cause?: unknown): UsageError {

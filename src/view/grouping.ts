@@ -10,7 +10,7 @@ export interface Grouping {
   /** Whether IPv4 and IPv6 are apart, each with its own table and its own limit of rows. */
   readonly byFamily: boolean
   readonly columns: readonly Column[]
-  /** The fields of the columns and what the table has no room for, in the order of JSON and CSV. */
+  /** The fields of the columns and what the table does not show, in the order of JSON and CSV. */
   readonly fields: readonly Field[]
   /** What its rows can be sorted by. */
   readonly sorts: ReadonlyMap<string, Sort>

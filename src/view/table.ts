@@ -63,9 +63,8 @@ function lastLines({ lost: { events, rx, tx }, missed }: Frame): string[] {
 }
 
 /**
- * The lines that a terminal has room for, less the one on which the cursor stays. Room goes first to what is inexact, then
- * to a row of each table, then to the summary, then to more rows of all tables in turn. A line that is wider than the
- * terminal takes up several.
+ * The lines that fit a terminal, less the one on which the cursor stays. First come the lines about inexact rows, then a row of
+ * each table, then the summary, then more rows of all tables in turn. A line that is wider than the terminal takes up several.
  */
 function fit(summary: readonly string[], tables: readonly Table[], last: readonly string[], screen: Screen): string[] {
   const { rows = Infinity, columns = Infinity } = screen

@@ -29,9 +29,9 @@ export namespace Group {
   export let rx: u64 = 0
   export let tx: u64 = 0
 
-  /** Rows that there is room for. */
+  /** Capacity in rows. */
   let room: u32 = 0
-  /** An open-addressing table with linear probing, of numbers of rows, and its places: a power of two, at least twice the room. */
+  /** An open-addressing table with linear probing, of numbers of rows, and its places: a power of two, at least twice the capacity. */
   let index: usize = 0
   let places: u32 = 0
   /** Rows that were looked at in vain since all of them were forgotten. */
@@ -123,7 +123,7 @@ export namespace Group {
     return difference == 0
   }
 
-  /** Forgets rows of neither this frame nor the last, and makes room for half as many again as are left. */
+  /** Forgets rows of neither this frame nor the last, and makes the capacity half as many again as are left. */
   function grow(): void {
     let kept: u32 = 0
     for (let number: u32 = 1; number <= count; number++) {

@@ -18,7 +18,7 @@ export function mask(): usize {
   return Group.mask
 }
 
-/** Makes room for batches of so many entries. */
+/** Makes the buffers hold batches of so many entries. */
 export function prepare(entries: u32): void {
   if (entries <= room) return
   room = entries

@@ -27,8 +27,8 @@ test('an undefined field is the same as an absent one', () => {
 
 test('a string goes into its field with a NUL behind it', () => {
   assert.equal([...attrOf(layout, { name: '1234567' }).bytes.subarray(16, 24)], [49, 50, 51, 52, 53, 54, 55, 0])
-  assert.throws(() => attrOf(layout, { name: '12345678' }), /^name has room for 7 bytes, got "12345678"$/)
-  assert.throws(() => attrOf(layout, { name: 'äöüß' }), /room for 7 bytes/)
+  assert.throws(() => attrOf(layout, { name: '12345678' }), /^name must have at most 7 bytes, got "12345678"$/)
+  assert.throws(() => attrOf(layout, { name: 'äöüß' }), /at most 7 bytes/)
 })
 
 test('of a buffer the address is asked for, with the bytes that may be touched', () => {

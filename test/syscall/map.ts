@@ -29,7 +29,7 @@ test('a map is created as it is described', () => {
   assert.equal([field('map_type'), field('key_size'), field('value_size')], [mapType.hash, 4, 8])
   assert.equal([field('max_entries'), field('map_flags')], [100, 1])
   assert.equal([field('btf_fd'), field('btf_key_type_id'), field('btf_value_type_id')], [9, 2, 3])
-  assert.throws(() => createMap(descriptors, { ...spec, name: 'sixteen_letters_' }), /map_name has room for 15 bytes/)
+  assert.throws(() => createMap(descriptors, { ...spec, name: 'sixteen_letters_' }), /map_name must have at most 15 bytes/)
 })
 
 test('a per-CPU map has a value for each possible CPU, each in whole words', () => {
@@ -104,7 +104,7 @@ test('a view that is detached by growing memory, or too small for an entry, is r
     [stale(400), stale(800)], [stale(400), new Uint8Array(800)], [new Uint8Array(400), stale(800)],
     [new Uint8Array(3), new Uint8Array(800)], [new Uint8Array(400), new Uint8Array(7)],
   ] as const) {
-    assert.throws(() => map.batch().next(keys, values), /^no room for an entry: was the view detached/)
+    assert.throws(() => map.batch().next(keys, values), /^the buffer is smaller than an entry: was the view detached/)
   }
   assert.throws(() => map.deleteBatch(stale(400), 100), /^100 keys have 400 bytes, got 0$/)
   assert.throws(() => map.deleteBatch(new Uint8Array(399), 100), /got 399$/)

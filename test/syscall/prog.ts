@@ -51,7 +51,7 @@ test('a program is given with all that is known of it, and the log is not asked 
 test('a program of half an instruction, or with a name that is too long, is no program', () => {
   const { descriptors, calls } = fakeKernel()
   assert.throws(() => loadProgram(descriptors, { ...spec, insns: new Uint8Array(12) }), /insn_cnt/)
-  assert.throws(() => loadProgram(descriptors, { ...spec, name: 'sixteen_letters_' }), /prog_name has room for 15/)
+  assert.throws(() => loadProgram(descriptors, { ...spec, name: 'sixteen_letters_' }), /prog_name must have at most 15 bytes/)
   assert.is(calls.length, 0)
 })
 
