@@ -23,6 +23,14 @@ test('README.md names every option, format, grouping and backend', async () => {
   }
 })
 
+test('the examples of README.md and of the man page parse', async () => {
+  const [, readme = ''] = /## Examples\n\n```sh\n(.*?)```/s.exec(read('README.md')) ?? []
+  const [, man = ''] = /^\.SH EXAMPLES\n(.*?)^\.SH/ms.exec(read('tools/tcptop.8').replaceAll('\\-', '-')) ?? []
+  const examples = [...`${readme}\n${man}`.matchAll(/^(?:\.B )?tcptop\b([^#\n]*)/gm)].map(([, args = '']) => args.trim().split(/ +/).filter(Boolean))
+  assert.is(examples.length, 11)
+  for (const argv of examples) assert.ok('format' in await parseOptions(argv), argv.join(' '))
+})
+
 test('README.md has at most 200 lines, and links to every page', () => {
   const readme = read('README.md')
   assert.ok(readme.trimEnd().split('\n').length <= 200)
