@@ -80,7 +80,7 @@ export function explain(log: string, { notes = [], texts = [] }: Annotations): s
     ...next(fault + 1, after).map(line => `  ${line}`),
     ...way.length === 0 ? [] : [''],
     `The verifier says: ${reasons.length > 0 ? reasons.join('; ') : reason}`,
-    ...refusal === undefined ? [] : [`It means: ${refusal.meaning}.`, `Mend it so: ${refusal.remedy}.`],
+    ...refusal === undefined ? [] : [`It means: ${refusal.meaning}.`, `Fix: ${refusal.remedy}.`],
   ].join('\n')
 }
 

@@ -198,7 +198,7 @@ for (const one of choices) {
     assert.is(status, 1)
     assert.is(told.length, 1)
     assert.ok(told[0]!.startsWith(`tcptop: ${line}\n      0: (`))
-    assert.match(told[0]!, /\n> +1: \(95\) exit.*\n[^]*\n\nThe verifier says: R0 !read_ok\nIt means: .*\nMend it so: .*\n\n0: \(95\) exit[^]*\nR0 !read_ok\n$/)
+    assert.match(told[0]!, /\n> +1: \(95\) exit.*\n[^]*\n\nThe verifier says: R0 !read_ok\nIt means: .*\nFix: .*\n\n0: \(95\) exit[^]*\nR0 !read_ok\n$/)
   })
 
   check('with a broken BTF, or fields that cannot be found, one line says what is needed', async () => {

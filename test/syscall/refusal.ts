@@ -33,12 +33,12 @@ function teaches({ assembly, meaning, says, name }: Refused, error: VerifierErro
     assert.ok(fault.endsWith(`   <- ${noted}`), error.explanation)
   }
   assert.match(fault, /^> +\d+: \([0-9a-f]{2}\) /)
-  const [said, means, mend] = words.split('\n')
+  const [said, means, fix] = words.split('\n')
   assert.match(said!, says)
   assert.match(said!, /^The verifier says: (?!\s*R\d+\S*=|last_idx|mark_precise)/)
   assert.match(means!, /^It means: .*\.$/)
   assert.match(means!, meaning)
-  assert.match(mend!, /^Mend it so: .*\.$/)
+  assert.match(fix!, /^Fix: .*\.$/)
 }
 
 for (const release of readdirSync(folder)) {
@@ -76,7 +76,7 @@ for (const [release, value] of [['5.10', 'map_value_or_null(id=1,off=0,ks=4,vs=8
 
 The verifier says: R0 invalid mem access 'map_value_or_null'
 It means: what a call returned is used as a pointer, and it may be 0.
-Mend it so: compare it with 0 right after the call, jeq(r0, 0, …), and use it only on the way on which it is not.`)
+Fix: compare it with 0 right after the call, jeq(r0, 0, …), and use it only on the way on which it is not.`)
   })
 }
 
