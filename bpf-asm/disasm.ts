@@ -2,7 +2,7 @@ import { type Assembly, distanceField, slotsOf } from './assemble.js'
 import type { Insn } from './code.js'
 import { helperName } from './helper.js'
 import {
-  Alu, Atomic, Class, classOf, Jump, loadImm64Code, Mode, modeOf, operationOf, Pseudo, Source, Width, widthOf,
+  Alu, Atomic, Class, classOf, Jump, loadImm64Code, Mode, modeOf, operationOf, Pseudo, OperandSource, Width, widthOf,
 } from './opcode.js'
 import { comparisons, operations, signedOperations } from './operation.js'
 
@@ -73,7 +73,7 @@ const fetches: Readonly<Record<number, string>> = {
 
 const signed = (value: number) => value < 0 ? `${value}` : `+${value}`
 const hex = (value: number) => `0x${(value >>> 0).toString(16)}`
-const usesRegister = (code: number) => (code & Source.reg) !== 0
+const usesRegister = (code: number) => (code & OperandSource.reg) !== 0
 
 function text(insn: Insn): string {
   const code = insn.code.toString(16).padStart(2, '0')

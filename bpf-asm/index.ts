@@ -6,6 +6,7 @@
 export { assemble, type Assembly, decode, encode, placed } from './assemble.js'
 export { all, any, aside, block, is, leave, loop, not, rarely, type Test, unless, when } from './block.js'
 export { type Btf, BtfError, type Func, type Member, parseBtf } from './btf.js'
+export { storageBtf } from './btf-writer.js'
 export { AssemblyError, type Code, type Insn, type Label, type Place, place, type Target } from './code.js'
 export { debugInfo, type DebugInfo, placeOf, type SourceLine } from './debug.js'
 export { type Line, lines, list, listing } from './disasm.js'
@@ -20,4 +21,3 @@ export {
   address, at, type Bytes, bytes, copy, type Field, fieldAt, type Fields, type Integer, type Located, located, part, type Placed, type Pointer, record,
   type RecordType, type RecordValues, type RecordView, type Shape, type ShapeOf, text, type ValueOf, type ViewOf, zero,
 } from './record.js'
-export { storageBtf } from './storage.js'

@@ -1,6 +1,6 @@
 import { AssemblyError, type Code, type Insn, isLabel, isList, type Label, site, type Target } from './code.js'
 import { helperId, type HelperName } from './helper.js'
-import { Alu, Atomic, Class, Jump, loadImm64Code, Mode, Pseudo, Source, Width } from './opcode.js'
+import { Alu, Atomic, Class, Jump, loadImm64Code, Mode, Pseudo, OperandSource, Width } from './opcode.js'
 
 /** One of the eleven registers. */
 export interface Register {
@@ -71,8 +71,8 @@ function insn(code: number, dst: number, src: number, off: number, imm: number):
 function alu(operation: number, wide: boolean, off = 0) {
   const code = (wide ? Class.alu64 : Class.alu) | operation
   return (dst: Register, src: Operand): Insn => typeof src === 'number'
-    ? insn(code | Source.imm, writable(dst), 0, off, immediate(src, wide))
-    : insn(code | Source.reg, writable(dst), readable(src), off, 0)
+    ? insn(code | OperandSource.imm, writable(dst), 0, off, immediate(src, wide))
+    : insn(code | OperandSource.reg, writable(dst), readable(src), off, 0)
 }
 
 /** Division by an immediate zero is refused by the kernel; by a register that holds zero it gives 0, and mod leaves dst. */
@@ -162,7 +162,7 @@ function oneOf<T>(what: string, value: T, values: readonly T[]): T {
 
 function signExtend(klass: number, widths: readonly number[]) {
   return (dst: Register, src: Register, bits: number): Insn =>
-    insn(klass | Alu.mov | Source.reg, writable(dst), readable(src), oneOf('bits', bits, widths), 0)
+    insn(klass | Alu.mov | OperandSource.reg, writable(dst), readable(src), oneOf('bits', bits, widths), 0)
 }
 
 /** `dst = (s8)src`, `(s16)src` or `(s32)src` (since Linux 6.6) */
@@ -175,15 +175,15 @@ function swap(code: number) {
 }
 
 /** `dst = le16 dst`: to little-endian, cut to that many bits */
-export const le = swap(Class.alu | Alu.end | Source.imm)
+export const le = swap(Class.alu | Alu.end | OperandSource.imm)
 /** `dst = be16 dst`: to big-endian */
-export const be = swap(Class.alu | Alu.end | Source.reg)
+export const be = swap(Class.alu | Alu.end | OperandSource.reg)
 /** `dst = be16 dst`: from network to host order, and back; of a port, for example. */
 export const ntohs = (dst: Register): Insn => be(dst, 16)
 /** `dst = be32 dst`: from network to host order, and back. */
 export const ntohl = (dst: Register): Insn => be(dst, 32)
 /** `dst = bswap16 dst`: to the other order, on any machine (since Linux 6.6) */
-export const bswap = swap(Class.alu64 | Alu.end | Source.imm)
+export const bswap = swap(Class.alu64 | Alu.end | OperandSource.imm)
 
 const unsigned: readonly Size[] = ['u8', 'u16', 'u32', 'u64']
 const loadable: readonly (Size | SignedSize)[] = [...unsigned, 's8', 's16', 's32']
@@ -257,8 +257,8 @@ function jump(operation: number, wide: boolean) {
   const code = (wide ? Class.jmp : Class.jmp32) | operation
   const emit = (dst: Register, src: Operand, to: Target): Insn => ({
     ...(typeof src === 'number'
-      ? insn(code | Source.imm, readable(dst), 0, 0, immediate(src, wide))
-      : insn(code | Source.reg, readable(dst), readable(src), 0, 0)),
+      ? insn(code | OperandSource.imm, readable(dst), 0, 0, immediate(src, wide))
+      : insn(code | OperandSource.reg, readable(dst), readable(src), 0, 0)),
     ...goal(to),
     site: site(),
   })

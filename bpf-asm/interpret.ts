@@ -4,7 +4,7 @@ import { list } from './disasm.js'
 import { helperName, type HelperName } from './helper.js'
 import { MapModel } from './map.js'
 import { Memory } from './memory.js'
-import { Alu, Atomic, Class, classOf, Jump, Mode, modeOf, operationOf, Pseudo, Source, Width, widthOf } from './opcode.js'
+import { Alu, Atomic, Class, classOf, Jump, Mode, modeOf, operationOf, Pseudo, OperandSource, Width, widthOf } from './opcode.js'
 import { comparisons, operations, signedOperations } from './operation.js'
 
 /**
@@ -241,7 +241,7 @@ function fail(reason: string): never {
 
 /** The second operand of an ALU instruction or a jump: the immediate is sign-extended. */
 function operandOf({ code, src, imm }: Insn, frame: Frame): bigint {
-  return code & Source.reg ? frame.get(src) : BigInt(imm)
+  return code & OperandSource.reg ? frame.get(src) : BigInt(imm)
 }
 
 function calculate(insn: Insn, frame: Frame): bigint {
@@ -251,7 +251,7 @@ function calculate(insn: Insn, frame: Frame): bigint {
   const cut = (value: bigint) => BigInt.asUintN(bits, value)
   switch (operationOf(code)) {
     case Alu.end:
-      return isWide || code & Source.reg ? reverse(frame.get(dst), imm) : BigInt.asUintN(imm, frame.get(dst))
+      return isWide || code & OperandSource.reg ? reverse(frame.get(dst), imm) : BigInt.asUintN(imm, frame.get(dst))
     case Alu.neg:
       return cut(-frame.get(dst))
     case Alu.mov:

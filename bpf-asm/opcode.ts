@@ -5,7 +5,7 @@ import type { Insn } from './code.js'
 export const Class = { ld: 0x00, ldx: 0x01, st: 0x02, stx: 0x03, alu: 0x04, jmp: 0x05, jmp32: 0x06, alu64: 0x07 } as const
 export const Mode = { imm: 0x00, mem: 0x60, memsx: 0x80, atomic: 0xc0 } as const
 /** Whether the second operand is a register or the immediate. */
-export const Source = { imm: 0x00, reg: 0x08 } as const
+export const OperandSource = { imm: 0x00, reg: 0x08 } as const
 export const Width = { u32: 0x00, u16: 0x08, u8: 0x10, u64: 0x18 } as const
 
 export const Alu = {
@@ -47,10 +47,10 @@ const opcodes: ReadonlySet<number> = new Set([
   ...combine([Class.ldx, Class.st, Class.stx], [Mode.mem], without(Width)),
   ...combine([Class.ldx], [Mode.memsx], without(Width, Width.u64)),
   ...combine([Class.stx], [Mode.atomic], without(Width)),
-  ...combine([Class.alu, Class.alu64], without(Alu, Alu.neg, Alu.end), without(Source)),
+  ...combine([Class.alu, Class.alu64], without(Alu, Alu.neg, Alu.end), without(OperandSource)),
   ...combine([Class.alu, Class.alu64], [Alu.neg, Alu.end]),
-  Class.alu | Alu.end | Source.reg,
-  ...combine([Class.jmp, Class.jmp32], without(Jump, Jump.ja, Jump.call, Jump.exit, Jump.jcond), without(Source)),
+  Class.alu | Alu.end | OperandSource.reg,
+  ...combine([Class.jmp, Class.jmp32], without(Jump, Jump.ja, Jump.call, Jump.exit, Jump.jcond), without(OperandSource)),
   ...combine([Class.jmp], [Jump.ja, Jump.call, Jump.exit, Jump.jcond]),
   Class.jmp32 | Jump.ja,
 ])
@@ -71,7 +71,7 @@ export function exists({ code, src, off, imm }: Insn): boolean {
     case Class.alu64:
       if (operation === Alu.end) return [16, 32, 64].includes(imm) && off === 0
       if (operation === Alu.div || operation === Alu.mod) return off === 0 || off === 1
-      if (operation !== Alu.mov || (code & Source.reg) === 0) return off === 0
+      if (operation !== Alu.mov || (code & OperandSource.reg) === 0) return off === 0
       return [0, 8, 16].includes(off) || (off === 32 && classOf(code) === Class.alu64)
     case Class.stx:
       if (modeOf(code) !== Mode.atomic) return true

@@ -1,16 +1,22 @@
 import './no-debugger.js'
-import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write, writeFileSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
 import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
-import { main, type Output, type World } from './main.js'
+import { openTty } from './host/index.js'
+import { measureFields } from './locate/index.js'
+import { main, type World } from './main.js'
 import { grace, interrupted, readBtf, readBtfFile, systemClock } from './trace/index.js'
-import { type CgroupDirectory, cgroupMount, isCalled } from './view/index.js'
+import { type CgroupDirectory, cgroupMount, isCalled, type Output } from './view/index.js'
 
 /** `CGROUP2_SUPER_MAGIC` and `BPF_FS_MAGIC` (include/uapi/linux/magic.h) */
 const cgroup2 = 0x63677270
 const bpffs = 0xcafe4a11
 /** `PROC_PID_INIT_INO` (include/linux/proc_ns.h) */
 const initialPids = 0xeffffffcn
+
+// V8 would compile with its optimizer what a start runs often, on another thread, and the start be over before that pays: 19 ms of CPU for nothing.
+setFlagsFromString('--no-opt')
 
 // A closed stderr does not end the program.
 process.stderr.on('error', () => {})
@@ -99,6 +105,8 @@ function writes() {
 
 const { inTime, interrupted: stopAtSignal } = writes()
 
+const out = output()
+
 const world: World = {
   openKernel: () => {
     endOnSignals(0)
@@ -106,8 +114,7 @@ const world: World = {
   },
   readBtf,
   readBtfFile,
-  // Where there is BTF, its code need not be run.
-  measureFields: async kernel => (await import('./locate/index.js')).measureFields(kernel),
+  measureFields: async kernel => measureFields(kernel),
   readText,
   readLink,
   arch: process.arch,
@@ -122,7 +129,13 @@ const world: World = {
       return () => clearInterval(timer)
     },
   },
-  out: output(),
+  out,
+  tty: process.stdout.isTTY === true ? openTty(process, text => out.write(text), text => void writeSync(1, text)) : undefined,
+  reverse: async address => {
+    const { Resolver } = await import('node:dns/promises')
+    return new Resolver({ timeout: 1000, tries: 1 }).reverse(address)
+  },
+  writeNew: (path, text) => writeFileSync(path, text, { flag: 'wx' }),
   command: [process.execPath, ...process.argv.slice(1, 2)],
   tell: line => void inTime(() => void process.stderr.write(`${line}\n`)),
   openCgroup: path => {
@@ -165,7 +178,11 @@ const world: World = {
       return undefined
     }
   },
-  interrupted: stopAtSignal,
+  // Asked for once all is attached.
+  interrupted: () => {
+    setFlagsFromString('--opt')
+    return stopAtSignal()
+  },
 }
 
 function otherThreads(): readonly number[] | undefined {

@@ -1,4 +1,4 @@
-import type { Pointer } from './native.js'
+import type { AttrPointer } from './native.js'
 
 /** Where the fields of a structure are; `size` bytes hold them all. */
 export interface Layout<Field extends string = string> {
@@ -11,7 +11,7 @@ export type FieldValue = number | bigint | string | Uint8Array | { readonly buff
 
 export interface Attr {
   readonly bytes: Uint8Array
-  readonly pointers: readonly Pointer[]
+  readonly pointers: readonly AttrPointer[]
 }
 
 const encoder = new TextEncoder()
@@ -23,7 +23,7 @@ const encoder = new TextEncoder()
 export function attrOf<Field extends string>(layout: Layout<Field>, values: Readonly<Partial<Record<Field, FieldValue | undefined>>>): Attr {
   const bytes = new Uint8Array(layout.size)
   const view = new DataView(bytes.buffer)
-  const pointers: Pointer[] = []
+  const pointers: AttrPointer[] = []
   for (const [name, value] of Object.entries<FieldValue | undefined>(values)) {
     if (value === undefined) continue
     const [offset, size] = layout.fields[name as Field]
@@ -35,7 +35,7 @@ export function attrOf<Field extends string>(layout: Layout<Field>, values: Read
 }
 
 /** A field of a structure that the kernel has filled in. */
-export function fieldOf<Field extends string>(layout: Layout<Field>, bytes: Uint8Array, name: Field): number {
+export function readField<Field extends string>(layout: Layout<Field>, bytes: Uint8Array, name: Field): number {
   const [offset, size] = layout.fields[name]
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   return size === 8 ? Number(view.getBigUint64(offset, true)) : view.getUint32(offset, true)

@@ -1,6 +1,6 @@
 // The shim: system calls that Node.js does not offer, and nothing else. Every function returns what the kernel returned, or -errno;
-// none throws for what the kernel says, and none keeps anything but `contents`, whose mapping lasts as long as its array, and `endOn`, whose
-// handlers of signals stay.
+// none throws for what the kernel says, and none keeps anything but `contents`, whose mapping lasts as long as its array, `endOn`, whose
+// handlers of signals stay, and `restoreAtEnd`.
 #include <napi.h>
 
 #include <cerrno>
@@ -8,12 +8,14 @@
 #include <cstdlib>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <termios.h>
 #include <unistd.h>
 
 // napi.h can allocate; with these it needs no libstdc++ for it.
@@ -229,8 +231,39 @@ Napi::Value set_capabilities(const Napi::CallbackInfo &info) {
   return result(info, answered());
 }
 
+// The terminal with the modes that it had, and what it is sent, when the process ends; none where `terminal` is -1.
+int terminal = -1;
+termios modes;
+uint8_t last_words[64];
+size_t last_length;
+
 // Ends the process with status 0 from any thread. It waits for no other thread, as exit() does: one may be in a write that nobody takes.
-void end_now(int) { syscall(SYS_exit_group, 0); }
+void end_now(int) {
+  if (terminal >= 0) {
+    // A job in the background would be stopped by that.
+    signal(SIGTTOU, SIG_IGN);
+    tcsetattr(terminal, TCSANOW, &modes);
+    // It does not block: a terminal that takes nothing goes without.
+    if (write(terminal, last_words, last_length) < 0) errno = 0;
+  }
+  syscall(SYS_exit_group, 0);
+}
+
+// restoreAtEnd(text): when endOn or endIn end the process, its terminal gets back the modes that it has now, and is sent this; empty takes that back
+Napi::Value restore_at_end(const Napi::CallbackInfo &info) {
+  Bytes text = bytes_of(info[0]);
+  if (text.length > sizeof(last_words)) return refuse(info, EINVAL);
+  if (terminal >= 0) close(terminal);
+  terminal = -1;
+  if (text.length == 0) return result(info, 0);
+  // Opened anew, so that it alone does not block.
+  int opened = open("/dev/tty", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (opened < 0 || tcgetattr(opened, &modes) != 0) return result(info, -1);
+  memcpy(last_words, text.data, text.length);
+  last_length = text.length;
+  terminal = opened;
+  return result(info, 0);
+}
 
 // When `milliseconds` have passed; never if they are 0.
 long end_in(long milliseconds) {
@@ -288,6 +321,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("contents", Napi::Function::New<contents>(env, "contents"));
   exports.Set("endOn", Napi::Function::New<end_on>(env, "endOn"));
   exports.Set("endIn", Napi::Function::New<end_in_time>(env, "endIn"));
+  exports.Set("restoreAtEnd", Napi::Function::New<restore_at_end>(env, "restoreAtEnd"));
   exports.Set("socketCall", Napi::Function::New<socket_call>(env, "socketCall"));
   return exports;
 }

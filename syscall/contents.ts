@@ -1,13 +1,13 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
-import { SyscallError, UnsupportedError } from './error.js'
-import { loadNative, type Native } from './native.js'
+import { SyscallError } from './error.js'
+import { findNative } from './native.js'
 
 /**
  * What is in a file of /sys, such as the kernel's BTF, which it gives to `read` in pages: without a copy where it can be mapped (BTF since
  * Linux 6.16), and not to be written to. Throws Node's error when it cannot be opened, SyscallError when it cannot be read.
  */
 export function contentsOf(path: string): Uint8Array {
-  const native = shim()
+  const native = findNative()
   const fd = openSync(path, 'r')
   try {
     const { size } = fstatSync(fd)
@@ -17,14 +17,5 @@ export function contentsOf(path: string): Uint8Array {
     return found
   } finally {
     closeSync(fd)
-  }
-}
-
-function shim(): Native | undefined {
-  try {
-    return loadNative()
-  } catch (error) {
-    if (error instanceof UnsupportedError) return undefined
-    throw error
   }
 }

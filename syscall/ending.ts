@@ -1,5 +1,4 @@
-import { UnsupportedError } from './error.js'
-import { loadNative, type Native } from './native.js'
+import { findNative } from './native.js'
 
 /**
  * From now on SIGINT, SIGTERM and SIGHUP end the process with status 0, whatever its threads are doing: the first one when so many seconds have
@@ -7,19 +6,18 @@ import { loadNative, type Native } from './native.js'
  * shim nothing changes.
  */
 export function endOnSignals(seconds: number): void {
-  native()?.endOn(Math.round(seconds * 1000))
+  findNative()?.endOn(Math.round(seconds * 1000))
 }
 
 /** Ends the process with status 0 when so many seconds have passed, whatever its threads are doing; undefined takes that back. */
 export function endIn(seconds: number | undefined): void {
-  native()?.endIn(Math.round((seconds ?? 0) * 1000))
+  findNative()?.endIn(Math.round((seconds ?? 0) * 1000))
 }
 
-function native(): Native | undefined {
-  try {
-    return loadNative()
-  } catch (error) {
-    if (error instanceof UnsupportedError) return undefined
-    throw error
-  }
+/**
+ * When `endOnSignals` or `endIn` end the process, its terminal gets back the modes that it has now and is sent `text`, at most 64 bytes; an empty one
+ * takes that back. Returns false where there is no such terminal, or no shim.
+ */
+export function restoreAtEnd(text: string): boolean {
+  return (findNative()?.restoreAtEnd(new TextEncoder().encode(text)) ?? -1) === 0
 }

@@ -8,7 +8,7 @@ import { attachIterator, attachRawTracepoint, attachTracing, type Iterator } fro
 import { type BpfMap, createMap, type MapSpec, openMap } from './map.js'
 import { loadNative, type Native } from './native.js'
 import { loadProgram, type Program, type ProgramSpec } from './prog.js'
-import { isBefore } from './release.js'
+import { isBefore } from './version.js'
 import { openSocket, type Socket, type SocketSpec } from './socket.js'
 import { btfLoad, enableStats } from './uapi.js'
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { attrOf, cString, fieldOf, stringOf } from './attr.js'
+import { attrOf, cString, readField, stringOf } from './attr.js'
 import { bpf, tryBpf } from './call.js'
 import { SyscallError, UnsupportedError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
@@ -106,13 +106,13 @@ export function openMap(descriptors: Descriptors, path: string): BpfMap {
     if (-probe === constants.errno.EINVAL) throw new SyscallError('bpf(BPF_MAP_GET_NEXT_KEY)', -probe)
     const bytes = new Uint8Array(mapInfo.size)
     bpf(native, 'OBJ_GET_INFO_BY_FD', infoLayout, { bpf_fd: descriptor.fd, info_len: bytes.length, info: bytes })
-    const type = fieldOf(mapInfo, bytes, 'type')
+    const type = readField(mapInfo, bytes, 'type')
     return mapOf(native, descriptor, {
       name: stringOf(mapInfo, bytes, 'name'),
       type: (Object.keys(mapType) as MapType[]).find(name => mapType[name] === type),
-      keySize: fieldOf(mapInfo, bytes, 'key_size'),
-      valueSize: fieldOf(mapInfo, bytes, 'value_size'),
-      maxEntries: fieldOf(mapInfo, bytes, 'max_entries'),
+      keySize: readField(mapInfo, bytes, 'key_size'),
+      valueSize: readField(mapInfo, bytes, 'value_size'),
+      maxEntries: readField(mapInfo, bytes, 'max_entries'),
     })
   } catch (error) {
     descriptor.close()
@@ -201,7 +201,7 @@ function walk(native: Native, fd: number, keySize: number, valueSize: number): B
       if (result < 0 && !done) throw new SyscallError('bpf(BPF_MAP_LOOKUP_BATCH)', -result)
       started = true;
       [here, next] = [next, here]
-      return fieldOf(batchLayout, attr.bytes, 'count')
+      return readField(batchLayout, attr.bytes, 'count')
     },
   }
 }
@@ -215,7 +215,7 @@ function deleteAll(native: Native, fd: number, keySize: number, keys: Uint8Array
     const result = tryBpf(native, 'MAP_DELETE_BATCH', attr)
     if (result < 0 && result !== -ENOENT) throw new SyscallError('bpf(BPF_MAP_DELETE_BATCH)', -result)
     // The kernel stops at a key that is not there, with the number of those before it.
-    const gone = fieldOf(batchLayout, attr.bytes, 'count')
+    const gone = readField(batchLayout, attr.bytes, 'count')
     deleted += gone
     from += gone + (result < 0 ? 1 : 0)
   }

@@ -7,12 +7,12 @@ import { UnsupportedError } from './error.js'
  * A buffer whose address the shim writes into an attribute: where, which buffer, and how many of its bytes the kernel may touch. The
  * shim refuses (EFAULT) a buffer that is shorter, such as a view that growing WebAssembly memory has detached.
  */
-export type Pointer = readonly [offset: number, buffer: Uint8Array, bytes: number]
+export type AttrPointer = readonly [offset: number, buffer: Uint8Array, bytes: number]
 
 /** System calls, each returning what the kernel returned, or the negative errno. */
 export interface Native {
-  bpf(command: number, attr: Uint8Array, pointers: readonly Pointer[]): number
-  perfEventOpen(attr: Uint8Array, pid: number, cpu: number, group: number, flags: number, pointers: readonly Pointer[]): number
+  bpf(command: number, attr: Uint8Array, pointers: readonly AttrPointer[]): number
+  perfEventOpen(attr: Uint8Array, pid: number, cpu: number, group: number, flags: number, pointers: readonly AttrPointer[]): number
   perfEventIoctl(fd: number, request: number, argument: number): number
   /** Allows this process as much locked memory as it may have: RLIMIT_MEMLOCK. */
   raiseMemlock(): number
@@ -25,8 +25,10 @@ export interface Native {
   endOn(milliseconds: number): number
   /** Ends the process when so many milliseconds have passed, with status 0, whatever its threads are doing; 0 takes that back. */
   endIn(milliseconds: number): number
+  /** When `endOn` or `endIn` end the process, its terminal gets back its present modes and is sent this; empty takes that back. */
+  restoreAtEnd(text: Uint8Array): number
   /** Six words of arguments, in which pointers have their place. */
-  socketCall(name: SocketCall, words: Uint8Array, pointers: readonly Pointer[]): number
+  socketCall(name: SocketCall, words: Uint8Array, pointers: readonly AttrPointer[]): number
   /** So many bytes of a file, or the negative errno. They are not to be written to. */
   contents(fd: number, length: number): Uint8Array | number
   close(fd: number): void
@@ -60,6 +62,16 @@ export function loadNative(): Native {
   }
   const wrong = causes.some(cause => cause instanceof Damage) ? 'is damaged: install it again, or' : 'does not fit this machine:'
   throw new UnsupportedError(`the native shim ${paths.join(', ')} ${wrong} run npm run build`, undefined, { cause: causes[0] })
+}
+
+/** The same; undefined when none fits. */
+export function findNative(): Native | undefined {
+  try {
+    return loadNative()
+  } catch (error) {
+    if (error instanceof UnsupportedError) return undefined
+    throw error
+  }
 }
 
 /** A file of this installation is not as it was. */

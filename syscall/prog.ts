@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { attrOf, cString, fieldOf } from './attr.js'
+import { attrOf, cString, readField } from './attr.js'
 import { tryBpf } from './call.js'
 import { errorName, SyscallError, VerifierError } from './error.js'
 import type { Descriptor, Descriptors } from './fd.js'
@@ -196,8 +196,8 @@ function programInfo(native: Native, fd: number): ProgramInfo {
   const result = tryBpf(native, 'OBJ_GET_INFO_BY_FD', attr)
   if (result < 0) throw new SyscallError('bpf(BPF_OBJ_GET_INFO_BY_FD)', -result)
   // The kernel returns how many bytes it knows.
-  const known = fieldOf(infoLayout, attr.bytes, 'info_len')
-  const field = (name: keyof typeof progInfo.fields) => fieldOf(progInfo, bytes, name)
+  const known = readField(infoLayout, attr.bytes, 'info_len')
+  const field = (name: keyof typeof progInfo.fields) => readField(progInfo, bytes, name)
   return {
     id: field('id'),
     jitedSize: field('jited_prog_len'),

@@ -1,5 +1,5 @@
 /** A refusal of the verifier as people meet it. */
-export interface Refusal {
+export interface VerifierRefusal {
   /** How it reads, in some kernel from 5.10 on. */
   readonly pattern: RegExp
   /** What is wrong. */
@@ -9,7 +9,7 @@ export interface Refusal {
 }
 
 /** The most common ones; the first that fits is meant. */
-const refusals: readonly Refusal[] = [
+const refusals: readonly VerifierRefusal[] = [
   {
     pattern: /invalid mem access '\w+_or_null'|pointer arithmetic on \w+_or_null prohibited/,
     meaning: 'what a call returned is used as a pointer, and it may be 0',
@@ -91,6 +91,6 @@ const refusals: readonly Refusal[] = [
 ]
 
 /** What is known of a refusal, by what the verifier says last; undefined for a rare one. */
-export function refusalOf(said: string): Refusal | undefined {
+export function refusalOf(said: string): VerifierRefusal | undefined {
   return refusals.find(({ pattern }) => pattern.test(said))
 }

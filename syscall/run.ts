@@ -1,4 +1,4 @@
-import { attrOf, fieldOf } from './attr.js'
+import { attrOf, readField } from './attr.js'
 import { tryBpf } from './call.js'
 import { SyscallError } from './error.js'
 import type { Native } from './native.js'
@@ -46,8 +46,8 @@ export function runProgram(native: Native, fd: number, { context, packet, repeat
   const result = tryBpf(native, 'PROG_TEST_RUN', attr)
   if (result < 0) throw new SyscallError('bpf(BPF_PROG_TEST_RUN)', -result)
   return {
-    result: fieldOf(progTest, attr.bytes, 'retval'),
-    packet: out?.subarray(0, fieldOf(progTest, attr.bytes, 'data_size_out')) ?? new Uint8Array(),
-    nanoseconds: fieldOf(progTest, attr.bytes, 'duration'),
+    result: readField(progTest, attr.bytes, 'retval'),
+    packet: out?.subarray(0, readField(progTest, attr.bytes, 'data_size_out')) ?? new Uint8Array(),
+    nanoseconds: readField(progTest, attr.bytes, 'duration'),
   }
 }

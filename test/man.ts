@@ -4,12 +4,11 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { backends } from '../src/backend/index.js'
-import type { Frame } from '../src/frame/index.js'
 import { type Answer, parseOptions } from '../src/option/options.js'
-import { type Column, column } from '../src/view/column.js'
 import { formats, groupings } from '../src/view/index.js'
 import { json } from '../src/view/json.js'
 import { unless } from './kit/privilege.js'
+import { frameOf, presentationOf } from './view/sample.js'
 
 const path = fileURLToPath(new URL('../../tools/tcptop.8', import.meta.url))
 const source = readFileSync(path, 'utf8')
@@ -54,7 +53,7 @@ test('the man page has the synopsis of --help', async () => {
 
 test('the man page has every value that an option may have', () => {
   const [by, format, backend] = ['--by', '--format', '--backend'].map(option => entries('OPTIONS').find(({ tag }) => tag.includes(option))!.text)
-  for (const [text, list] of [[by!, groupings], [format!, formats], [backend!, [{ name: 'auto' }, ...backends]]] as const) {
+  for (const [text, list] of [[by!, groupings], [format!, formats], [backend!, ['auto', ...backends].map(name => ({ name }))]] as const) {
     for (const { name } of list) assert.match(text, new RegExp(`\\b${name}\\b`), name)
   }
 })
@@ -66,21 +65,18 @@ test('the man page has every sub-command', async () => {
 })
 
 test('the man page has every column', () => {
-  const columns = Object.values<Column>(column).flatMap(({ name, ipv6 }) => [name, ...ipv6 === undefined ? [] : [ipv6.name]])
+  const columns = groupings.flatMap(({ columns }) => columns).flatMap(({ name, ipv6 }) => [name, ...ipv6 === undefined ? [] : [ipv6.name]])
   assert.equal([...new Set(names('COLUMNS'))].sort(), [...new Set(columns)].sort())
 })
 
 test('the man page has every field of JSON and CSV, and no other', () => {
-  const frame: Frame = {
-    time: new Date(0), interval: 1, backend: '', loadavg: null, rows: [], total: { rx: 0, tx: 0 }, lost: { events: 0, rx: 0, tx: 0 }, missed: 0,
-    cost: { cpu: 0, drain: 0, runs: 0, run: 0 },
-  }
-  const object = JSON.parse(json.frame(frame, { grouping: groupings[0]!, clear: false, summary: true })) as Readonly<Record<string, unknown>>
+  const object = JSON.parse(json.frame(frameOf([]), presentationOf('connection'))) as Readonly<Record<string, unknown>>
   const row = groupings.flatMap(({ fields }) => fields.map(({ name }) => name))
   assert.equal([...names('FIELDS')].sort(), [...new Set([...Object.keys(object), ...row, 'hostPid'])].sort())
   for (const [key, value] of Object.entries(object)) {
     const text = entries('FIELDS').find(({ tag }) => tag === key)!.text
-    if (key !== 'rows' && typeof value === 'object' && value !== null) for (const part of Object.keys(value)) assert.match(text, new RegExp(`\\b${part}\\b`), `${key}.${part}`)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) continue
+    for (const part of Object.keys(value)) assert.match(text, new RegExp(`\\b${part}\\b`), `${key}.${part}`)
   }
 })
 

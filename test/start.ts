@@ -44,16 +44,27 @@ test('what users start knows the lines of source as the modules do, also where i
   })
 })
 
+test('what users start takes command lines out of the ordinary as the modules do', () => {
+  const said = (script: string) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--pid', '--', '1'], { encoding: 'utf8' })
+    return [status, stdout, stderr]
+  }
+  const modules = said(join(root, 'dist/src/cli.js'))
+  assert.match(String(modules[2]), /^tcptop: --pid must be /)
+  assert.equal(said(join(bin, 'tcptop.js')), modules)
+})
+
 const cut = (share: number) => (file: string) => writeFileSync(file, readFileSync(file).subarray(0, share))
 
-for (const [damage, name, how] of [
-  ['missing', 'program.js', rmSync], ['cut', 'program.js', cut(10_000)], ['missing', 'package.json', rmSync],
+for (const [damage, name, how, option] of [
+  ['missing', 'program.js', rmSync, '--version'], ['cut', 'program.js', cut(10_000), '--version'], ['missing', 'package.json', rmSync, '--version'],
+  ['missing', 'yargs.js', rmSync, '--pid'], ['cut', 'yargs.js', cut(10_000), '--pid'],
 ] as const) {
   test(`an installation whose ${name} is ${damage} says so in one line`, () => withCopy('damaged', folder => {
     how(join(folder, 'dist/bin', name))
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'dist/bin/tcptop.js'), '--version'], { encoding: 'utf8' })
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'dist/bin/tcptop.js'), option], { encoding: 'utf8' })
     assert.equal([status, stdout], [1, ''])
-    assert.match(stderr, new RegExp(`^tcptop: this installation is damaged: [^\\n]*${name.replace('.', '\\.')}[^\\n]+: install it again, or run npm run build\\n$`))
+    assert.match(stderr, new RegExp(`^tcptop: this installation is damaged: [^\\n]*${name.replace(/\.js$/, '')}[^\\n]+: install it again, or run npm run build\\n$`))
   }))
 }
 

@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Btf, type Member, parseBtf } from '../bpf-asm/index.js'
 import { factsOf } from '../src/backend/facts.js'
-import { backends } from '../src/backend/index.js'
+import { backends, variants } from '../src/backend/index.js'
 import { makePlans, PlanError } from '../src/backend/plan.js'
 import { fieldsOf } from '../src/program/index.js'
 import { loadAt } from '../src/trace/index.js'
@@ -47,9 +47,9 @@ export function questionsOf(btf: Btf): Questions {
   fieldsOf(listening)
   // Also what a plan does not look for because it has something better.
   const facts = factsOf(listening, 'x64')
-  for (const { on } of backends.flatMap(({ variants }) => variants.flatMap(({ hooks }) => hooks))) loadAt(on, facts)
+  for (const { on } of variants.flatMap(({ hooks }) => hooks)) loadAt(on, facts)
   const filter = { pids: [1], cgroup: true, cgroupIds: true, mntnsIds: true }
-  for (const { name: backend } of backends) {
+  for (const backend of backends) {
     try {
       // On any machine that has kprobes: the fixture's name says which one it is of.
       Array.from(makePlans({ backend, filter, maxFlows: 1 }, facts))

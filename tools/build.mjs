@@ -69,7 +69,7 @@ const checkout = [
     // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json.
     name: 'bundle',
     from: ['package-lock.json', 'tools/bundle.mjs', 'bpf-asm', 'syscall', 'src', process.execPath],
-    makes: ['dist/bin/tcptop.js', 'dist/bin/program.js', 'dist/bin/package.json'],
+    makes: ['dist/bin/tcptop.js', 'dist/bin/program.js', 'dist/bin/yargs.js', 'dist/bin/package.json'],
     before: () => rmSync(at('dist/bin'), { recursive: true, force: true }),
     command: () => ['node', at('tools/bundle.mjs')],
   },

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Bundles what users run into dist/bin: `src/start.ts` as tcptop.js, and the program as program.js. CommonJS, because loading ES modules takes
- * longer than running them.
+ * Bundles what users run into dist/bin: `src/start.ts` as tcptop.js, the program as program.js, and yargs apart, which few command lines need: V8
+ * goes over all text of a script that it loads. CommonJS, because loading ES modules takes longer than running them.
  *
  *   node tools/bundle.mjs
  */
@@ -22,7 +22,13 @@ const damaged = `if (typeof require === 'undefined') {
 }
 `
 
-await build({ ...common, entryPoints: [at('src/cli.ts')], outfile: at('dist/bin/program.js'), sourcemap: true, banner: { js: moduleUrl } })
+const yargs = './yargs.js'
+await build({
+  ...common, entryPoints: [at('src/cli.ts')], outfile: at('dist/bin/program.js'), sourcemap: true, banner: { js: moduleUrl }, alias: { yargs }, external: [yargs],
+  // `require` starts no loader of modules.
+  supported: { 'dynamic-import': false },
+})
+await build({ ...common, stdin: { contents: 'module.exports = require("yargs").default', resolveDir: at('.') }, outfile: at('dist/bin/yargs.js'), banner: { js: moduleUrl } })
 await build({ ...common, entryPoints: [at('src/start.ts')], outfile: start, banner: { js: damaged + moduleUrl } })
 chmodSync(start, 0o755)
 writeFileSync(at('dist/bin/package.json'), '{ "type": "commonjs" }\n')

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 /** Folders whose only door is their index.ts. */
-const houses = ['bpf-asm', 'syscall', ...['backend', 'doctor', 'frame', 'host', 'locate', 'option', 'program', 'trace', 'view'].map(name => `src/${name}`)]
+const houses = ['bpf-asm', 'syscall', ...['backend', 'doctor', 'filter', 'frame', 'host', 'locate', 'option', 'program', 'trace', 'view/screen', 'view'].map(name => `src/${name}`)]
 
 /**
  * Who may import what: the first entry that is the file or a folder that holds it. What is not named must not be imported; `node:` neither. Imports
@@ -18,18 +18,19 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/no-debugger', ['node:module']],
   ['src/host/', ['syscall']],
   ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall', 'src/host']],
+  ['src/filter/', ['src/usage-error', 'src/trace']],
   ['src/program/', ['bpf-asm', 'src/layout']],
   ['src/locate/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program', 'src/trace']],
   ['src/backend/', ['node:module', 'node:url', 'bpf-asm', 'syscall', 'src/layout', 'src/program', 'src/trace']],
   ['src/library', ['src/backend', 'src/trace']],
   ['src/frame/', ['node:fs', 'node:url', 'syscall', 'src/asset', 'src/layout', 'src/backend', 'src/trace']],
-  ['src/view/', ['src/layout', 'src/frame', 'src/trace']],
+  ['src/view/', ['src/layout', 'src/frame', 'src/host', 'src/trace']],
   ['src/option/', ['yargs', 'syscall', 'src/asset', 'src/usage-error', 'src/backend', 'src/frame', 'src/trace', 'src/view']],
   ['src/doctor/', ['bpf-asm', 'syscall', 'src/layout', 'src/backend', 'src/frame', 'src/host', 'src/trace', 'src/view']],
   ['src/main', ['bpf-asm', 'syscall', 'src/']],
   ['src/start', ['node:', 'src/no-debugger']],
   ['src/cli', ['node:', 'syscall', 'src/']],
-  ['test/', ['node:', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
+  ['test/', ['node:', '@xterm/headless', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
   // As users of the package write them.
   ['tools/tracer/', ['node:', 'tcptop/', 'tools/tracer/']],
   ['tools/mutate', ['node:', 'esbuild', 'tools/']],

@@ -92,24 +92,26 @@ const programs: readonly Changes[] = [
 const others: readonly Changes[] = [
   { file: 'src/wasm/flow.ts', test: 'test/frame/aggregate.ts', changes: [
     ['if (load<u16>(slot, Slot.over) != 0) store<u16>(slot, 0, Slot.over)', ''],
-    ['const moreRx = rx - load<u64>(slot, Slot.rx)', 'const moreRx = rx'],
+    ['store<u64>(amounts + at, now - load<u64>(slot + at, Slot.counters))', 'store<u64>(amounts + at, now)'],
     ['if (who == ownOf(who)) endedCount++', 'endedCount++'],
   ] },
   { file: 'src/wasm/group.ts', test: 'test/frame/aggregate.ts', changes: [
-    ['store<u64>(group, load<u64>(group, Row.total) + moreRx + moreTx, Row.total)', 'store<u64>(group, load<u64>(group, Row.total) + moreRx, Row.total)'],
-    ['memory.fill(index, 0, places * sizeof<u32>())', ''],
+    ['store<u64>(totals + at, load<u64>(totals + at) + more)', 'store<u64>(totals + at, more)'],
+    ['this.frame - latest <= 1', 'this.frame == latest'],
+    ['memory.fill(this.totalsOf(this.frame), 0, Measure.all)', ''],
   ] },
   { file: 'src/wasm/select.ts', test: 'test/frame/aggregate.ts', changes: [
-    ['return total != otherTotal ? total > otherTotal :', 'return total != otherTotal ? total < otherTotal :'],
+    ['return moved > otherMoved != (', 'return moved < otherMoved != ('],
     ['return <i32>bswap(load<u16>(one)) - <i32>bswap(load<u16>(other))', 'return <i32>load<u16>(one) - <i32>load<u16>(other)'],
   ] },
   { file: 'src/frame/aggregate.ts', test: 'test/frame/aggregate.ts', changes: [
     ['      ended += wasm.endedCount()\n', ''],
     ['for (const family of byFamily ? [4, 6] : [0])', 'for (const family of byFamily ? [4] : [0])'],
+    ['      isGrouped = false\n', ''],
   ] },
   { file: 'src/frame/frames.ts', test: 'test/frame/frames.ts', changes: [
     ['gone - aggregate.ended > maxFlows / 8', 'gone > maxFlows / 8'],
-    ['rx: lost.rx - previous.lost.rx', 'rx: lost.rx'],
+    ['now[name] - before[name]', 'now[name]'],
     ['cpu: (cpu - previous.cpu) / length', 'cpu: cpu - previous.cpu'],
     ['failure ??= error', 'void error'],
   ] },
@@ -117,7 +119,20 @@ const others: readonly Changes[] = [
     ['runTimeNs / 1e9', 'runTimeNs / 1e6'],
     ['tx: at(Stat.lostTx)', 'tx: at(Stat.lostRx)'],
   ] },
-  { file: 'src/view/inside.ts', test: 'test/view/inside.ts', changes: [
+  { file: 'src/backend/variants.ts', test: 'test/backend/variants.ts', changes: [
+    ['  fentryAtReturn,\n  tracepointAtCall,\n', '  tracepointAtCall,\n  fentryAtReturn,\n'],
+    ['.sort()', ''],
+  ] },
+  { file: 'src/backend/plan.ts', test: 'test/backend/plan.ts', changes: [
+    ['variants.slice(0, variants.indexOf(variant))', 'variants'],
+  ] },
+  { file: 'src/trace/point/kprobe.ts', test: 'test/trace/point.ts', changes: [
+    ['registers[arch]?.[position]', '8 * position'],
+  ] },
+  { file: 'src/doctor/host.ts', test: 'test/doctor/report.ts', changes: [
+    ['variants.flatMap(one => trials.find(({ variant }) => variant === one) ?? [])[0]', 'trials.find(({ variant }) => variant !== undefined)'],
+  ] },
+  { file: 'src/view/decorator.ts', test: 'test/view/decorator.ts', changes: [
     [' || hostPid === Pid.kernel', ''],
   ] },
   { file: 'src/view/cgroup.ts', test: 'test/view/cgroup.ts', changes: [
@@ -167,6 +182,62 @@ const others: readonly Changes[] = [
   ] },
 ]
 
+const [parsing, folding, evaluating] = ['test/filter/parse.ts', 'test/filter/fold.ts', 'test/filter/evaluate.ts'] as const
+
+/** Of the filter language. */
+const filter: readonly Changes[] = [
+  { file: 'src/filter/parse.ts', test: parsing, changes: [
+    ['link.jointAt === link.at && ', ''],
+    ["this.#isScreen = screen", 'this.#isScreen = true'],
+    ['index > 1 && link.joint !== joint', 'index > 1 && link.joint !== joint && false'],
+    ["word === 'net', this.#portOf)\n      case", "false, this.#portOf)\n      case"],
+  ] },
+  { file: 'src/filter/term.ts', test: parsing, changes: [
+    ["Number(to) <= most ?", 'true ?'],
+    ['utf8.encode(text).length', 'text.length'],
+    ["exec(text) ?? /^([^:]*)", "exec(text) ?? /^(.*)"],
+    ["return unless(operator, join('or'", "return unless('=', join('or'"],
+  ] },
+  { file: 'src/filter/token.ts', test: parsing, changes: [
+    ["match[1]?.replaceAll(\"''\", \"'\")", 'match[1]'],
+    ['|(?<=\\[)!', ''],
+  ] },
+  { file: 'src/filter/reading.ts', test: parsing, changes: [
+    ["inOrder === andFirst ? grouped(parts, 'or', 'and') : inOrder", 'inOrder'],
+  ] },
+  { file: 'src/filter/error.ts', test: parsing, changes: [
+    ["' '.repeat(cells(before))", "' '.repeat(before.length)"],
+    ['super([printable(message),', 'super([message,'],
+  ] },
+  { file: 'src/filter/fold.ts', test: folding, changes: [
+    ["(expression.kind === 'and') === isNegated ? 'or' : 'and'", 'expression.kind'],
+    ["difference(outside.reduce(intersection), inside)", 'outside.reduce(intersection)'],
+    ["return isNegated || test.kind === 'measure'", "return test.kind === 'measure'"],
+    ['isNegated === isAnd ? never : always', 'never'],
+  ] },
+  { file: 'src/filter/evaluate.ts', test: evaluating, changes: [
+    ['subject.isKernel !== true && test(subject)', 'test(subject)'],
+    ['if (inside !== undefined) return has4(inside)', ''],
+    ['return path => isIn(`${path}/`)', 'return isIn'],
+    ['ranges[middle]!.to < value', 'ranges[middle]!.to <= value'],
+  ] },
+  { file: 'src/filter/address.ts', test: 'test/filter/address.ts', changes: [
+    ['&& !(digits > 0 && value === 0)', ''],
+    ['missing !== 0 : missing < 1', 'missing !== 0 : missing < 0'],
+    [' || !contains(twice, next)', ''],
+    ['last !== undefined && contains(last, next)', 'last !== undefined && false'],
+  ] },
+  { file: 'src/filter/glob.ts', test: 'test/filter/glob.ts', changes: [
+    ["glob.slice(element).every(({ kind }) => kind === 'any')", 'element === glob.length'],
+    ['!== element.isNegated', ''],
+  ] },
+  { file: 'src/filter/words.ts', test: 'test/filter/words.ts', changes: [
+    ['Math.min(2 - before, ', 'Math.min(2, '],
+    ['errors.find(error => error instanceof MixedError) ?? ', ''],
+    ['let behind = 0; behind <= mostBehind; behind++', 'let behind = mostBehind; behind >= 0; behind--'],
+  ] },
+]
+
 /** All changes. */
 export const mutations: readonly Mutation[] =
-  [...programs, ...others].flatMap(({ file, test, changes }) => changes.map(([find, replace]) => ({ file, find, replace, test })))
+  [...programs, ...others, ...filter].flatMap(({ file, test, changes }) => changes.map(([find, replace]) => ({ file, find, replace, test })))

@@ -52,7 +52,7 @@ export function startAccounting(kernel: Kernel = openKernel(), { connections = 6
   const { lost } = session.stats()
   let noticed = 0
   return {
-    backend: candidate.backend.name,
+    backend: candidate.variant.backend,
     closed() {
       const { gone, unsettled } = session.stats()
       if (unsettled > 0) session.audit(false)

@@ -8,9 +8,9 @@ import type { SourceOf } from './source.js'
 export type Loaded = readonly Pick<ProgramInfo, 'verifiedInsns' | 'jitedSize'>[]
 
 /** The maps and the annotated programs of a plan, as they would be given to the kernel. */
-export function dump({ backend, maps, programs }: Plan, loaded?: Loaded): string {
+export function dump({ variant, maps, programs }: Plan, loaded?: Loaded): string {
   const out = [
-    `; backend ${backend.name}`,
+    `; backend ${variant.backend}`,
     ...maps.map(({ name, type, keySize, valueSize, maxEntries }) =>
       `; map ${name}: ${type}, key ${keySize} bytes, value ${valueSize} bytes, ${maxEntries} entries`),
     ...programs.map(({ name, hook, assembly }, index) => {
@@ -27,10 +27,10 @@ export function dump({ backend, maps, programs }: Plan, loaded?: Loaded): string
 }
 
 /** The same as an object for other programs, on one line; with the line of source that each instruction was made by. */
-export function dumpJson({ backend, maps, programs }: Plan, sourceOf: SourceOf, loaded?: Loaded): string {
+export function dumpJson({ variant, maps, programs }: Plan, sourceOf: SourceOf, loaded?: Loaded): string {
   const object = {
     v: 1,
-    backend: backend.name,
+    backend: variant.backend,
     maps: maps.map(({ name, type, keySize, valueSize, maxEntries }) => ({ name, type, keySize, valueSize, maxEntries })),
     programs: programs.map(({ name, hook, type, assembly }, index) => ({
       name,

@@ -1,6 +1,6 @@
 import type { Btf } from '../../bpf-asm/index.js'
 import { type Cast, type Field, fieldsOf } from '../program/index.js'
-import { byName, firstArgument, type Places, placesOf } from '../trace/index.js'
+import { byName, type Places, placesOf } from '../trace/index.js'
 
 /** What this kernel has, as far as that can be found out without privileges. */
 export interface Facts extends Places {
@@ -8,8 +8,8 @@ export interface Facts extends Places {
   readonly damage?: string
   /** Where the kernel keeps what the programs read. Throws BtfError when something is missing. */
   field(): Field
-  /** Where a kprobe at the entry of a function finds its first argument: offset into `struct pt_regs`; undefined on unknown machines. */
-  readonly firstArgument: number | undefined
+  /** Node's name of the machine, by which a kprobe finds arguments in registers. */
+  readonly arch: string
   /** Whether the kernel counts the runs of kprobes that it skips: since Linux 6.7, as far as its BTF says so. */
   readonly countsKprobeMisses: boolean
   /** Absent on kernels that have none, or whose BTF is not known. */
@@ -25,7 +25,7 @@ export function factsOf(btf: Btf, arch: string): Facts {
   return {
     ...placesOf(btf),
     field: () => fieldsOf(btf),
-    firstArgument: firstArgument(arch),
+    arch,
     cast: castOf(btf),
     // Came with the counter (commits e2b2cd592adb and dd8657894c11); `perf_event.kprobe.missed` went into 6.6 without it.
     countsKprobeMisses: btf.findMember('bpf_link_info', 'kprobe_multi.missed') !== undefined,
@@ -40,5 +40,5 @@ function castOf(btf: Btf): Cast | undefined {
 
 /** The facts of a kernel whose own BTF is not known, only the fields: nothing is found by its id there, but some things by their names. */
 export function factsByName(field: Field, arch: string): Facts {
-  return { ...byName, field: () => field, firstArgument: firstArgument(arch), countsKprobeMisses: false, helper: () => false }
+  return { ...byName, field: () => field, arch, countsKprobeMisses: false, helper: () => false }
 }

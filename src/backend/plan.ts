@@ -1,11 +1,12 @@
 import type { MapSpec } from '../../syscall/index.js'
 import { Key, Name, Stat, Value } from '../layout.js'
 import {
-  type Call, callOf, type Context, type Filter, keptNames, Known, mapName, pages, pocketsSize, renamesSize, wantedOf,
+  type Call, type Context, type Filter, keptNames, Known, mapName, pages, pocketsSize, renamesSize, wantedOf,
 } from '../program/index.js'
-import { loadAt, pointName, programAt, type ProgramPlan, type TracerPlan } from '../trace/index.js'
+import { pointName, pointOf, programAt, type ProgramPlan, type TracerPlan } from '../trace/index.js'
 import type { Facts } from './facts.js'
-import { type Backend, backends, type Hook, of5_12, type Part, type Variant } from './index.js'
+import { type Hook, of5_12, type Part, type Variant } from './variant.js'
+import { backends, variants } from './variants.js'
 
 /** What is asked of a plan. */
 export interface Request {
@@ -16,7 +17,6 @@ export interface Request {
 
 /** Everything that will be given to the kernel, as data: it can be printed, compared and tested without privileges. */
 export interface Plan extends TracerPlan {
-  readonly backend: Backend
   readonly variant: Variant
   /** Whether a kernel that counts skipped runs (since 5.12) counts those of all these programs. */
   readonly countsMisses: boolean
@@ -42,18 +42,18 @@ export class PlanError extends Error {
  * preferred one first, each made when it is asked for. Pure. Throws PlanError in place of the first when there is none.
  */
 export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts: Facts): Generator<Plan, void> {
-  const candidates = backends.filter(({ name }) => wanted === 'auto' || wanted === name)
-    .map(backend => ({ backend, variants: backend.variants.map(variant => ({ backend, variant, missing: missingFor(variant, facts) })) }))
-  const impossible = candidates.filter(({ variants }) => variants.every(({ missing }) => missing.length > 0)).map(({ backend, variants }) => ({
-    backend: backend.name,
-    rank: Math.min(...variants.map(({ variant }) => variant.rank)),
-    reason: variants.map(({ variant, missing }) => `it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`).join('; or '),
-  }))
-  if (impossible.length === candidates.length) {
-    throw new PlanError(impossible.map(({ backend, reason }) => `backend ${backend}: ${reason}`).join('; '))
-  }
-  const possible = candidates.flatMap(({ variants }) => variants.filter(({ missing }) => missing.length === 0))
-  for (const { backend, variant } of possible.sort((one, other) => one.variant.rank - other.variant.rank)) {
+  const candidates = variants.filter(({ backend }) => wanted === 'auto' || wanted === backend)
+    .map(variant => ({ variant, missing: missingFor(variant, facts) }))
+  if (candidates.length === 0) throw new PlanError(`there is no backend ${wanted}`)
+  const impossible = backends.flatMap((name): PassedOver[] => {
+    const own = candidates.filter(({ variant }) => variant.backend === name)
+    if (own.length === 0 || own.some(({ missing }) => missing.length === 0)) return []
+    const reasons = own.map(({ variant, missing }) => `it needs ${variant.needs}; this kernel has no ${missing.join(', no ')}`)
+    return [{ backend: name, reason: reasons.join('; or ') }]
+  })
+  const possible = candidates.filter(({ missing }) => missing.length === 0)
+  if (possible.length === 0) throw new PlanError(impossible.map(({ backend, reason }) => `backend ${backend}: ${reason}`).join('; '))
+  for (const { variant } of possible) {
     const field = facts.field()
     const mayCopy = facts.mayCopy ?? true
     const part = (wanted: Part) => hasPart(wanted, variant, facts)
@@ -64,17 +64,17 @@ export function* makePlans({ backend: wanted, filter, maxFlows }: Request, facts
       mptcp: has.mptcp ? field.mptcp : undefined, mayCopy,
     }
     const programs = variant.hooks.filter(({ part, without }) => (part === undefined || has[part]) && (without === undefined || !has[without])).flatMap(hook => program(hook, context, facts))
-    const passedOver = impossible.filter(({ rank }) => rank < variant.rank).map(({ backend, reason }) => ({ backend, reason }))
+    const preferred = variants.slice(0, variants.indexOf(variant)).map(({ backend }) => backend)
+    const passedOver = impossible.filter(({ backend }) => preferred.includes(backend))
     const countsMisses = facts.countsKprobeMisses || programs.every(({ type }) => type !== 'kprobe')
-    yield { backend, variant, maps: maps(context, maxFlows, names), programs, countsMisses, wantedPids: wantedOf(filter), passedOver }
+    yield { variant, maps: maps(context, maxFlows, names), programs, countsMisses, wantedPids: wantedOf(filter), passedOver }
   }
 }
 
 /** The first of `makePlans`. */
 export function makePlan(request: Request, facts: Facts): Plan {
-  const { value } = makePlans(request, facts).next()
-  if (value === undefined) throw new PlanError(`there is no backend ${request.backend}`)
-  return value
+  // It throws where there is none.
+  return makePlans(request, facts).next().value as Plan
 }
 
 /** What a kernel lacks, in words. */
@@ -96,10 +96,23 @@ function hasPart(wanted: Part, { hooks }: Variant, facts: Facts): boolean {
 
 /** How the program of a hook sees what it is called with; undefined when the kernel has no such point, or not what the program calls there. */
 function callAt({ on, helper }: Hook, facts: Facts): Call | undefined {
-  if (loadAt(on, facts) === undefined || (helper !== undefined && !facts.helper(helper))) return undefined
-  if ('kprobe' in on) return facts.firstArgument === undefined ? undefined : { ...callOf([]), first: facts.firstArgument }
-  const func = 'entry' in on ? on.entry : 'exit' in on ? on.exit : undefined
-  return callOf((func === undefined ? undefined : facts.func(func))?.params.map(({ name }) => name) ?? [])
+  const point = pointOf(on)
+  if (point.load(facts) === undefined || (helper !== undefined && !facts.helper(helper))) return undefined
+  const signature = point.call(facts, facts.arch)
+  const first = signature.offset(0)
+  if (first === undefined) return undefined
+  return {
+    first,
+    argument: name => {
+      const position = signature.func?.params.findIndex(param => param.name === name) ?? -1
+      return position < 0 ? undefined : signature.offset(position)
+    },
+    get result() {
+      const { result } = signature
+      if (result === undefined) throw new Error(`there is no result at ${point.name}`)
+      return result
+    },
+  }
 }
 
 /** The program of a hook; none where the kernel lacks an optional point. */

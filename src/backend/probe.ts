@@ -1,28 +1,23 @@
 import { assemble, encode, exit, mov, r0 } from '../../bpf-asm/index.js'
 import { type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
-import { attach, type Load, type Point, startFirst } from '../trace/index.js'
+import { type AttachPoint, type Load, pointOf, startFirst } from '../trace/index.js'
 import type { Plan } from './plan.js'
 
-/** Whether a kernel takes programs of a kind. */
-export type Answer =
+/** Whether a kernel takes programs at a point; `takes` is undefined when the error does not show it. */
+export type ProbeResult =
   | { readonly takes: true }
-  | { readonly takes: false; readonly error: Error }
-  /** Unknown: only a full start can show it. */
-  | { readonly takes: undefined; readonly error?: Error }
-
-/** The same of a program that there is. */
-export type Told = Exclude<Answer, { readonly takes: undefined }> | { readonly takes: undefined; readonly error: Error }
+  | { readonly takes: false | undefined; readonly error: Error }
 
 /** With these the kernel says that it never will; with others, such as ENOMEM, that it cannot now. */
 const final = ['EPERM', 'EACCES', 'EINVAL', 'ENOENT', 'ENOTSUPP', 'EOPNOTSUPP', 'ENOSYS']
 
 /**
  * Whether the kernel takes programs at functions, if the plan has any: one that does nothing is attached there and detached again. That costs
- * little, where maps and programs of a plan that comes to nothing take longer than all the rest of a start.
+ * little, where maps and programs of a plan that comes to nothing take longer than all the rest of a start. Undefined: only a start in full can show it.
  */
-export function probe({ programs }: Plan, kernel: Kernel): Answer {
-  const program = programs.find(({ hook }) => 'entry' in hook || 'exit' in hook || 'kprobe' in hook)
-  return program === undefined ? { takes: undefined } : probeAt(program.hook, program, kernel)
+export function probe({ programs }: Plan, kernel: Kernel): ProbeResult | undefined {
+  const program = programs.find(({ hook }) => pointOf(hook).func !== undefined)
+  return program && probeAt(pointOf(program.hook), program, kernel)
 }
 
 /**
@@ -31,14 +26,14 @@ export function probe({ programs }: Plan, kernel: Kernel): Answer {
  */
 export function startBest<Started>(plans: Iterable<Plan>, kernel: Kernel, start: (plan: Plan) => Started): ReturnType<typeof startFirst<Plan, Started>> {
   return startFirst(plans, plan => {
-    const answer = probe(plan, kernel)
-    if (answer.takes === false) throw answer.error
+    const result = probe(plan, kernel)
+    if (result?.takes === false) throw result.error
     return start(plan)
   })
 }
 
 /** Whether it takes one that does nothing at this point, which it has. */
-export function probeAt(on: Point, { type, attachType, btfId }: Load, kernel: Kernel): Told {
+export function probeAt(point: AttachPoint, { type, attachType, btfId }: Load, kernel: Kernel): ProbeResult {
   try {
     const empty = kernel.loadProgram({
       name: 'tcptop_probe', type, license: 'GPL', insns: encode(assemble([mov(r0, 0), exit()])),
@@ -46,7 +41,7 @@ export function probeAt(on: Point, { type, attachType, btfId }: Load, kernel: Ke
       ...(btfId === undefined ? {} : { attachBtfId: btfId }),
     })
     try {
-      ('iterator' in on ? kernel.attachIterator(empty) : attach(kernel, empty, on)).close()
+      point.attach(kernel, empty).close()
     } finally {
       empty.close()
     }

@@ -2,7 +2,7 @@ import { debugInfo } from '../../bpf-asm/index.js'
 import type { BpfMap, Kernel, Program } from '../../syscall/index.js'
 import { Name, Stat } from '../layout.js'
 import { mapName } from '../program/index.js'
-import { cText, startTracer, type Tracer } from '../trace/index.js'
+import { cText, pointOf, startTracer, type Tracer } from '../trace/index.js'
 import type { Plan } from './plan.js'
 import type { SourceOf } from './source.js'
 
@@ -47,7 +47,7 @@ export interface Runs {
 }
 
 /** What a session needs beside the plan. */
-export interface Surroundings {
+export interface SessionOptions {
   /** Maps by name that the programs use and that somebody else closes. */
   readonly maps?: Readonly<Record<string, BpfMap>>
   /** The cgroup v2 directory to stay in: a descriptor, and the number of its inode. */
@@ -59,7 +59,7 @@ export interface Surroundings {
 }
 
 /** Starts the plan's programs, and tells them when all that was there before them is known. Throws SyscallError and VerifierError, with everything undone. */
-export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLevel, sourceOf }: Surroundings = {}): Session {
+export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLevel, sourceOf }: SessionOptions = {}): Session {
   const { map, programs, sweep, close } = startTracer(kernel, plan, {
     ...(maps === undefined ? {} : { maps }),
     prepare: map => {
@@ -75,7 +75,7 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
   })
   try {
     // Without iterators what was there before us is never known.
-    if (plan.programs.some(({ hook }) => 'iterator' in hook)) {
+    if (plan.programs.some(({ hook }) => pointOf(hook).runs === 'at start')) {
       tell(map, 1n, cgroup?.id ?? 0n)
     }
     const flows = map(mapName.flows)
@@ -93,7 +93,7 @@ export function startSession(plan: Plan, kernel: Kernel, { maps, cgroup, logLeve
       const view = found && new DataView(found.buffer, found.byteOffset)
       return view?.getBigUint64(Name.start, true) === start ? cText(view, Name.comm, Name.size - Name.comm) : undefined
     }
-    const attached = programs.filter((_, index) => !('iterator' in plan.programs[index]!.hook))
+    const attached = programs.filter((_, index) => pointOf(plan.programs[index]!.hook).runs !== 'at start')
     const runs = () => runsOf(attached, plan.countsMisses)
     const audit = (all: boolean) => {
       sweep(mapName.unsettled)

@@ -1,7 +1,8 @@
 import { isBefore, SyscallError } from '../../syscall/index.js'
 import { backends } from '../backend/index.js'
 import { adviceOn, capabilitiesOf, forbidden, lack, needed, unexplained } from '../host/index.js'
-import type { Host, Kind } from './host.js'
+import { pointKinds } from '../trace/index.js'
+import { type Host, type ProbedKind, kinds, takenOf } from './host.js'
 
 /** `limited`: it works, but something is missed. `unknown`: it could not be found out. */
 export type Verdict = 'ok' | 'limited' | 'no' | 'unknown'
@@ -19,6 +20,12 @@ export interface Check {
   find(host: Host): Finding
 }
 
+/** What comes of a kernel that has no points of a kind, or not all. */
+const consequences: Partial<Record<ProbedKind, string>> = {
+  tracepoint: ', and 6.3 for all of them',
+  iterator: '; without, connections older than the tool are not seen at its start',
+}
+
 /** All checks, in the order of the page: each looks at one thing, and a change of that is what its remedy is about. */
 export const checks: readonly Check[] = [
   { name: 'kernel', find: ({ release, arch }) => {
@@ -33,12 +40,7 @@ export const checks: readonly Check[] = [
     if (btf > 0) return ok(`/sys/kernel/btf/vmlinux, ${btf} bytes`)
     return { verdict: 'limited', found: 'none: kernel fields are found by measurement, and connections older than the tool are not found at its start', remedy }
   } },
-  hook('tracepoints', 'tracepoint', 'Linux 5.5 with BTF, and 6.3 for all of them'),
-  hook('raw tracepoints', 'rawTracepoint', 'a kernel with CONFIG_BPF_EVENTS'),
-  hook('iterators', 'iterator', 'Linux 5.8 with BTF; without, connections older than the tool are not found at its start'),
-  hook('fentry', 'entry', 'Linux 5.5 with BTF and ftrace (CONFIG_FUNCTION_TRACER), on arm64 6.4'),
-  hook('fexit', 'exit', 'Linux 5.5 with BTF and ftrace (CONFIG_FUNCTION_TRACER), on arm64 6.4'),
-  hook('kprobes', 'kprobe', 'a kernel with CONFIG_KPROBE_EVENTS'),
+  ...kinds.map(hook),
   { name: 'perf_event_paranoid', find: ({ power }) => {
     const { paranoid } = power
     if (paranoid === undefined) return unread('/proc/sys/kernel/perf_event_paranoid')
@@ -84,10 +86,11 @@ export const checks: readonly Check[] = [
   } },
   namespace('network', 'net', 'in other namespaces, connections that no process has open at the start are counted from their beginning', '`--network host` or `hostNetwork: true`'),
   namespace('pid', 'pid', 'processes outside have no pid here, and are not known as owners of connections older than the tool', '`--pid host` or `hostPID: true`'),
-  ...backends.map(({ name }, index): Check => ({ name: `backend ${name}`, find: host => {
-    const { variant, error } = host.trials[index]!
+  ...backends.map((name, index): Check => ({ name: `backend ${name}`, find: host => {
+    const trial = host.trials[index]!
+    const { variant, error } = trial
     if (error !== undefined) return refused({ takes: false, error }, host, 'this kernel seems to have what it needs')
-    return ok(`starts, as its variant for ${variant!.needs}${host.trials.findIndex(trial => trial.variant) === index ? '; auto takes it' : ''}`)
+    return ok(`starts, as its variant for ${variant!.needs}${takenOf(host) === trial ? '; auto takes it' : ''}`)
   } })),
 ]
 
@@ -99,9 +102,10 @@ function unread(path: string, because = ''): Finding {
   return { verdict: 'unknown', found: `${path} cannot be read${because}` }
 }
 
-/** A kind of hooks, of which one is tried for all. */
-function hook(name: string, kind: Kind, needs: string): Check {
-  return { name, find: host => {
+/** A kind of attach points, of which one is tried for all. */
+function hook(kind: ProbedKind): Check {
+  const needs = `${pointKinds[kind].needs}${consequences[kind] ?? ''}`
+  return { name: pointKinds[kind].title, find: host => {
     const { has, lacks, answer } = host.hooks[kind]
     if (answer === undefined) return { verdict: 'no', found: `this kernel has no ${someOf(lacks, ', nor')}`, remedy: needs }
     const but = lacks.length > 0 ? `, but no ${lacks.join(', no ')}` : ''

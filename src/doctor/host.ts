@@ -1,12 +1,16 @@
 import { BtfError } from '../../bpf-asm/index.js'
 import { isBefore, type Kernel, SyscallError, UnsupportedError } from '../../syscall/index.js'
-import { backends, type Facts, type Plan, PlanError, probeAt, startSession, type Told, type Variant } from '../backend/index.js'
+import { backends, type Facts, type Plan, PlanError, probeAt, type ProbeResult, startSession, type Variant, variants } from '../backend/index.js'
 import { type Power, powerOf } from '../host/index.js'
-import { byName, loadAt, type Places, type Point, pointName, startFirst } from '../trace/index.js'
+import { type AttachPoint, byName, type Places, pointKinds, pointOf, startFirst } from '../trace/index.js'
 
-/** Kinds of hooks that a kernel may take or not, by what a `Point` calls them. */
-export const kinds = ['tracepoint', 'rawTracepoint', 'iterator', 'entry', 'exit', 'kprobe'] as const
-export type Kind = typeof kinds[number]
+/** What a `Point` calls the kinds that can be tried: a sweep is an iterator, and needs a map. */
+export type ProbedKind = Exclude<keyof typeof pointKinds, 'sweep'>
+
+const hooks = variants.flatMap(({ hooks }) => hooks)
+
+/** Those that some variant uses. */
+export const kinds = (Object.keys(pointKinds) as ProbedKind[]).filter(kind => hooks.some(({ on }) => kind in on && pointOf(on).runs !== 'on request'))
 
 /** What was read of a host and what its kernel answered. What could not be found out is undefined. */
 export interface Host {
@@ -24,8 +28,8 @@ export interface Host {
   readonly cgroup: { readonly path: string | undefined; readonly old: boolean } | undefined
   /** Whether these namespaces are the host's own. */
   readonly isHosts: Readonly<Record<'net' | 'pid', boolean | undefined>>
-  readonly hooks: Readonly<Record<Kind, HookAnswer>>
-  /** One for each backend, in order of preference. */
+  readonly hooks: Readonly<Record<ProbedKind, HookAnswer>>
+  /** One for each backend. */
   readonly trials: readonly Trial[]
 }
 
@@ -34,7 +38,7 @@ export interface HookAnswer {
   readonly has: readonly string[]
   readonly lacks: readonly string[]
   /** What came of a program that does nothing, at the first of them; undefined where there is none. */
-  readonly answer: Told | undefined
+  readonly answer: ProbeResult | undefined
 }
 
 /** What came of a whole start: what the backend then is, or why there is none. */
@@ -44,8 +48,13 @@ export interface Trial {
   readonly error?: Error
 }
 
+/** What `auto` takes of what started: the first of all variants, as in their list. */
+export function takenOf({ trials }: Host): Trial | undefined {
+  return variants.flatMap(one => trials.find(({ variant }) => variant === one) ?? [])[0]
+}
+
 /** What is looked at. */
-export interface Sight {
+export interface HostAccess {
   readonly arch: string
   /** A file of the kernel; undefined when it cannot be read. */
   readText(path: string): string | undefined
@@ -60,7 +69,7 @@ export interface Sight {
 }
 
 /** Checks a host. Needs no privileges: without them, what needs some is reported as refused. Everything it starts is ended at once. */
-export async function lookAt({ arch, readText, readLink, readBtf, openKernel, facts: tell, plans }: Sight): Promise<Host> {
+export async function lookAt({ arch, readText, readLink, readBtf, openKernel, facts: tell, plans }: HostAccess): Promise<Host> {
   // First, for it raises the limit of locked memory.
   const kernel = await attempt(openKernel)
   const btf = await attempt(() => readBtf()?.length ?? 0)
@@ -75,8 +84,8 @@ export async function lookAt({ arch, readText, readLink, readBtf, openKernel, fa
     unprivileged: numberIn(readText('/proc/sys/kernel/unprivileged_bpf_disabled')),
     cgroup: cgroupIn(readText('/proc/self/mounts')),
     isHosts: { net: isHosts('net', readLink, release), pid: isHosts('pid', readLink, release) },
-    hooks: Object.fromEntries(kinds.map(kind => [kind, ask(kind, facts instanceof Error ? byName : facts, kernel)])) as Record<Kind, HookAnswer>,
-    trials: await Promise.all(backends.map(({ name }) => tryOut(name, async () => {
+    hooks: Object.fromEntries(kinds.map(kind => [kind, ask(kind, facts instanceof Error ? byName : facts, kernel)])) as Record<ProbedKind, HookAnswer>,
+    trials: await Promise.all(backends.map(name => tryOut(name, async () => {
       const [able, known] = [valueOf(kernel), valueOf(facts)]
       return startFirst(plans(name, known), plan => startSession(plan, able).close()).candidate.variant
     }))),
@@ -105,22 +114,19 @@ function valueOf<T>(result: T | Error): T {
 }
 
 /** Asks for one hook of a kind for all: which of the others there are is known without. */
-function ask(kind: Kind, places: Places, kernel: Kernel | Error): HookAnswer {
-  const hooks = backends.flatMap(({ variants }) => variants.flatMap(({ hooks }) => hooks)).filter(({ on }) => kind in on)
-  const points = new Map<string, { readonly on: Point; optional: boolean }>()
-  for (const { on, optional = false, part } of hooks) {
-    const name = pointName(on)
-    points.set(name, { on, optional: (optional || part !== undefined) && points.get(name)?.optional !== false })
+function ask(kind: ProbedKind, places: Places, kernel: Kernel | Error): HookAnswer {
+  const points = new Map<string, { readonly point: AttachPoint; optional: boolean }>()
+  for (const { on, optional = false, part } of hooks.filter(({ on }) => kind in on)) {
+    const point = pointOf(on)
+    points.set(point.name, { point, optional: (optional || part !== undefined) && points.get(point.name)?.optional !== false })
   }
-  const has = [...points].flatMap(([name, { on }]) => {
-    const load = loadAt(on, places)
-    return load === undefined ? [] : [{ name, on, load }]
-  })
+  const all = [...points.values()].map(({ point, optional }) => ({ point, optional, load: point.load(places) }))
+  const has = all.flatMap(({ point, load }) => load === undefined ? [] : [{ point, load }])
   const [first] = has
   return {
-    has: has.map(({ name }) => name),
-    lacks: [...points].filter(([, { on, optional }]) => !optional && !has.some(one => one.on === on)).map(([name]) => name),
-    answer: first && (kernel instanceof Error ? { takes: undefined, error: kernel } : probeAt(first.on, first.load, kernel)),
+    has: has.map(({ point }) => point.name),
+    lacks: all.filter(({ load, optional }) => load === undefined && !optional).map(({ point }) => point.name),
+    answer: first && (kernel instanceof Error ? { takes: undefined, error: kernel } : probeAt(first.point, first.load, kernel)),
   }
 }
 
@@ -135,7 +141,7 @@ function cgroupIn(mounts: string | undefined): Host['cgroup'] {
 /** `PID_NS_INIT_INO` and, since Linux 6.18, `NET_NS_INIT_INO` (include/uapi/linux/nsfs.h): numbers that are given to no others. */
 const first = { net: 'net:[4026531833]', pid: 'pid:[4026531836]' } as const
 
-function isHosts(kind: keyof typeof first, readLink: Sight['readLink'], release: string | undefined): boolean | undefined {
+function isHosts(kind: keyof typeof first, readLink: HostAccess['readLink'], release: string | undefined): boolean | undefined {
   const own = readLink(`/proc/self/ns/${kind}`)
   if (own === undefined || own === first[kind]) return own === undefined ? undefined : true
   if (kind === 'pid' || (release !== undefined && !isBefore(release, '6.18'))) return false

@@ -1,7 +1,7 @@
 import { isHelpedByRoot } from '../host/index.js'
 import { cells, jsonText } from '../trace/index.js'
 import { checks, type Finding } from './check.js'
-import type { Host } from './host.js'
+import { type Host, takenOf } from './host.js'
 
 /** What the doctor says of a host. */
 export interface Report {
@@ -19,7 +19,7 @@ const version = 1
 
 /** `own` is the command that starts tcptop. */
 export function reportOf(host: Host, own: readonly string[] = ['tcptop']): Report {
-  const taken = host.trials.find(({ variant }) => variant !== undefined)
+  const taken = takenOf(host)
   return {
     backend: taken?.backend ?? null,
     limits: taken?.variant?.limits ?? [],

@@ -1,8 +1,8 @@
 import { readlinkSync } from 'node:fs'
 import { type Kernel, type Socket, SyscallError, UnsupportedError } from '../../syscall/index.js'
 import type { Field } from '../program/index.js'
-import { type Memory, most, openMemory } from './memory.js'
-import { endOfTask, type KnownTask, numbersIn, onlyOne, pinPacket, pinSocket, pinTask, pointersOf, type Sight, type SocketSight } from './pin.js'
+import { type KernelMemory, most, openKernelMemory } from './kernel-memory.js'
+import { endOfTask, type KnownTask, numbersIn, onlyOne, pinPacket, pinSocket, pinTask, pointersOf, type Snapshot, type SocketSnapshot } from './pin.js'
 import { lookAtSockets } from './scene.js'
 import { lookAtTasks, renaming } from './task.js'
 
@@ -36,7 +36,7 @@ function measure(kernel: Kernel): Field {
   const marker = Array.from({ length: 8 }, () => String.fromCharCode(0x61 + random(26))).join('')
   const clock = openClock(kernel)
   try {
-    const memory = openMemory(kernel, marker, clock)
+    const memory = openKernelMemory(kernel, marker, clock)
     try {
       return renaming(marker, threads => {
         const { sockets, packets } = lookAtSockets(kernel, memory, random)
@@ -78,9 +78,9 @@ function openClock(kernel: Kernel) {
 }
 
 /** The pointer, the same in all sockets, to what has our network namespace's number in it. */
-function pinNet(memory: Memory, sights: readonly SocketSight[], end: number) {
+function pinNet(memory: KernelMemory, snapshots: readonly SocketSnapshot[], end: number) {
   const inode = inodeOf('net')
-  const common = commonPointers(sights.map(({ bytes }) => bytes.subarray(0, end)))
+  const common = commonPointers(snapshots.map(({ bytes }) => bytes.subarray(0, end)))
   const { offset, address, inner } = onlyOne('skc_net', follow(memory, common, size.namespace).flatMap(({ offset, address, bytes }) =>
     numbersIn(bytes, inode).map(inner => ({ offset, address, inner }))))
   return { address, net: { offset, size: 8 }, netInum: { offset: inner, size: 4 } }
@@ -90,13 +90,13 @@ function pinNet(memory: Memory, sights: readonly SocketSight[], end: number) {
  * The pointer, the same in all threads, to what looks like a `struct nsproxy`: a count, and from there on pointers, one of them to our
  * network namespace; and of these the one to what has our mount namespace's number in it.
  */
-function pinMount(memory: Memory, sights: readonly Sight<KnownTask>[], net: bigint, end: number) {
+function pinMount(memory: KernelMemory, snapshots: readonly Snapshot<KnownTask>[], net: bigint, end: number) {
   const looksRight = ({ bytes }: { readonly bytes: Uint8Array }) => {
     const pointers = pointersOf(bytes)
     const last = pointers.findIndex(({ address }) => address === net)
     return last > 0 && pointers[last]!.offset === 8 * (last + 1) && pointers[0]!.offset === 8
   }
-  const common = commonPointers(sights.map(({ bytes }) => bytes.subarray(0, end)))
+  const common = commonPointers(snapshots.map(({ bytes }) => bytes.subarray(0, end)))
   const nsproxy = onlyOne('nsproxy', follow(memory, common, size.nsproxy).filter(looksRight))
   const inode = inodeOf('mnt')
   const pointers = pointersOf(nsproxy.bytes)
@@ -114,7 +114,7 @@ function commonPointers([first, ...others]: readonly Uint8Array[]) {
 }
 
 /** What pointers point to. */
-function follow(memory: Memory, pointers: readonly { readonly offset: number; readonly address: bigint }[], size: number) {
+function follow(memory: KernelMemory, pointers: readonly { readonly offset: number; readonly address: bigint }[], size: number) {
   return Array.from({ length: Math.ceil(pointers.length / most) }, (_, index) => pointers.slice(index * most, (index + 1) * most))
     .flatMap(some => {
       const bytes = memory.read(some.map(({ address }) => ({ address, size })))

@@ -2,7 +2,7 @@ import type { Member } from '../../bpf-asm/index.js'
 import { UnsupportedError } from '../../syscall/index.js'
 
 /** What is known of a socket at the moment its memory was read. */
-export interface Known {
+export interface KnownSocket {
   readonly family?: number
   readonly state?: number
   /** Local port; the remote one is 0 without a connection. */
@@ -41,14 +41,14 @@ export interface Known {
 export const knownFlags = { done: 1 << 1, oobInline: 1 << 2, keepAlive: 1 << 3, linger: 1 << 4, broadcast: 1 << 6 } as const
 const flagMask = Object.values(knownFlags).reduce((mask, flag) => mask | flag)
 
-/** Memory that was read, and what is known of it. */
-export interface Sight<What> {
+/** KernelMemory that was read, and what is known of it. */
+export interface Snapshot<What> {
   readonly known: What
   readonly bytes: Uint8Array
 }
 
-/** A sight of a socket; those of one connection have the same first sequence numbers. */
-export interface SocketSight extends Sight<Known> {
+/** A snapshot of a socket; those of one connection have the same first sequence numbers. */
+export interface SocketSnapshot extends Snapshot<KnownSocket> {
   readonly connection: number
 }
 
@@ -76,16 +76,16 @@ export interface Range {
   readonly to?: number
 }
 
-/** What a field holds in a sight, or undefined where that is not known. */
+/** What a field holds in a snapshot, or undefined where that is not known. */
 type Holds<What> = (known: What, view: DataView) => number | bigint | Uint8Array | undefined
 
-/** How many sights must show a field, to rule out what fits by chance. */
+/** How many snapshots must tell of a field, so that what fits by chance falls out. */
 const fewest = 3
 
-/** Places of a field among sights of one structure. */
-export function pinner<What>(sights: readonly Sight<What>[]) {
-  const seen = sights.map(sight => ({ ...sight, view: viewOf(sight.bytes) }))
-  const shortest = Math.min(...sights.map(({ bytes }) => bytes.length))
+/** Places of a field among snapshots of one structure. */
+export function pinner<What>(snapshots: readonly Snapshot<What>[]) {
+  const seen = snapshots.map(snapshot => ({ ...snapshot, view: viewOf(snapshot.bytes) }))
+  const shortest = Math.min(...snapshots.map(({ bytes }) => bytes.length))
 
   /** The only place of a field of `size` bytes for which `fits` says so. Throws UnpinnedError. */
   function only(field: string, size: number, step: number, fits: (offset: number) => boolean, { from = 0, to = shortest }: Range = {}): number {
@@ -116,12 +116,12 @@ export function pinner<What>(sights: readonly Sight<What>[]) {
 }
 
 /** Where the fields of a socket lie, as far as their contents show it. Throws UnpinnedError. */
-export function pinSocket(sights: readonly SocketSight[]) {
-  const { seen, only, byValue } = pinner(sights)
-  const connections = sights.map(({ connection }) => connection)
+export function pinSocket(snapshots: readonly SocketSnapshot[]) {
+  const { seen, only, byValue } = pinner(snapshots)
+  const connections = snapshots.map(({ connection }) => connection)
 
   /** A sequence number: it starts anywhere, and moves by what is known. What starts at the same value in every connection is a counter. */
-  function sequence(field: string, moved: (known: Known) => number | undefined, range: Range): Member {
+  function sequence(field: string, moved: (known: KnownSocket) => number | undefined, range: Range): Member {
     const told = seen.map(({ known, view }, index) => ({ view, moved: moved(known), connection: connections[index]! }))
       .filter((one): one is typeof one & { moved: number } => one.moved !== undefined)
     if (new Set(told.map(({ connection }) => connection)).size < fewest) throw new UnpinnedError(field)
@@ -138,8 +138,8 @@ export function pinSocket(sights: readonly SocketSight[]) {
     return { offset: only(field, 4, 4, fits, range), size: 4 }
   }
   /** A sequence number by how far it is behind another. */
-  function behind(field: string, other: Member, by: (known: Known) => number | undefined, range: Range): Member {
-    const distances = sights.map(({ known }) => by(known)).filter(distance => distance !== undefined)
+  function behind(field: string, other: Member, by: (known: KnownSocket) => number | undefined, range: Range): Member {
+    const distances = snapshots.map(({ known }) => by(known)).filter(distance => distance !== undefined)
     if (new Set(distances).size < counts) throw new UnpinnedError(field)
     return byValue(field, 4, (known, view) => {
       const distance = by(known)
@@ -152,10 +152,10 @@ export function pinSocket(sights: readonly SocketSight[]) {
   const [inSock, inTcp] = [{ to: sport.offset }, { from: sport.offset }]
   const portPair = byValue('skc_portpair', 4, ({ port, remotePort }) =>
     port === undefined || remotePort === undefined ? undefined : swapped(remotePort) + port * 0x10000, inSock).offset
-  const pair = (bytes: 4 | 16) => ({ address, remoteAddress }: Known) =>
+  const pair = (bytes: 4 | 16) => ({ address, remoteAddress }: KnownSocket) =>
     address?.length === bytes && remoteAddress?.length === bytes ? Uint8Array.of(...remoteAddress, ...address) : undefined
   const addressPair = byValue('skc_addrpair', 8, pair(4), inSock).offset
-  const hasInet6 = sights.some(({ known }) => known.address?.length === 16)
+  const hasInet6 = snapshots.some(({ known }) => known.address?.length === 16)
   const addressPair6 = hasInet6 ? byValue('skc_v6_daddr', 32, pair(16), { ...inSock, step: 4 }).offset : undefined
 
   const writeSeq = sequence('write_seq', ({ written }) => written, inTcp)
@@ -227,7 +227,7 @@ export function pinSocket(sights: readonly SocketSight[]) {
 
   /** A pointer while the socket is in a sockmap, else nothing. Without sockmaps it cannot matter. */
   function userData(): { userData?: Member } {
-    if (!sights.some(({ known }) => known.mapped)) return {}
+    if (!snapshots.some(({ known }) => known.mapped)) return {}
     const told = seen.filter(({ known }) => known.mapped !== undefined)
     const fits = (offset: number) => told.every(({ view, known }) => {
       const value = view.getBigUint64(offset, true)
@@ -238,17 +238,17 @@ export function pinSocket(sights: readonly SocketSight[]) {
 }
 
 /** Where the socket lies in packets of some sockets. Throws UnpinnedError. */
-export function pinPacket(sights: readonly Sight<{ readonly socket: bigint }>[]): { skbSk: Member } {
-  return { skbSk: pinner(sights).byValue('sk_buff.sk', 8, ({ socket }) => socket, { kinds: counts }) }
+export function pinPacket(snapshots: readonly Snapshot<{ readonly socket: bigint }>[]): { skbSk: Member } {
+  return { skbSk: pinner(snapshots).byValue('sk_buff.sk', 8, ({ socket }) => socket, { kinds: counts }) }
 }
 
 /** Where the fields of a task lie, by the threads of one process, its leader first. Throws UnpinnedError. */
-export function pinTask(sights: readonly Sight<KnownTask>[]) {
-  if (sights.length < 2) throw new UnpinnedError('tgid')
-  const { seen, only, byValue } = pinner(sights)
+export function pinTask(snapshots: readonly Snapshot<KnownTask>[]) {
+  if (snapshots.length < 2) throw new UnpinnedError('tgid')
+  const { seen, only, byValue } = pinner(snapshots)
   const padded = (name: string) => Uint8Array.from({ length: 16 }, (_, index) => name.charCodeAt(index) || 0)
   // Names are all different, so that there is no mistaking one.
-  const comm = byValue('comm', 16, ({ name }) => padded(name), { kinds: sights.length, step: 1 })
+  const comm = byValue('comm', 16, ({ name }) => padded(name), { kinds: snapshots.length, step: 1 })
   const inTask = { to: endOfTask(comm) }
   // A small number may be anywhere; but before it lies the thread’s own, which is the same in the leader alone.
   const pidPair = only('tgid', 8, 4, offset => {

@@ -1,7 +1,7 @@
 import { type Address, type BpfMap, type Kernel, type Socket, SyscallError, UnsupportedError } from '../../syscall/index.js'
 import { Scope } from '../trace/index.js'
-import type { Memory } from './memory.js'
-import { type Known, knownFlags, pointersOf, type Sight, type SocketSight } from './pin.js'
+import type { KernelMemory } from './kernel-memory.js'
+import { type KnownSocket, knownFlags, pointersOf, type Snapshot, type SocketSnapshot } from './pin.js'
 
 /** include/uapi/asm-generic/socket.h, include/uapi/linux/{in,in6,tcp}.h, include/linux/socket.h */
 const socketLevel = { level: 1, broadcast: 6, sendBuffer: 7, receiveBuffer: 8, keepAlive: 9, oobInline: 10, linger: 13, cookie: 57 } as const
@@ -41,7 +41,7 @@ interface Connection {
   readonly server: Socket
   readonly address: bigint
   /** What is known of the client, and will not change. */
-  readonly known: Known
+  readonly known: KnownSocket
   /** Bytes that the client has sent, that were sent to it, and that it has read; and the FINs, which count as one each. */
   sent: number
   received: number
@@ -63,15 +63,15 @@ interface Info {
 }
 
 export interface Sights {
-  readonly sockets: readonly SocketSight[]
+  readonly sockets: readonly SocketSnapshot[]
   /** Packets that such a socket has sent. */
-  readonly packets: readonly Sight<{ readonly socket: bigint }>[]
+  readonly packets: readonly Snapshot<{ readonly socket: bigint }>[]
 }
 
 /** Brings TCP sockets on the loopback interface into situations in which their fields differ, and looks at them. */
-export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: number) => number): Sights {
-  const sights: SocketSight[] = []
-  const packets: Sight<{ readonly socket: bigint }>[] = []
+export function lookAtSockets(kernel: Kernel, memory: KernelMemory, random: (end: number) => number): Sights {
+  const snapshots: SocketSnapshot[] = []
+  const packets: Snapshot<{ readonly socket: bigint }>[] = []
   const scope = new Scope()
   let connections = 0
   const open = (spec: Parameters<Kernel['openSocket']>[0]) => scope.own(kernel.openSocket(spec))
@@ -82,9 +82,9 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     return { bytes: version === 4 ? Uint8Array.from(inet) : Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...inet), port }
   }
 
-  function show(address: bigint, connection: number, known: Known, moment?: { during(): void }): void {
+  function show(address: bigint, connection: number, known: KnownSocket, moment?: { during(): void }): void {
     const bytes = memory.read([{ address, size: socketSize }], moment && { socket: address, ...moment })[0]!
-    sights.push({ connection, known, bytes })
+    snapshots.push({ connection, known, bytes })
   }
 
   /** A listening socket, seen with some backlogs. */
@@ -96,7 +96,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     const address = memory.socketOf(() => socket.listen(backlogs[0]!))
     const { bytes, port } = socket.localAddress()
     const id = connections++
-    const known: Known = {
+    const known: KnownSocket = {
       family: family[version], state: state.listen, port, remotePort: 0, address: bytes, remoteAddress: new Uint8Array(bytes.length),
       protocol: protocol.tcp, owned: false, locks: lock.address | (buffer === undefined ? 0 : lock.receiveBuffer), flags: 0, mapped: false,
     }
@@ -115,7 +115,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     const server = scope.own(listener.socket.accept())
     server.setOption(tcpLevel.level, tcpLevel.noDelay, 1)
     const { bytes, port } = client.localAddress()
-    const known: Known = {
+    const known: KnownSocket = {
       family: family[version], port, remotePort: listener.at.port, address: bytes, remoteAddress: listener.at.bytes,
       protocol: protocol.tcp, owned: false, backlog: 0, locks, mapped: false, urgent: 0,
     }
@@ -163,7 +163,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     }
   }
 
-  function knownOf(connection: Connection, { state, bytesAcked }: Info): Known {
+  function knownOf(connection: Connection, { state, bytesAcked }: Info): KnownSocket {
     const { known, sent, received, read, finSent, finReceived, finRead } = connection
     const written = 1 + sent + finSent
     return {
@@ -173,21 +173,21 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
   }
 
   /** Looks at the client when all that was sent to it is there, and nothing moves. */
-  function look(connection: Connection, more: Known & { flags: number }): void {
+  function look(connection: Connection, more: KnownSocket & { flags: number }): void {
     const { client, address, id } = connection
     settled(connection)
     for (let left = looks; left > 0; left--) {
       const before = infoOf(client)
       const bytes = memory.read([{ address, size: socketSize }])[0]!
       if (!same(before, infoOf(client))) continue
-      sights.push({ connection: id, known: { ...knownOf(connection, before), ...more }, bytes })
+      snapshots.push({ connection: id, known: { ...knownOf(connection, before), ...more }, bytes })
       return
     }
     throw new Error('a connection over the loopback interface does not come to rest')
   }
 
   /** The same in the middle of what `act` does to the state of the client, with all acknowledged before. */
-  function lookDuring(connection: Connection, act: () => void, changed: (known: Known) => Known): void {
+  function lookDuring(connection: Connection, act: () => void, changed: (known: KnownSocket) => KnownSocket): void {
     quiet(connection)
     show(connection.address, connection.id, changed(knownOf(connection, infoOf(connection.client))), { during: act })
   }
@@ -346,7 +346,7 @@ export function lookAtSockets(kernel: Kernel, memory: Memory, random: (end: numb
     knock(other)
     for (let turn = 0; turn < 2; turn++) share(manner(turn === 1 ? other : 4, 0, 0))
     listenMptcp()
-    return { sockets: sights, packets }
+    return { sockets: snapshots, packets }
   } finally {
     scope.close()
   }

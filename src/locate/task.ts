@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { Memory } from './memory.js'
-import type { KnownTask, Sight } from './pin.js'
+import type { KernelMemory } from './kernel-memory.js'
+import type { KnownTask, Snapshot } from './pin.js'
 
 /** A thread of ours, under a name that it has for the time being. */
 export interface Thread {
@@ -36,7 +36,7 @@ export function renaming<Result>(prefix: string, act: (threads: readonly Thread[
 }
 
 /** Looks at the threads. */
-export function lookAtTasks(memory: Memory, threads: readonly Thread[]): Sight<KnownTask>[] {
+export function lookAtTasks(memory: KernelMemory, threads: readonly Thread[]): Snapshot<KnownTask>[] {
   const tasks = threads.map(thread => ({ thread, ...memory.taskOf(() => rename(thread)) }))
   const leader = tasks[0]!.address
   return tasks.map(({ thread: { id, name }, address, tgid }) =>

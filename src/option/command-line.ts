@@ -1,4 +1,5 @@
 import type { Argv, Parsed } from 'yargs'
+import { UnsupportedError } from '../../syscall/index.js'
 import { jsonText } from '../trace/index.js'
 import { UsageError } from '../usage-error.js'
 import { suggestion } from './nearest.js'
@@ -124,7 +125,9 @@ function notAnOption(name: string, options: ReadonlyMap<string, Spec>): UsageErr
 }
 
 async function parserOf(argv: readonly string[], options: ReadonlyMap<string, Spec>): Promise<Argv> {
-  const { default: yargs } = await import('yargs')
+  const { default: yargs } = await import('yargs').catch((cause: Error) => {
+    throw new UnsupportedError(`this installation is damaged: yargs: ${cause.message.split('\n')[0]}: install it again, or run npm run build`, undefined, { cause })
+  })
   return yargs(argv)
     // First: yargs warns about options with these names while it has its own.
     .help(false)

@@ -3,7 +3,7 @@ import { backends } from '../backend/index.js'
 import type { Sort } from '../frame/index.js'
 import { jsonText } from '../trace/index.js'
 import { UsageError } from '../usage-error.js'
-import { type Format, formats, type Grouping, groupings } from '../view/index.js'
+import { type Format, formats, type Grouping, groupings, together } from '../view/index.js'
 import { choice, either, path, pids, seconds, whole } from './check.js'
 import { type CommandLine, parseCommandLine, type Spec } from './command-line.js'
 import { shells } from './completion.js'
@@ -12,8 +12,8 @@ import { suggestion } from './nearest.js'
 
 /** What the user asks for, checked as far as that is possible without looking at the system. */
 export interface Options {
-  /** Clear a terminal before each frame. */
-  readonly clear: boolean
+  /** A terminal shows the live screen. */
+  readonly live: boolean
   readonly summary: boolean
   /** Only these processes; all if empty. */
   readonly pids: readonly number[]
@@ -52,7 +52,7 @@ export interface Answer {
 
 const [defaultFormat, defaultGrouping] = [formats[0]!, groupings[0]!]
 /** By what name each can be asked for. */
-const backendChoices = [{ name: 'auto' }, ...backends]
+const backendChoices = ['auto', ...backends].map(name => ({ name }))
 /** In which programs can be printed, and what the doctor says. */
 const textFormats = formats.filter(({ name }) => name === 'table' || name === 'json')
 const defaultMaxFlows = 65_536
@@ -61,7 +61,7 @@ const most = 1_000_000
 
 /** All options by their long names, in the order of the help. */
 const specs = {
-  noclear: { letter: 'C', flag: true, describe: 'do not clear the screen' },
+  noclear: { letter: 'C', flag: true, describe: 'print one update after the other, also on a terminal' },
   nosummary: { letter: 'S', flag: true, describe: 'do not print the load average' },
   pid: { value: 'PID', letter: 'p', repeatable: true, describe: 'only this process; several: -p 1,2 or repeated' },
   cgroupmap: { value: 'PATH', describe: 'only cgroups whose id is a key of the BPF map pinned here' },
@@ -69,7 +69,7 @@ const specs = {
   cgroup: { value: 'PATH', letter: 'c', describe: 'only this cgroup v2 directory and those below it' },
   ipv4: { letter: '4', flag: true, describe: 'IPv4 only, also where it is mapped into IPv6' },
   ipv6: { letter: '6', flag: true, describe: 'IPv6 only' },
-  by: { value: 'KEY', choices: groupings.map(({ name }) => name), describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name})` },
+  by: { value: 'KEY', choices: groupings.map(({ name }) => name), describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name}), or several, as comm,cgroup` },
   sort: { value: 'KEY', choices: ['all', 'sent', 'received'], letter: 's', describe: 'all (received and sent, the default), sent, received, or a column in lower case' },
   rows: { value: 'N', letter: 'r', describe: 'at most N rows per table' },
   format: { value: 'FORMAT', choices: formats.map(({ name }) => name), letter: 'f', describe: `what to print: ${either(formats)} (default ${defaultFormat.name})` },
@@ -138,10 +138,10 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   const format = doctor || dumpBpf
     ? choice('--format', textFormats, formatName, doctor ? ' with doctor' : ' with --dump-bpf')
     : choice('--format', formats, formatName)
-  const grouping = choice('--by', groupings, line.value('by') ?? defaultGrouping.name)
+  const grouping = together((line.value('by') ?? defaultGrouping.name).split(',').map(name => choice('--by', groupings, name)))
 
   return Object.freeze<Options>({
-    clear: format.fullScreen && !line.has('noclear'),
+    live: format.isForEyes && !line.has('noclear'),
     summary: !line.has('nosummary'),
     pids: pids('--pid', line.values('pid')),
     ...(cgroupMap !== undefined && { cgroupMap: path('--cgroupmap', 'the path of a pinned BPF map', cgroupMap) }),

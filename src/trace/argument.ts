@@ -1,6 +1,6 @@
-import { type Btf, type Field, fieldAt, type Func, type Integer, r1 } from '../../bpf-asm/index.js'
+import { type Btf, type Field, fieldAt, type Integer, r1 } from '../../bpf-asm/index.js'
 import { UnsupportedError } from '../../syscall/index.js'
-import { type Point, pointName } from './point.js'
+import { placesOf, type Point, pointName, pointOf } from './point/index.js'
 
 /**
  * The arguments of a tracepoint or function, by their names in the kernel's BTF or by position (`args[0]`), relative to r1: load them before r1
@@ -15,12 +15,6 @@ export interface Arguments {
   readonly skb: Field
   /** What the function returned, at an exit. */
   readonly ret: Field
-}
-
-/** Where a kprobe finds arguments: offsets of registers in `struct pt_regs` (arch/x86/include/asm/ptrace.h, arch/arm64/include/uapi/asm/ptrace.h). */
-const registers: Readonly<Record<string, readonly number[]>> = {
-  x64: [112, 104, 96, 88, 72, 64],
-  arm64: [0, 8, 16, 24, 32, 40, 48, 56],
 }
 
 /** An argument: its name, which BTF may not have, and where it is. */
@@ -59,19 +53,13 @@ function names(known: readonly Argument[]): string {
 const integers: Readonly<Record<number, Integer>> = { 1: 'u8', 2: 'u16', 4: 'u32' }
 
 function listed(on: Point, btf: Btf, arch: string): Argument[] {
-  const func = calledAt(on, btf)
+  const signature = pointOf(on).call(placesOf(btf), arch)
+  const { func, result } = signature
   if (func === undefined) return []
-  const shape = (typeId: number) => integers[btf.sizeOfType(typeId)] ?? 'u64'
-  const offsets = 'kprobe' in on ? registers[arch] ?? [] : func.params.map((_, index) => 8 * index)
-  const all = func.params.slice(0, offsets.length).map(({ name, typeId }, index) => ({ name, offset: offsets[index]!, shape: shape(typeId) }))
-  return 'exit' in on && func.returns !== 0 ? [...all, { name: 'ret', offset: 8 * func.params.length, shape: shape(func.returns) }] : all
-}
-
-/** What a program at this point is called with, as a function. */
-function calledAt(on: Point, btf: Btf): Func | undefined {
-  if ('tracepoint' in on) return btf.tracepoint(on.tracepoint)
-  if ('rawTracepoint' in on) return btf.tracepoint(on.rawTracepoint)
-  if ('iterator' in on) return btf.func(`bpf_iter_${on.iterator}`)
-  if ('sweep' in on) return btf.func(`bpf_iter_${on.sweep}`)
-  return btf.func('entry' in on ? on.entry : 'exit' in on ? on.exit : on.kprobe)
+  const argument = (name: string, offset: number | undefined, typeId: number): Argument[] =>
+    offset === undefined ? [] : [{ name, offset, shape: integers[btf.sizeOfType(typeId)] ?? 'u64' }]
+  return [
+    ...func.params.flatMap(({ name, typeId }, position) => argument(name, signature.offset(position), typeId)),
+    ...func.returns === 0 ? [] : argument('ret', result, func.returns),
+  ]
 }

@@ -3,7 +3,7 @@ import {
 } from '../../bpf-asm/index.js'
 import type { MapSpec } from '../../syscall/index.js'
 import { intervals } from './interval.js'
-import type { Tracer } from './start.js'
+import type { Tracer } from './tracer.js'
 
 /** The map beside a queue that counts what did not fit into it. */
 const lostName = (queue: string) => `${queue}_lost`

@@ -1,8 +1,8 @@
 import { assemble, type Assembly, type Btf, checkedName, type Code, fieldOf, type StructField } from '../../bpf-asm/index.js'
 import { UnsupportedError } from '../../syscall/index.js'
 import { type Arguments, argumentsAt } from './argument.js'
-import { kernelBtf } from './btf.js'
-import { byName, type Load, loadAt, type Places, placesOf, type Point, pointName } from './point.js'
+import { kernelBtf } from './kernel-btf.js'
+import { byName, type Load, loadAt, type Places, placesOf, type Point, pointName } from './point/index.js'
 
 /** A program, ready to be encoded. */
 export interface ProgramPlan extends Load {
@@ -51,9 +51,9 @@ export function programAt(name: string, on: Point, code: Code | ((inputs: Inputs
   }
 }
 
-/** Raw tracepoints and kprobes are attached by name, the others by BTF id. */
+/** What is attached by name needs no BTF, which takes long to read. */
 function placesFor(on: Point): Places {
-  return 'rawTracepoint' in on || 'kprobe' in on ? byName : placesOf(kernelBtf())
+  return loadAt(on, byName) === undefined ? placesOf(kernelBtf()) : byName
 }
 
 function inputsOf(on: Point, places: Places): Inputs {

@@ -1,5 +1,5 @@
 import type { Fields, RecordMap, RecordValues } from '../../bpf-asm/index.js'
-import type { Tracer } from './start.js'
+import type { Tracer } from './tracer.js'
 
 /** A map that is walked, such as a `BpfMap`. */
 export interface Source {

@@ -1,4 +1,4 @@
-import type { Frame } from '../frame/index.js'
+import type { Shown } from '../frame/index.js'
 import type { Grouping } from './grouping.js'
 
 /** What is known before the first frame. */
@@ -8,14 +8,9 @@ export interface Heading {
   readonly grouping: Grouping
 }
 
-/** How a frame is to be shown. */
-export interface Screen {
+/** How a frame is to be printed. */
+export interface Presentation {
   readonly grouping: Grouping
-  /** Whether to clear the terminal first. */
-  readonly clear: boolean
-  /** Lines and columns of the terminal: with `rows`, no more is shown than fits. */
-  readonly rows?: number | undefined
-  readonly columns?: number | undefined
   /** Whether the load average is wanted. */
   readonly summary: boolean
 }
@@ -25,9 +20,9 @@ export interface Format {
   readonly name: string
   /** For the help. */
   readonly description: string
-  /** Whether it is meant for eyes: only then a terminal is cleared and rows are cut to fit it. */
-  readonly fullScreen: boolean
+  /** Whether it is meant for eyes: on a terminal the live screen takes its place. */
+  readonly isForEyes: boolean
   /** What is printed once, before the first frame; may be empty. */
   start(heading: Heading): string
-  frame(frame: Frame, screen: Screen): string
+  frame(frame: Shown, presentation: Presentation): string
 }

@@ -2,15 +2,13 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assemble, exit, jeq, label, loadMap, mov, note, r0, r1 } from '../../bpf-asm/index.js'
 import { dump, dumpJson } from '../../src/backend/dump.js'
-import { backends } from '../../src/backend/index.js'
+import { variants } from '../../src/backend/index.js'
 import type { Plan } from '../../src/backend/plan.js'
 import { possible } from '../kit/fixture.js'
 
-const backend = { ...backends[0]!, name: 'small' }
 const small: Plan = {
-  backend,
   wantedPids: [],
-  variant: backend.variants[0]!,
+  variant: { ...variants[0]!, backend: 'small' },
   maps: [
     { name: 'flows', type: 'hash', keySize: 16, valueSize: 112, maxEntries: 10 },
     { name: 'stats', type: 'array', keySize: 4, valueSize: 40, maxEntries: 1 },
@@ -82,7 +80,7 @@ test('for other programs it is one object, with the line of source of every inst
 for (const { title, backend, plan } of possible) {
   test(`the dump of ${title} has every program with all of its instructions and notes`, () => {
     const [head, ...programs] = dump(plan).split('\n\n; program ')
-    assert.match(head!, new RegExp(`^; backend ${backend.name}\n`))
+    assert.match(head!, new RegExp(`^; backend ${backend}\n`))
     assert.is(head!.split('\n').length - 1, plan.maps.length)
     assert.is(programs.length, plan.programs.length)
     plan.programs.forEach(({ name, assembly }, index) => {

@@ -1,10 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { factsOf } from '../../src/backend/facts.js'
-import { backends } from '../../src/backend/index.js'
+import { variants } from '../../src/backend/index.js'
 import { btfFixtures, without } from '../kit/fixture.js'
 
-const variants = backends.flatMap(({ variants }) => variants)
 const points = variants.flatMap(({ hooks }) => hooks.map(({ on }) => on))
 const unique = (names: readonly string[]) => [...new Set(names)]
 const tracepoints = unique(points.flatMap(on => 'tracepoint' in on ? on.tracepoint : 'rawTracepoint' in on ? on.rawTracepoint : []))
@@ -69,13 +68,5 @@ for (const fixture of btfFixtures) {
     assert.not.ok(lacking('check_mtu').helper('check_mtu'))
   })
 }
-
-test('where the first argument of a function is depends on the machine, and is not known of all', () => {
-  const { btf } = btfFixtures[0]!
-  // `r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di` of 8 bytes each
-  assert.is(factsOf(btf, 'x64').firstArgument, 14 * 8)
-  assert.is(factsOf(btf, 'arm64').firstArgument, 0)
-  assert.is(factsOf(btf, 'mips').firstArgument, undefined)
-})
 
 test.run()

@@ -4,7 +4,7 @@ import { distanceField } from '../../bpf-asm/assemble.js'
 import { type Assembly, type Btf, BtfError, encode, lines, list, parseBtf } from '../../bpf-asm/index.js'
 import { dump } from '../../src/backend/dump.js'
 import { factsOf } from '../../src/backend/facts.js'
-import { backends, type Part } from '../../src/backend/index.js'
+import { backends, type Part, variants } from '../../src/backend/index.js'
 import { makePlans, type Plan, PlanError } from '../../src/backend/plan.js'
 import { type Filter, mapName, typed } from '../../src/program/index.js'
 import { pointName } from '../../src/trace/index.js'
@@ -13,9 +13,7 @@ import { matchesGolden } from '../kit/golden.js'
 import { Listings } from '../kit/listing.js'
 
 test('there is a kernel for every variant of every backend', () => {
-  for (const { name, variants } of backends) {
-    for (const variant of variants) assert.ok(possible.some(({ plan }) => plan.variant === variant), `${name}: ${variant.needs}`)
-  }
+  for (const variant of variants) assert.ok(possible.some(({ plan }) => plan.variant === variant), `${variant.backend}: ${variant.needs}`)
 })
 
 /** A plan in short: what the kernel is given, without the instructions. */
@@ -32,23 +30,23 @@ for (const machine of btfFixtures) {
   const { name: fixture, btf } = machine
 
   test(`on ${fixture} plans and refusals match the golden files`, () => {
-    const text = backends.map(({ name }) => {
+    const text = backends.map(name => {
       const plans = plansOf(machine, name)
       return plans instanceof Error ? `${plans.message}\n` : `backend ${name}\n${plans.map(outline).join('\n')}\n`
     })
     matchesGolden(text.join(''), `plan/${fixture}.txt`)
   })
 
-  for (const { name, variants } of backends) {
+  for (const name of backends) {
     test(`on ${fixture} backend ${name} is taken when it is asked for, or refused, and never replaced`, () => {
       const plans = plansOf(machine, name)
       if (plans instanceof Error) {
         assert.match(plans.message, new RegExp(`^backend ${name}: it needs .*; this kernel has no `))
-        for (const other of backends) if (other.name !== name) assert.not.match(plans.message, `backend ${other.name}:`)
+        for (const other of backends) if (other !== name) assert.not.match(plans.message, `backend ${other}:`)
         return
       }
       for (const plan of plans) {
-        assert.is(plan.backend.name, name)
+        assert.is(plan.variant.backend, name)
         assert.equal(plan.passedOver, [])
       }
       const order = plans.map(({ variant }) => variants.indexOf(variant))
@@ -61,12 +59,11 @@ for (const machine of btfFixtures) {
     const plans = plansOf(machine, 'auto')
     const wanted = possible.filter(one => one.fixture === fixture)
     if (plans instanceof Error) return assert.is(wanted.length, 0)
-    const variants = plans.map(({ variant }) => variant)
-    assert.equal(new Set(variants), new Set(wanted.map(({ plan }) => plan.variant)))
-    assert.equal(variants, variants.slice().sort((one, other) => one.rank - other.rank))
+    assert.equal(plans.map(({ variant }) => variant), variants.filter(variant => wanted.some(({ plan }) => plan.variant === variant)))
     for (const { variant, passedOver } of plans) {
-      const before = backends.filter(one => !wanted.some(({ backend }) => backend === one) && one.variants.some(({ rank }) => rank < variant.rank))
-      assert.equal(passedOver.map(({ backend }) => backend), before.map(({ name }) => name))
+      const preferred = variants.slice(0, variants.indexOf(variant)).map(({ backend }) => backend)
+      const before = backends.filter(name => preferred.includes(name) && !wanted.some(({ backend }) => backend === name))
+      assert.equal(passedOver.map(({ backend }) => backend), before)
       for (const { backend, reason } of passedOver) {
         assert.is((planOf(machine, backend) as Error).message, `backend ${backend}: ${reason}`)
       }
@@ -76,23 +73,36 @@ for (const machine of btfFixtures) {
   test(`on ${fixture} skipped runs are counted unless they are those of a kprobe before Linux 6.7`, () => {
     const plans = plansOf(machine, 'auto')
     if (plans instanceof Error) return
-    for (const { backend, countsMisses } of plans) assert.is(countsMisses, backend.name !== 'kprobe' || !/^5|^6\.[0-6]-/.test(fixture))
+    for (const { variant: { backend }, countsMisses } of plans) assert.is(countsMisses, backend !== 'kprobe' || !/^5|^6\.[0-6]-/.test(fixture))
   })
 
   test(`on ${fixture}, if it had no hooks, every backend would be refused with all that is missing`, () => {
     const bare = { ...machine, btf: { ...btf, func: () => undefined, typedef: () => undefined } }
     const { message } = planOf(bare, 'auto') as PlanError
-    assert.is(message, backends.map(({ name }) => (planOf(bare, name) as PlanError).message).join('; '))
-    for (const { needs } of backends.flatMap(({ variants }) => variants)) assert.ok(message.includes(`it needs ${needs}; this`), needs)
+    assert.is(message, backends.map(name => (planOf(bare, name) as PlanError).message).join('; '))
+    for (const { needs } of variants) assert.ok(message.includes(`it needs ${needs}; this`), needs)
   })
 }
+
+test('a backend that there is not is refused by its name', () => {
+  assert.is((planOf(btfFixtures[0]!, 'uprobe') as PlanError).message, 'there is no backend uprobe')
+})
 
 test('on a machine with unknown registers, plans have no kprobes and are otherwise the same', () => {
   for (const machine of btfFixtures) {
     const strange = { ...machine, arch: 'mips' }
     assert.match((planOf(strange, 'kprobe') as PlanError).message, /; this kernel has no kprobe release_sock$/)
-    for (const { name } of backends) if (name !== 'kprobe') assert.equal(planOf(strange, name), planOf(machine, name))
+    for (const name of backends) if (name !== 'kprobe') assert.equal(planOf(strange, name), planOf(machine, name))
   }
+})
+
+test('a backend that is impossible is passed over by what comes after its variants, and by nothing before', () => {
+  const plans = plansOf({ ...btfFixtures.find(({ name }) => name === '6.18-x86_64')!, arch: 'mips' }, 'auto') as readonly Plan[]
+  const passed = plans.map(({ variant, passedOver }) => [variant.needs, ...passedOver.map(({ backend }) => backend)])
+  assert.equal(passed, [
+    ['Linux 5.12 with BTF and ftrace'], ['Linux 6.3 with BTF'], ['Linux 5.8 with BTF and ftrace'],
+    ['Linux 5.12 with BTF', 'kprobe'], ['Linux 5.5', 'kprobe'],
+  ])
 })
 
 test('a kprobe finds its argument where the machine has it, and that is all that is its own', () => {
@@ -180,7 +190,7 @@ for (const machine of distinct) {
   const check = (title: string, run: () => void) => test(`${where}: ${title}`, run)
 
   check('the same request has the same plan, to the byte', () => {
-    const plans = plansOf({ btf: parseBtf(bytes), arch }, backend.name) as readonly Plan[]
+    const plans = plansOf({ btf: parseBtf(bytes), arch }, backend) as readonly Plan[]
     const again = plans.find(plan => plan.variant === variant)!
     assert.equal(given(again), given(plan))
     assert.is(dump(again), dump(plan))
@@ -202,7 +212,7 @@ for (const machine of distinct) {
 
   check('a missing hook or helper is the reason of the refusal, or is skipped if it is optional', () => {
     const { needs, helper, casts, hooks } = variant
-    const lacking = (name: string) => plansOf(without(machine, name), backend.name)
+    const lacking = (name: string) => plansOf(without(machine, name), backend)
     /** The backend is refused for this reason among others, unless another of its variants is possible. */
     const refused = (plans: ReturnType<typeof plansOf>, reason: string) => {
       if (plans instanceof Error) assert.match(plans.message, `it needs ${needs}; this kernel has no ${reason}`)
@@ -242,7 +252,7 @@ for (const machine of distinct) {
       ...btf,
       member: (struct, path) => btf.member(struct, path === 'bytes_acked' ? 'no_such_member' : path),
     }
-    const error = plansOf({ btf: lacking, arch }, backend.name)
+    const error = plansOf({ btf: lacking, arch }, backend)
     assert.instance(error, BtfError)
     assert.match((error as BtfError).message, 'no no_such_member in struct tcp_sock')
   })
@@ -272,7 +282,7 @@ for (const machine of distinct) {
   check('where programs may not copy, typed ones do not, and every instruction can be reached', () => {
     const facts = { ...factsOf(btf, arch), mayCopy: false as const }
     for (const filter of [{}, ...choosing.map(({ filter }) => filter), everything]) {
-      const request = { backend: backend.name, filter: { ...noFilter, ...filter }, maxFlows: 1 }
+      const request = { backend: backend, filter: { ...noFilter, ...filter }, maxFlows: 1 }
       const locked = [...makePlans(request, facts)].find(plan => plan.variant === variant)!
       for (const program of locked.programs) {
         assert.equal(unreachable(program.assembly), [], program.name)

@@ -2,14 +2,14 @@ import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { encode } from '../../bpf-asm/index.js'
-import { startSession, type Surroundings } from '../../src/backend/session.js'
+import { startSession, type SessionOptions } from '../../src/backend/session.js'
 import { Name, Stat } from '../../src/layout.js'
 import { mapName } from '../../src/program/index.js'
 import {
   attachType, btfLoad, info, linkCreate, mapCreate, mapElem, PERF_EVENT_IOC_SET_BPF, perfAttr, progInfo, programType, progLoad, rawTracepoint,
 } from '../../syscall/uapi.js'
 import { distinct, type Possible } from '../kit/fixture.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from '../syscall/fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from '../kit/fake.js'
 
 const { EACCES, EIO, ENOENT } = constants.errno
 
@@ -18,7 +18,7 @@ const isSweep = ({ hook }: Possible['plan']['programs'][number]) => 'sweep' in h
 /** Programs that the plan runs once, and those that stay. */
 const isIterator = ({ hook }: Possible['plan']['programs'][number]) => 'iterator' in hook
 
-function start(plan: Possible['plan'], answer?: Answer, surroundings?: Surroundings) {
+function start(plan: Possible['plan'], answer?: Answer, surroundings?: SessionOptions) {
   const fake = fakeKernel(answer)
   const kernel = openFake(fake.native)
   return { ...fake, kernel, session: startSession(plan, kernel, surroundings) }

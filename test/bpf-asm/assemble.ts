@@ -5,9 +5,9 @@ import {
   label, list, loadFunction, loadImm64, loadMap, loadMapValue, mayGoto, mov, note, r0, r1, r2,
 } from '../../bpf-asm/index.js'
 import { Random } from '../kit/random.js'
-import { boundForms, bytesOf, callee, forms, rest } from './form.js'
-import { assertMistake } from './mistake.js'
-import { randomProgram } from './program.js'
+import { boundForms, bytesOf, callee, forms, rest } from '../kit/form.js'
+import { assertMistake } from '../kit/mistake.js'
+import { randomProgram } from '../kit/random-program.js'
 
 const descriptors = { numbers: 7, words: 8 }
 /** What the bytes say: an instruction without names and notes, and with its map's descriptor. */

@@ -6,7 +6,7 @@ import {
   unless, when, xor,
 } from '../../bpf-asm/index.js'
 import { Random } from '../kit/random.js'
-import { assertMistake } from './mistake.js'
+import { assertMistake } from '../kit/mistake.js'
 
 const end = [mov(r0, 0), exit()]
 

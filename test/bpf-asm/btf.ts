@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { type Btf, BtfError, parseBtf } from '../../bpf-asm/index.js'
 import { unless } from '../kit/privilege.js'
 import { Random } from '../kit/random.js'
-import { array, blob, int, Kind, pack, prototype, refer, split, struct, type, union } from './blob.js'
+import { array, blob, int, Kind, pack, prototype, refer, split, struct, type, union } from '../kit/blob.js'
 
 /** A structure with everything in it. */
 const sample = blob(

@@ -4,7 +4,7 @@ import {
   assemble, call, callKfunc, decode, encode, exit, jeq, label, list, listing, loadImm64, loadMap, loadMapValue, mov, note,
   r0, r1,
 } from '../../bpf-asm/index.js'
-import { bytesOf } from './form.js'
+import { bytesOf } from '../kit/form.js'
 
 // Every form’s line is tested with its bytes: insn.ts.
 

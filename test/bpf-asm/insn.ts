@@ -6,7 +6,7 @@ import {
   loadVariable, lsh, lsh32, mod32, mov, mov32, movsx, movsx32, neg, note, type Register, r0, r1, r2, r10, sdiv, store,
   storeRelease, xchg,
 } from '../../bpf-asm/index.js'
-import { bytesOf, callee, boundForms, forms, rest } from './form.js'
+import { bytesOf, callee, boundForms, forms, rest } from '../kit/form.js'
 
 for (const [insn, bytes, line] of [...forms, ...boundForms]) {
   const assembly = assemble([insn, rest, callee])

@@ -7,7 +7,7 @@ import {
   r5, r6, r10, type Register, rsh, sdiv, sdiv32, type Setting, smod, store, sub, sub32, xchg,
 } from '../../bpf-asm/index.js'
 import { Random } from '../kit/random.js'
-import { contextSize, outcome, runnable } from './runnable.js'
+import { contextSize, outcome, runnable } from '../kit/runnable.js'
 
 const run = (code: Code, setting?: Setting) => interpret(assemble(code), setting).result
 const refused = (code: Code, setting?: Setting): string => {

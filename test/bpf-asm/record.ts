@@ -6,7 +6,7 @@ import {
   store, text, update, xchg, zero,
 } from '../../bpf-asm/index.js'
 import { Random } from '../kit/random.js'
-import { array, blob, int, struct } from './blob.js'
+import { array, blob, int, struct } from '../kit/blob.js'
 
 const Key = record({ cookie: 'u64', pid: 'u32', port: 'be16' })
 const Flow = record({ flags: at(4, 'u32'), key: Key, tx: 'u64', comm: text(16), last: at(60, 's32'), address: bytes(6) }, 80)

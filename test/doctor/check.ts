@@ -4,14 +4,14 @@ import * as assert from 'uvu/assert'
 import { backends } from '../../src/backend/index.js'
 import { PlanError } from '../../src/backend/plan.js'
 import { checks, type Finding, type Verdict } from '../../src/doctor/check.js'
-import type { HookAnswer, Host, Kind } from '../../src/doctor/host.js'
+import type { HookAnswer, Host, ProbedKind } from '../../src/doctor/host.js'
 import { SyscallError, UnsupportedError } from '../../syscall/index.js'
 import { host, unread } from './fixture.js'
 
 const { EACCES, EMFILE, EPERM } = constants.errno
 const both = 0xc0_0000_0000n
 const power = (more: Partial<Host['power']>): Partial<Host> => ({ power: { ...host.power, ...more } })
-const hooked = (kind: Kind, answer: Partial<HookAnswer>): Partial<Host> =>
+const hooked = (kind: ProbedKind, answer: Partial<HookAnswer>): Partial<Host> =>
   ({ hooks: { ...host.hooks, [kind]: { ...host.hooks[kind], ...answer } } })
 const trial = (name: string, error: Error): Partial<Host> =>
   ({ trials: host.trials.map(one => one.backend === name ? { backend: name, error } : one) })
@@ -85,7 +85,7 @@ const table: readonly (readonly [check: string, but: Partial<Host>, verdict: Ver
 
   ['backend fentry', {}, 'ok', /^starts, as its variant for Linux 5\.12 with BTF and ftrace; auto takes it$/],
   ['backend kprobe', {}, 'ok', /^starts, as its variant for [^;]*$/],
-  ['backend kprobe', trial('fentry', load(524)), 'ok', /; auto takes it$/],
+  ['backend tracepoint', trial('fentry', load(524)), 'ok', /; auto takes it$/],
   ['backend fentry', trial('fentry', load(524)), 'no', /ENOTSUPP$/],
   ['backend fentry', trial('fentry', new PlanError('backend fentry: it needs Linux 7')), 'no', /needs Linux 7$/],
   ['backend tracepoint', { ...power({ capabilities: 0n }), ...trial('tracepoint', load(EPERM)) }, 'unknown', /seems to have what it needs; .*EPERM$/],
@@ -109,7 +109,7 @@ test('every check is in the table, each has a name of its own, and each backend 
   const names = checks.map(({ name }) => name)
   assert.equal(names, [...new Set(names)])
   assert.equal([...new Set(table.map(([check]) => check))].sort(), [...names].sort())
-  assert.equal(names.filter(name => name.startsWith('backend ')), backends.map(({ name }) => `backend ${name}`))
+  assert.equal(names.filter(name => name.startsWith('backend ')), backends.map(name => `backend ${name}`))
 })
 
 test('without privileges or readable files, only BTF has a verdict', () => {

@@ -1,11 +1,11 @@
 import { constants } from 'node:os'
-import { backends } from '../../src/backend/index.js'
-import { type HookAnswer, type Host, type Kind, kinds } from '../../src/doctor/host.js'
+import { backends, variants } from '../../src/backend/index.js'
+import { type HookAnswer, type Host, type ProbedKind, kinds } from '../../src/doctor/host.js'
 import { powerOf } from '../../src/host/advice.js'
 import { SyscallError } from '../../syscall/index.js'
 
-const hooksOf = (answer: (kind: Kind) => HookAnswer) => Object.fromEntries(kinds.map(kind => [kind, answer(kind)])) as Record<Kind, HookAnswer>
-const kindNames: Partial<Record<Kind, string>> = { rawTracepoint: 'raw tracepoint' }
+const hooksOf = (answer: (kind: ProbedKind) => HookAnswer) => Object.fromEntries(kinds.map(kind => [kind, answer(kind)])) as Record<ProbedKind, HookAnswer>
+const kindNames: Partial<Record<ProbedKind, string>> = { rawTracepoint: 'raw tracepoint' }
 
 /** A host where all is well. */
 export const host: Host = {
@@ -21,7 +21,7 @@ export const host: Host = {
     const name = kindNames[kind] ?? kind
     return { has: [`${name} one`, ...kind === 'tracepoint' ? [`${name} four`] : []], lacks: [], answer: { takes: true } }
   }),
-  trials: backends.map(({ name, variants: [variant] }) => ({ backend: name, variant: variant! })),
+  trials: backends.map(name => ({ backend: name, variant: variants.find(({ backend }) => backend === name)! })),
 }
 
 const refused = new SyscallError('bpf(BPF_PROG_LOAD)', constants.errno.EPERM)
@@ -37,5 +37,5 @@ export const unread: Host = {
   cgroup: undefined,
   isHosts: { net: undefined, pid: undefined },
   hooks: hooksOf(kind => ({ has: [`${kind} one`], lacks: [], answer: { takes: false, error: refused } })),
-  trials: backends.map(({ name }) => ({ backend: name, error: refused })),
+  trials: backends.map(name => ({ backend: name, error: refused })),
 }

@@ -4,19 +4,19 @@ import * as assert from 'uvu/assert'
 import { factsOf } from '../../src/backend/facts.js'
 import { backends } from '../../src/backend/index.js'
 import { makePlans } from '../../src/backend/plan.js'
-import { lookAt, type Sight } from '../../src/doctor/index.js'
+import { lookAt, type HostAccess } from '../../src/doctor/index.js'
 import { byName } from '../../src/trace/index.js'
 import { UsageError } from '../../src/usage-error.js'
 import { UnsupportedError } from '../../syscall/index.js'
 import { btfFixtures, noFilter } from '../kit/fixture.js'
-import { type Answer, fakeKernel, openFake } from '../syscall/fake.js'
+import { type Answer, fakeKernel, openFake } from '../kit/fake.js'
 
 const { ENOENT, EPERM } = constants.errno
 const newest = btfFixtures.find(({ name }) => name === '6.18-x86_64')!
 const old = btfFixtures.find(({ name }) => name === '6.1-x86_64')!
 
 /** What is found on a kernel that grants all but what `answer` decides; sees that nothing is left open. */
-async function find(changed: Partial<Sight> = {}, answer: Answer = () => {}, { btf, arch, bytes } = newest) {
+async function find(changed: Partial<HostAccess> = {}, answer: Answer = () => {}, { btf, arch, bytes } = newest) {
   const { native, calls } = fakeKernel(answer)
   const kernel = openFake(native)
   const host = await lookAt({

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { backends } from '../../src/backend/index.js'
+import { backends, variants } from '../../src/backend/index.js'
 import { reportJson, reportOf, reportText } from '../../src/doctor/index.js'
 import { matchesGolden } from '../kit/golden.js'
 import { host, unread } from './fixture.js'
@@ -29,16 +29,24 @@ test('without root the page starts with the reasons and one command; lines break
   ] as const) assert.is(reportOf({ ...one, power: { ...power, ...better } }).command, command)
 })
 
-test('auto takes the first backend that starts, and its limitations are reported', () => {
-  const [fentry, kprobe, tracepoint] = host.trials
+test('auto takes the first of the variants that started, as a run does, and its limits are told', () => {
   const error = new Error('refused')
+  const started = (backend: string, needs: RegExp) => ({ backend, variant: variants.find(one => one.backend === backend && needs.test(one.needs))! })
+  const [fentry, kprobe, calls] = [started('fentry', /5\.12/), started('kprobe', /6\.2/), started('tracepoint', /6\.3/)]
+  const [entry, packets] = [started('fentry', /5\.8/), started('tracepoint', /5\.12/)]
   for (const [trials, taken] of [
-    [[fentry!, kprobe!, tracepoint!], 0], [[{ backend: 'fentry', error }, kprobe!, tracepoint!], 1],
-    [[{ backend: 'fentry', error }, { backend: 'kprobe', error }, tracepoint!], 2],
+    [[fentry, kprobe, calls], fentry],
+    [[{ backend: 'fentry', error }, kprobe, calls], calls],
+    [[entry, kprobe, calls], calls],
+    [[entry, kprobe, packets], entry],
+    [[{ backend: 'fentry', error }, kprobe, packets], kprobe],
+    [[{ backend: 'fentry', error }, { backend: 'kprobe', error }, packets], packets],
   ] as const) {
-    const { backend, limits } = reportOf({ ...host, trials })
-    assert.equal([backend, limits], [backends[taken]!.name, backends[taken]!.variants[0]!.limits])
+    const { backend, limits, findings } = reportOf({ ...host, trials })
+    assert.equal([backend, limits], [taken.backend, taken.variant.limits])
+    assert.equal(findings.filter(({ found }) => found.endsWith('; auto takes it')).map(({ name }) => name), [`backend ${taken.backend}`])
   }
+  assert.is(reportOf({ ...host, trials: backends.map(backend => ({ backend, error })) }).backend, null)
 })
 
 test('the JSON object matches the page', () => {

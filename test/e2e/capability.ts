@@ -55,7 +55,7 @@ function whyRefused(backend: string): string | undefined {
   return `root cannot have ${backend} here either: ${reason}`
 }
 
-for (const { name } of backends) {
+for (const name of backends) {
   const title = `nobody with CAP_BPF and CAP_PERFMON alone counts with ${name} what others move, or is told what that needs`
   test(title, unless(withoutNobody ?? whyRefused(name), title, async () => {
     const command = [...enoughMemory, ...nobody(...enough)]

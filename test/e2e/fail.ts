@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { test as uvu } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cString } from '../../syscall/attr.js'
-import { bpf, type Command, tryBpf } from '../../syscall/call.js'
+import { bpf, type BpfCommand, tryBpf } from '../../syscall/call.js'
 import { openKernel } from '../../syscall/index.js'
 import { loadNative } from '../../syscall/native.js'
 import { object } from '../../syscall/uapi.js'
@@ -342,7 +342,7 @@ function objectsOf(pid: number): Record<'prog' | 'map' | 'link', number[]> {
 }
 
 /** Whether the kernel has an object of this id. */
-function exists(command: Command, id: number): boolean {
+function exists(command: BpfCommand, id: number): boolean {
   const attr = { bytes: new Uint8Array(Uint32Array.of(id, 0, 0, 0).buffer), pointers: [] }
   const native = loadNative()
   const fd = tryBpf(native, command, attr)

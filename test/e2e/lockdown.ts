@@ -26,7 +26,7 @@ const confidential = level === 'confidentiality'
 /** Where programs read without a helper: typed, and with the helpers that came with that. */
 const reads = (backend: string) => !confidential || (backend !== 'kprobe' && !isBefore(release(), '5.12'))
 
-for (const name of [...backends.map(({ name }) => name), ...confidential ? ['auto'] : []]) {
+for (const name of [...backends, ...confidential ? ['auto'] : []]) {
   const title = `locked down, ${name} counts exactly where it may read, and else is refused in one line that names lockdown`
   test(title, unless(reason ?? alone.reason, title, async () => {
     if (reads(name)) return countsExactly(['--backend', name])

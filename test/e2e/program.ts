@@ -8,6 +8,7 @@ import { makePlans, type Plan, PlanError } from '../../src/backend/plan.js'
 import { startSession } from '../../src/backend/session.js'
 import { mapName, type Filter } from '../../src/program/index.js'
 import { type Kernel, openKernel, SyscallError, UnsupportedError, VerifierError } from '../../syscall/index.js'
+import { titleOf } from '../kit/fixture.js'
 import { compareListing } from '../kit/listing.js'
 import { unless, whyUnprivileged } from '../kit/privilege.js'
 
@@ -67,7 +68,7 @@ function tellUnless(reason: string | undefined, title: string, run: () => void):
   return reason === undefined ? run : () => console.log(`SKIP ${title}: ${reason}`)
 }
 
-for (const { name: backend, variants } of backends) {
+for (const backend of backends) {
   const plans = facts === undefined ? 'this kernel has no BTF' : plansOf(backend, nothing, facts)
   if (typeof plans === 'string') {
     const title = `${backend}: the kernel takes every program`
@@ -77,7 +78,7 @@ for (const { name: backend, variants } of backends) {
   for (const plan of plans) {
     const { variant } = plan
     const preferred = plan === plans[0]
-    const name = variants.length > 1 ? `${backend} ${variants.indexOf(variant) + 1}` : backend
+    const name = titleOf(variant)
     /** A test of this variant, if there is nothing against it. */
     const check = (refused: string | undefined, title: string, run: () => void) =>
       test(`${name} ${title}`, (preferred ? unless : tellUnless)(refused, `${name} ${title}`, run))

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { capability, type Capability, giveUp } from '../../src/host/privilege.js'
 import { SyscallError } from '../../syscall/index.js'
-import { fakeKernel, openFake } from '../syscall/fake.js'
+import { fakeKernel, openFake } from '../kit/fake.js'
 
 const { EPERM, EIO } = constants.errno
 const known: readonly number[] = []

@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Member } from '../../bpf-asm/index.js'
 import {
-  endOfTask, type Known, knownFlags, type KnownTask, numbersIn, onlyOne, pinPacket, pinSocket, pinTask, pointersOf, type Sight, type SocketSight,
+  endOfTask, type KnownSocket, knownFlags, type KnownTask, numbersIn, onlyOne, pinPacket, pinSocket, pinTask, pointersOf, type Snapshot, type SocketSnapshot,
   UnpinnedError,
 } from '../../src/locate/pin.js'
 import { Random } from '../kit/random.js'
@@ -33,11 +33,11 @@ function connect(random: Random, index: number) {
 }
 
 /** A socket in some situation: all that there is to know of it, and what its fields hold. */
-function situation(random: Random, connection: ReturnType<typeof connect>, turn: number): { known: Required<Known>; held: Held } {
+function situation(random: Random, connection: ReturnType<typeof connect>, turn: number): { known: Required<KnownSocket>; held: Held } {
   const { index, version, address, remoteAddress, port, remotePort, first, theirs } = connection
   const some = () => 1 + random.below(100_000)
   const [written, received, unacked, unread] = [200_000 + some(), 200_000 + some(), some(), some()]
-  const known: Required<Known> = {
+  const known: Required<KnownSocket> = {
     family: version === 4 ? 2 : 10, state: 1 + random.below(11), port, remotePort, address, remoteAddress, protocol: 6,
     owned: random.chance(0.5), backlog: random.below(100), locks: (index + 3 * turn) % 16, flags: Object.values(knownFlags)
       .reduce((flags, flag) => random.chance(0.5) ? flags | flag : flags, 0), cookie: BigInt(1 + index), mapped: turn === 3, written, received,
@@ -63,10 +63,10 @@ function put(bytes: Uint8Array, offset: number, size: number, value: number | bi
   bytes.set(value instanceof Uint8Array ? value : number(BigInt(value)), offset)
 }
 
-/** A sight before it is taken, so that a test can change what there is to see. */
+/** A snapshot before it is taken, so that a test can change what there is to see. */
 interface Scene {
   readonly connection: number
-  known: Known
+  known: KnownSocket
   held: Held
   /** More that lies there. */
   more: [offset: number, size: number, value: number | bigint | Uint8Array][]
@@ -77,7 +77,7 @@ function scenes(random: Random): Scene[] {
     Array.from({ length: 6 }, (_, turn) => ({ connection: connection.index, ...situation(random, connection, turn), more: [] })))
 }
 
-function look(random: Random, all: readonly Scene[]): SocketSight[] {
+function look(random: Random, all: readonly Scene[]): SocketSnapshot[] {
   return all.map(({ connection, known, held, more }) => {
     // Half of it never changes, as most of a socket.
     const bytes = Uint8Array.from({ length: size }, (_, index) => index % 16 < 8 ? 0 : random.below(256))
@@ -138,9 +138,9 @@ check('a field that could be in two places is an error, and never the first of t
     if (['num', 'saddr', 'saddr6'].includes(name)) continue
     const inTcp = from > places.sport[0]
     const [to, source, length] = room[name as Name] ?? [inTcp || name === 'sport' ? 320 : 8, from, size]
-    const sights = look(random, scenes(random)).map(sight => ({ ...sight, bytes: sight.bytes.slice() }))
-    for (const { bytes } of sights) bytes.copyWithin(to, source, source + length)
-    const error = failure(() => pinSocket(sights))
+    const snapshots = look(random, scenes(random)).map(snapshot => ({ ...snapshot, bytes: snapshot.bytes.slice() }))
+    for (const { bytes } of snapshots) bytes.copyWithin(to, source, source + length)
+    const error = failure(() => pinSocket(snapshots))
     assert.is(error.field, called[name as Name], name)
     assert.is(error.places, 2, name)
   }
@@ -163,7 +163,7 @@ check('a counter that moves like a sequence number is none, for it starts at the
 })
 
 check('what too little is known of is an error even where one place fits', () => {
-  const cases: [string, (scene: Scene, index: number) => Partial<Known>][] = [
+  const cases: [string, (scene: Scene, index: number) => Partial<KnownSocket>][] = [
     ['snd_una', (_, index) => ({ unacked: index % 2 })],
     ['urg_seq', () => ({ urgentAt: 7 })],
     ['bytes_acked', () => ({ bytesAcked: 7 })],
@@ -187,7 +187,7 @@ check('what too little is known of is an error even where one place fits', () =>
   }
 })
 
-check('two sights are not enough, and names must differ', () => {
+check('two snapshots are not enough, and names must differ', () => {
   const all = scenes(random)
   for (const scene of all.slice(2)) {
     const { state, ...known } = scene.known
@@ -247,7 +247,7 @@ check('the socket of a packet is found by several, and not by one', () => {
 const task = { flags: 20, pid: 300, tgid: 304, leader: 360, comm: 500 } as const
 
 /** Threads of a process whose number is also in other places, each with another thread behind it. */
-function threads(random: Random, count = 3): Sight<KnownTask>[] {
+function threads(random: Random, count = 3): Snapshot<KnownTask>[] {
   const tgid = 120
   const leader = 0xffff_8881_0000_0000n
   return Array.from({ length: count }, (_, index) => {
@@ -278,9 +278,9 @@ check('a single thread is not enough to distinguish its id from its process’s'
 })
 
 check('a task whose flags are in two places is an error', () => {
-  const sights = threads(random)
-  for (const { bytes, known } of sights) put(bytes, 40, 4, known.flags)
-  const error = failure(() => pinTask(sights))
+  const snapshots = threads(random)
+  for (const { bytes, known } of snapshots) put(bytes, 40, 4, known.flags)
+  const error = failure(() => pinTask(snapshots))
   assert.is(error.field, 'task_struct.flags')
   assert.is(error.places, 2)
 })

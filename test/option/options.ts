@@ -22,35 +22,35 @@ async function textOf(argv: readonly string[]): Promise<string> {
   throw new Error('options, not an answer')
 }
 
-const [connection, process, , host, port] = groupings as [typeof groupings[0], ...typeof groupings]
+const [connection, process, comm, host, port] = groupings as [typeof groupings[0], ...typeof groupings]
 
 test('without options, the defaults are bcc’s', async () => {
   const { format, grouping, ...rest } = await optionsOf([])
   assert.is(format.name, 'table')
   assert.is(grouping, connection)
   assert.equal(rest, {
-    clear: true, summary: true, pids: [], interval: 1, intervalText: '1', verbose: false, backend: 'auto',
-    sort: { offset: 16, size: 8, order: 'descending' }, maxFlows: 65536, dumpBpf: false, doctor: false,
+    live: true, summary: true, pids: [], interval: 1, intervalText: '1', verbose: false, backend: 'auto',
+    sort: { offset: 96, size: 8, order: 'descending' }, maxFlows: 65536, dumpBpf: false, doctor: false,
   })
 })
 
 const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
-  [['-C'], { clear: false }],
-  [['--noclear'], { clear: false }],
-  [['-C', '-C'], { clear: false }],
+  [['-C'], { live: false }],
+  [['--noclear'], { live: false }],
+  [['-C', '-C'], { live: false }],
   [['-S'], { summary: false }],
-  [['-CSv'], { clear: false, summary: false, verbose: true }],
+  [['-CSv'], { live: false, summary: false, verbose: true }],
   [['--nosummary', '--verbose'], { summary: false, verbose: true }],
   [['-p', '1'], { pids: [1] }],
   [['-p', '1', '2'], { pids: [1], interval: 2, intervalText: '2' }],
   [['-p1,2'], { pids: [1, 2] }],
   [['-p=1'], { pids: [1] }],
-  [['-Cp', '1,2', '--pid', '3', '--pid=2'], { clear: false, pids: [1, 2, 3] }],
-  [['-CSp4194304'], { clear: false, summary: false, pids: [4194304] }],
+  [['-Cp', '1,2', '--pid', '3', '--pid=2'], { live: false, pids: [1, 2, 3] }],
+  [['-CSp4194304'], { live: false, summary: false, pids: [4194304] }],
   [['-4'], { family: 4 }],
   [['--ipv4'], { family: 4 }],
   [['-6'], { family: 6 }],
-  [['-C6', '5'], { clear: false, family: 6, interval: 5, intervalText: '5' }],
+  [['-C6', '5'], { live: false, family: 6, interval: 5, intervalText: '5' }],
   [['--btf', 'x'], { btf: 'x' }],
   [['--no-btf'], { btf: false }],
   [['5'], { interval: 5, intervalText: '5' }],
@@ -58,35 +58,40 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [['.1'], { interval: 0.1, intervalText: '.1' }],
   [['2000000'], { interval: 2_000_000, intervalText: '2000000' }],
   [['5.', '1'], { interval: 5, intervalText: '5.', count: 1 }],
-  [['5', '-C', '2'], { interval: 5, intervalText: '5', count: 2, clear: false }],
+  [['5', '-C', '2'], { interval: 5, intervalText: '5', count: 2, live: false }],
   [['--', '5', '2'], { interval: 5, intervalText: '5', count: 2 }],
-  [['-s', 'sent'], { sort: { offset: 8, size: 8, order: 'descending' } }],
-  [['-s', 'RX_KB'], { sort: { offset: 0, size: 8, order: 'descending' } }],
-  [['-sreceived'], { sort: { offset: 0, size: 8, order: 'descending' } }],
-  [['--sort=pid'], { sort: { offset: 24, size: 4, order: 'ascending' } }],
-  [['--by', 'process', '-s', 'comm'], { grouping: process!, sort: { offset: 32, size: 16, order: 'ascending' } }],
-  [['-s', 'raddr', '--by', 'host'], { grouping: host!, sort: { offset: 64, size: 16, order: 'ascending' } }],
-  [['--by=port', '--sort=port'], { grouping: port!, sort: { offset: 84, size: 2, order: 'ascending' } }],
+  [['-s', 'sent'], { sort: { offset: 112, size: 8, order: 'descending' } }],
+  [['-s', 'RX_KB'], { sort: { offset: 104, size: 8, order: 'descending' } }],
+  [['-sreceived'], { sort: { offset: 104, size: 8, order: 'descending' } }],
+  [['--sort=pid'], { sort: { offset: 0, size: 4, order: 'ascending' } }],
+  [['--by', 'process', '-s', 'comm'], { grouping: process!, sort: process!.sorts.get('comm')! }],
+  [['-s', 'raddr', '--by', 'host'], { grouping: host!, sort: { offset: 40, size: 16, order: 'ascending' } }],
+  [['--by=port', '--sort=port'], { grouping: port!, sort: { offset: 60, size: 2, order: 'ascending' } }],
+  [['--by', 'comm,comm'], { grouping: comm! }],
+  [['--by=port,port', '-s', 'port'], { grouping: port!, sort: port!.sorts.get('port')! }],
   [['-r', '10'], { rows: 10 }],
   [['-r1000000'], { rows: 1000000 }],
   [['-c', '/sys/fs/cgroup/a b'], { cgroup: '/sys/fs/cgroup/a b' }],
   [['--cgroup=-odd'], { cgroup: '-odd' }],
   [['--cgroupmap', '/sys/fs/bpf/c', '--mntnsmap=m=n'], { cgroupMap: '/sys/fs/bpf/c', mntnsMap: 'm=n' }],
-  [['-f', 'json'], { format: json, clear: false }],
-  [['-fcsv'], { format: csv, clear: false }],
+  [['-f', 'json'], { format: json, live: false }],
+  [['-fcsv'], { format: csv, live: false }],
   [['--backend', 'auto'], { backend: 'auto' }],
   [['--backend=tracepoint'], { backend: 'tracepoint' }],
   [['--backend', 'fentry'], { backend: 'fentry' }],
   [['--backend', 'kprobe'], { backend: 'kprobe' }],
   [['--max-flows', '1'], { maxFlows: 1 }],
   [['doctor'], { doctor: true }],
-  [['-fjson', 'doctor', '--no-btf'], { doctor: true, format: json, clear: false, btf: false }],
+  [['-fjson', 'doctor', '--no-btf'], { doctor: true, format: json, live: false, btf: false }],
   [['--max-flows=1000000', '--dump-bpf'], { maxFlows: 1000000, dumpBpf: true }],
 ]
 
 for (const [argv, expected] of good) {
   test(`tcptop ${argv.join(' ')} sets only what it says`, async () => {
-    assert.equal({ ...await optionsOf(argv) }, { ...await optionsOf([]), ...expected })
+    const { grouping, ...rest } = await optionsOf(argv)
+    const { grouping: wanted, ...others } = { ...await optionsOf([]), ...expected }
+    assert.is(grouping, wanted)
+    assert.equal(rest, others)
   })
 }
 
@@ -165,6 +170,10 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
   [['--by', 'thread'], '--by must be connection, process, comm, host, port or cgroup, got "thread"'],
+  [['--by', 'comm,thread'], '--by must be connection, process, comm, host, port or cgroup, got "thread"'],
+  [['--by', 'comm,'], '--by must be connection, process, comm, host, port or cgroup, got nothing'],
+  [['--by', 'comm;cgroup'], '--by must be connection, process, comm, host, port or cgroup, got "comm;cgroup"'],
+  [['--by=comm,cgroup', '-s', 'pid'], '--sort must be all, sent, received, comm, cgroup, rx_kb or tx_kb with --by comm,cgroup, got "pid"'],
   [['--backend', 'magic'], '--backend must be auto, fentry, kprobe or tracepoint, got "magic"'],
   [['--sort', 'PID', '--by', 'port'],
     '--sort must be all, sent, received, port, rx_kb or tx_kb with --by port, got "PID"'],
@@ -224,6 +233,13 @@ test('plain command lines are parsed as yargs parses them', seeded(async random 
     assert.is(await outcome(argv), await outcome([...argv, '--']), JSON.stringify(argv))
   }
 }))
+
+test('--by takes a list, and rows sort by what its columns are', async () => {
+  const { grouping, sort } = await optionsOf(['--by', 'comm,cgroup', '-s', 'CGROUP'])
+  assert.equal(grouping.columns.map(({ name }) => name), ['COMM', 'CGROUP', 'RX_KB', 'TX_KB'])
+  assert.is(sort, grouping.sorts.get('cgroup'))
+  assert.is(grouping.name, 'comm,cgroup')
+})
 
 test('parsed options are frozen', async () => {
   const options = await optionsOf(['-p', '1'])

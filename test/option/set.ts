@@ -5,7 +5,7 @@ import { cgroupSet, mistaken, mntnsSet, openSet, pinSets, SetAppeared, type SetK
 import { UsageError } from '../../src/usage-error.js'
 import { type Kernel, SyscallError } from '../../syscall/index.js'
 import { batch, info, mapCreate, mapInfo, mapType, object } from '../../syscall/uapi.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from '../syscall/fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, openFake, putField } from '../kit/fake.js'
 
 const { EACCES, EEXIST, EINVAL, ENOENT, ENOTDIR, EPERM } = constants.errno
 const path = '/sys/fs/bpf/set'

@@ -14,7 +14,7 @@ const byCall = distinct.filter(({ plan }) => plan.variant.calls)
 const mptcpByCall = byCall.flatMap(one => {
   if (!one.plan.programs.some(({ name }) => name === 'tcptop_mptcp')) return [one]
   const machine = without(one, 'mptcp_release_cb')
-  const planWith = (filter: Partial<Filter> = {}) => (plansOf(machine, one.backend.name, filter) as readonly Plan[]).find(({ variant }) => variant === one.plan.variant)!
+  const planWith = (filter: Partial<Filter> = {}) => (plansOf(machine, one.backend, filter) as readonly Plan[]).find(({ variant }) => variant === one.plan.variant)!
   return [{ ...machine, planWith, plan: planWith(), title: `${one.title} without mptcp_release_cb` }]
 })
 /** Both processes that filters want, and one that they do not. */

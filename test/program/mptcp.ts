@@ -4,7 +4,7 @@ import { interpret, listing, MapModel, type Member, Memory } from '../../bpf-asm
 import type { Plan } from '../../src/backend/plan.js'
 import { Flag, Key, Stat, Value } from '../../src/layout.js'
 import { fieldsOf, mapName } from '../../src/program/index.js'
-import { firstArgument } from '../../src/trace/point.js'
+import { firstArgument } from '../../src/trace/index.js'
 import { plansOf, type Possible, possible, without } from '../kit/fixture.js'
 import { Random } from '../kit/random.js'
 
@@ -324,7 +324,7 @@ for (const one of counting) {
   if (!one.plan.programs.some(({ name }) => name === 'tcptop_release')) continue
 
   test(`${one.title}: a TCP socket that is known takes the same instructions with MPTCP and without`, () => {
-    const plans = plansOf(without(one, 'mptcp_release_cb'), one.backend.name) as readonly Plan[]
+    const plans = plansOf(without(one, 'mptcp_release_cb'), one.backend) as readonly Plan[]
     const known = ({ programs }: Plan) => {
       const text = listing(programs.find(({ name }) => name === 'tcptop_release')!.assembly).replace(/^ *\d+: |pc[+-]\d+ /gm, '')
       return text.slice(0, text.search(/^unknown:$/m))

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { attrOf, cString, fieldOf, type Layout, stringOf } from '../../syscall/attr.js'
+import { attrOf, cString, readField, type Layout, stringOf } from '../../syscall/attr.js'
 import * as uapi from '../../syscall/uapi.js'
 import { Random } from '../kit/random.js'
 
@@ -47,8 +47,8 @@ test('a number that does not fit its field is refused with the field and the num
   for (const value of [-1, 2 ** 53, 1n << 64n]) {
     assert.throws(() => attrOf(layout, { wide: value }), new RegExp(`^wide is a number of 8 bytes, got ${value}$`))
   }
-  assert.is(fieldOf(layout, attrOf(layout, { small: 2 ** 32 - 1 }).bytes, 'small'), 2 ** 32 - 1)
-  assert.is(fieldOf(layout, attrOf(layout, { wide: 2 ** 53 - 1 }).bytes, 'wide'), 2 ** 53 - 1)
+  assert.is(readField(layout, attrOf(layout, { small: 2 ** 32 - 1 }).bytes, 'small'), 2 ** 32 - 1)
+  assert.is(readField(layout, attrOf(layout, { wide: 2 ** 53 - 1 }).bytes, 'wide'), 2 ** 53 - 1)
 })
 
 test('what is put into any structure of the kernel can be read from it, and touches nothing else', () => {
@@ -58,7 +58,7 @@ test('what is put into any structure of the kernel can be read from it, and touc
       for (const [field, [offset, width]] of Object.entries(layout.fields)) {
         const value = width === 16 ? 'x'.repeat(1 + random.below(15)) : 1 + random.below(2 ** 32 - 1)
         const { bytes } = attrOf(layout, { [field]: value })
-        assert.is((width === 16 ? stringOf : fieldOf)(layout, bytes, field), value)
+        assert.is((width === 16 ? stringOf : readField)(layout, bytes, field), value)
         bytes.fill(0, offset, offset + width)
         assert.ok(bytes.every(byte => byte === 0), `${name}.${field}`)
       }
@@ -86,7 +86,7 @@ test('a structure is also read from within a larger buffer', () => {
   const large = new Uint8Array(100)
   large.set(attrOf(layout, { small: 5, wide: 6, name: 'x' }).bytes, 13)
   const bytes = large.subarray(13, 13 + 48)
-  assert.equal([fieldOf(layout, bytes, 'small'), fieldOf(layout, bytes, 'wide')], [5, 6])
+  assert.equal([readField(layout, bytes, 'small'), readField(layout, bytes, 'wide')], [5, 6])
   assert.is(stringOf(layout, bytes, 'name'), 'x')
 })
 

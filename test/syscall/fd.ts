@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { attachIterator } from '../../syscall/link.js'
 import { loadProgram } from '../../syscall/prog.js'
-import { fakeKernel, openFake } from './fake.js'
+import { fakeKernel, openFake } from '../kit/fake.js'
 
 test('a descriptor is counted while it is open, and closed once however often it is given back', () => {
   const { native, descriptors, made, closed } = fakeKernel()

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { kernelThrough } from '../../syscall/kernel.js'
-import { fakeKernel } from './fake.js'
+import { fakeKernel } from '../kit/fake.js'
 
 /** How often a kernel of this release is asked for locked memory, and what it answers. */
 function raisesOn(release: string | undefined, result = 0): number {

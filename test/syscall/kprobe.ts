@@ -9,7 +9,7 @@ import { loadProgram } from '../../syscall/prog.js'
 import {
   PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, PERF_FLAG_FD_CLOEXEC, PERF_TYPE_TRACEPOINT, perfAttr,
 } from '../../syscall/uapi.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf } from './fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf } from '../kit/fake.js'
 
 const { EACCES, EINVAL, ENOENT, EPERM } = constants.errno
 /** Our probe in tracefs. */

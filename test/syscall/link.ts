@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { attachIterator, attachRawTracepoint, attachTracing } from '../../syscall/link.js'
 import { loadProgram } from '../../syscall/prog.js'
 import { attachType, iterCreate, linkCreate, rawTracepoint } from '../../syscall/uapi.js'
-import { type Answer, bufferOf, fakeKernel, numberOf } from './fake.js'
+import { type Answer, bufferOf, fakeKernel, numberOf } from '../kit/fake.js'
 
 const { EAGAIN, EINVAL, EIO } = constants.errno
 

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { createMap, type MapSpec, openMap } from '../../syscall/map.js'
 import { batch as batchLayout, info, mapCreate, mapElem, mapInfo, mapType, object } from '../../syscall/uapi.js'
 import { Random } from '../kit/random.js'
-import { type Answer, bufferOf, type Call, fakeKernel, numberOf, putField } from './fake.js'
+import { type Answer, bufferOf, type Call, fakeKernel, numberOf, putField } from '../kit/fake.js'
 
 const { EEXIST, EINVAL, ENOENT, ENOSPC, EPERM, EFAULT } = constants.errno
 const spec: MapSpec = { name: 'flows', type: 'hash', keySize: 4, valueSize: 8, maxEntries: 100, flags: 1 }

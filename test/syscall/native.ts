@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { contentsOf } from '../../syscall/contents.js'
-import { loadNative, type Pointer } from '../../syscall/native.js'
+import { type AttrPointer, loadNative } from '../../syscall/native.js'
 import { unless } from '../kit/privilege.js'
 
 const { EBADF, EFAULT, EINVAL, ENODATA } = constants.errno
@@ -23,7 +23,7 @@ function stale(length: number): Uint8Array {
 }
 
 test('the shim refuses a buffer that is shorter than what the kernel may touch', () => {
-  const bpf = (pointers: readonly Pointer[]) => native.bpf(none, new Uint8Array(16), pointers)
+  const bpf = (pointers: readonly AttrPointer[]) => native.bpf(none, new Uint8Array(16), pointers)
   assert.is.not(bpf([]), -EFAULT)
   assert.is.not(bpf([[8, new Uint8Array(4), 4]]), -EFAULT)
   assert.is.not(bpf([[8, new Uint8Array(4), 0]]), -EFAULT)
@@ -45,8 +45,8 @@ test('the shim writes addresses into the attribute, and nowhere beside it', () =
 })
 
 test('the shim refuses what has another type instead of reading it', () => {
-  type Untyped = Record<'bpf' | 'perfEventOpen' | 'perfEventIoctl' | 'setCapabilities' | 'socketCall' | 'contents' | 'endOn' | 'endIn', (...values: readonly unknown[]) => number>
-  const { bpf, perfEventOpen, perfEventIoctl, setCapabilities, socketCall, contents, endOn, endIn } = native as unknown as Untyped
+  type Untyped = Record<'bpf' | 'perfEventOpen' | 'perfEventIoctl' | 'setCapabilities' | 'socketCall' | 'contents' | 'endOn' | 'endIn' | 'restoreAtEnd', (...values: readonly unknown[]) => number>
+  const { bpf, perfEventOpen, perfEventIoctl, setCapabilities, socketCall, contents, endOn, endIn, restoreAtEnd } = native as unknown as Untyped
   for (const attr of [undefined, null, 'x', [], {}, new Uint16Array(8), new ArrayBuffer(16), stale(16)]) {
     assert.is(bpf(none, attr, []), -EFAULT)
     assert.is(perfEventOpen(attr, 0, 0, -1, 0, []), -EFAULT)
@@ -66,6 +66,7 @@ test('the shim refuses what has another type instead of reading it', () => {
   assert.is(contents(), -EINVAL)
   assert.is(endOn(), -EINVAL)
   assert.is(endIn('1'), -EINVAL)
+  assert.is(restoreAtEnd(new Uint8Array(65)), -EINVAL)
   assert.is(contents(0, '1'), -EINVAL)
   assert.is(socketCall(), -EINVAL)
   assert.is(socketCall(1, new Uint8Array(48), []), -EINVAL)

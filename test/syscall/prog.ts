@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { SyscallError, VerifierError } from '../../syscall/index.js'
 import { loadProgram, type ProgramSpec } from '../../syscall/prog.js'
 import { attachType, btfLoad, info, progInfo, progLoad, programType } from '../../syscall/uapi.js'
-import { bufferOf, type Call, fakeKernel, numberOf, putField } from './fake.js'
+import { bufferOf, type Call, fakeKernel, numberOf, putField } from '../kit/fake.js'
 
 const { E2BIG, EACCES, EAGAIN, EINVAL, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM } = constants.errno
 const spec: ProgramSpec = { name: 'tcptop_tx', type: 'tracing', insns: new Uint8Array(24).fill(1), license: 'GPL' }

@@ -7,11 +7,11 @@ import {
 import { type Kernel, openKernel, SyscallError } from '../../syscall/index.js'
 import { loadProgram } from '../../syscall/prog.js'
 import { progTest } from '../../syscall/uapi.js'
-import { contextSize, outcome, runnable, trickyNumber } from '../bpf-asm/runnable.js'
+import { contextSize, outcome, runnable, trickyNumber } from '../kit/runnable.js'
 import { unless, whyUnprivileged } from '../kit/privilege.js'
 import { Random } from '../kit/random.js'
 import { isAtLeast } from '../kit/release.js'
-import { bufferOf, fakeKernel, numberOf, putField } from './fake.js'
+import { bufferOf, fakeKernel, numberOf, putField } from '../kit/fake.js'
 
 const spec = { name: 'tried', type: 'raw_tracepoint', insns: new Uint8Array(16), license: 'GPL' } as const
 

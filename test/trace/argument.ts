@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { assemble, type Btf, type Field, list, parseBtf, r6 } from '../../bpf-asm/index.js'
 import { argumentsAt } from '../../src/trace/argument.js'
 import type { Point } from '../../src/trace/index.js'
-import { blob, int, Kind, prototype, refer, struct } from '../bpf-asm/blob.js'
+import { blob, int, Kind, prototype, refer, struct } from '../kit/blob.js'
 
 const [void0, sock, intType, bool, pointer] = [0, 1, 2, 3, 4]
 /** A kernel with a tracepoint whose names are known, one that has types alone, functions and an iterator. */

@@ -3,10 +3,20 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { factsOf } from '../../src/backend/facts.js'
+import { kernelBtf } from '../../src/trace/index.js'
+import { openKernel } from '../../syscall/index.js'
+import { type Ran, ranOf, startMeant } from './meant.js'
 import { openPingpong } from './pingpong.js'
 
 /** What users start, bundled. */
 const cli = fileURLToPath(new URL('../../bin/tcptop.js', import.meta.url))
+
+/**
+ * Without what is meant for other programs: NODE_EXTRA_CA_CERTS alone makes every Node.js read some hundred certificates, three times as long as an
+ * empty one takes to start, which would make ours look little beside it.
+ */
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_')))
 
 /** Milliseconds of CPU and of the clock. */
 interface Times {
@@ -52,7 +62,7 @@ export async function startsOf(programs: readonly Startable[], times: number): P
 
 async function startOnce({ args }: Startable): Promise<Times> {
   const before = performance.now()
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env: environment })
   await once(child.stdout, 'data')
   const start = { cpu: cpuOf(child.pid!), wall: performance.now() - before }
   child.kill('SIGKILL')
@@ -65,6 +75,16 @@ export const startTimes = 31
 
 export const starts = (): Promise<Start[]> => startsOf([emptyNode, tcptop('-f', 'csv', '1000'), tcptop('-C', '-p', '1', '5')], startTimes)
 
+/** What the tool starts here by itself. Throws where the kernel refuses the variant that it prefers. */
+export function ranHere(): Ran {
+  const filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
+  const meant = startMeant({ backend: 'auto', filter, maxFlows: 65_536 }, openKernel(), factsOf(kernelBtf(), process.arch))
+  if (meant instanceof Error) throw meant
+  const ran = ranOf(meant)
+  meant.session.close()
+  return ran
+}
+
 /** As many as a process may have open where the limit is 20,000 files. */
 function partsOf(all: number, most: number): number[] {
   return Array.from({ length: Math.ceil(all / most) }, (_, index) => Math.min(most, all - index * most))
@@ -73,7 +93,7 @@ function partsOf(all: number, most: number): number[] {
 /** The tool beside connections that do nothing. Two ends, and so two flows, are a connection. */
 export async function idleWith(flows: number, seconds = 10): Promise<Idle> {
   const processes = await Promise.all(partsOf(flows / 2, 9000).map(connections => openPingpong(connections)))
-  const child = spawn(process.execPath, [cli, '-f', 'csv', '-r', '20', '--max-flows', `${Math.max(65_536, 2 * flows)}`, '1'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [cli, '-f', 'csv', '-r', '20', '--max-flows', `${Math.max(65_536, 2 * flows)}`, '1'], { stdio: ['ignore', 'pipe', 'inherit'], env: environment })
   try {
     await once(child.stdout, 'data')
     child.stdout.resume()

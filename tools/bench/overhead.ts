@@ -1,7 +1,8 @@
 /**
  * What the programs add to a send or a receive: the time of a ping-pong with them less the time without, in one boot; and what a start takes.
  * Where one instruction lasts one nanosecond (`npm run vm -- -c`) these are instructions. Run in a guest by `npm run bench`, for it changes
- * how the machine schedules and routes; prints a line of JSON for each figure.
+ * how the machine schedules and routes; prints a line of JSON for each figure. Fails where the kernel refuses the variant that is meant, or none
+ * of its programs runs.
  *
  *   node dist/tools/bench/overhead.js [CONNECTIONS,…] [BACKEND,…]
  */
@@ -13,11 +14,11 @@ import { fileURLToPath } from 'node:url'
 import { assemble, exit, mov, parseBtf, r0 } from '../../bpf-asm/index.js'
 import { factsOf } from '../../src/backend/facts.js'
 import { backends } from '../../src/backend/index.js'
-import { makePlans, type Plan } from '../../src/backend/plan.js'
-import { startSession } from '../../src/backend/session.js'
+import type { Plan } from '../../src/backend/plan.js'
 import type { Filter } from '../../src/program/index.js'
 import { openKernel } from '../../syscall/index.js'
 import { emptyNode, startsOf, tcptop } from './here.js'
+import { type Ran, ranOf, startMeant } from './meant.js'
 import { eventsPerTrip, openPingpong, type Pingpong } from './pingpong.js'
 
 /** Of what, beside no tool at all. */
@@ -31,9 +32,11 @@ export interface Overhead {
   /** How near a second pass came to the least, with and without. */
   readonly spread?: number
   readonly reason?: string
+  /** Which of our programs ran meanwhile. */
+  readonly ran?: Ran
 }
 
-const [connections = '10,1,400,5000', wanted = backends.map(({ name }) => name).join()] = process.argv.slice(2)
+const [connections = '10,1,400,5000', wanted = backends.join()] = process.argv.slice(2)
 const everything: Filter = { pids: [], cgroup: false, cgroupIds: false, mntnsIds: false }
 /** Round trips that are measured, and of them each connection at least one; and how often. */
 const [trips, passes] = [1000, 5]
@@ -84,6 +87,8 @@ for (const count of connections.split(',').map(Number)) {
 
 /** What can be measured while it runs. */
 interface Running {
+  /** What ran during so many events of some work. To count runs takes time: nothing is measured meanwhile. */
+  ranDuring?(events: number, work: () => Promise<unknown>): Promise<Ran>
   close(): unknown
 }
 
@@ -112,20 +117,24 @@ function hollow(plan: Plan): Plan {
   return { ...plan, programs: plan.programs.map(program => ({ ...program, assembly })) }
 }
 
-function start(backend: string, filter: Filter, change: (plan: Plan) => Plan = plan => plan, cgroup?: { fd: number; id: bigint }): Running | Error {
-  let failure = new Error('no plan')
-  try {
-    for (const plan of makePlans({ backend, filter, maxFlows: 65_536 }, facts)) {
-      try {
-        return startSession(change(plan), kernel, filter.cgroup && cgroup ? { cgroup } : {})
-      } catch (error) {
-        failure = error as Error
-      }
-    }
-  } catch (error) {
-    failure = error as Error
+function start(backend: string, filter: Filter, change?: (plan: Plan) => Plan, cgroup?: { fd: number; id: bigint }): Running | Error {
+  const meant = startMeant({ backend, filter, maxFlows: 65_536 }, kernel, facts, change, filter.cgroup && cgroup ? { cgroup } : {})
+  if (meant instanceof Error) return meant
+  const { programs, close } = meant.session
+  const counts = () => programs.map(program => program.info().runCount)
+  return {
+    close,
+    ranDuring: async (events, work) => {
+      const statistics = kernel.enableStats()
+      if (statistics === undefined) throw new Error('this kernel does not count the runs of programs')
+      const before = counts()
+      await work()
+      const runs = counts().map((count, index) => (count - before[index]!) / events)
+      statistics.close()
+      if (runs.every(count => count === 0)) throw new Error(`${backend} is not measured: none of its programs ran`)
+      return ranOf(meant, runs)
+    },
   }
-  return failure
 }
 
 /** Starts somebody else's tool, which makes itself at home for some seconds. */
@@ -145,15 +154,20 @@ async function startOther(path: string | undefined, args: readonly string[]): Pr
 }
 
 /** What something adds to an event, which must take the same before and after it. */
-async function addedBy(pingpong: Pingpong, count: number, start: () => Running | Error | Promise<Running | Error>): Promise<Pick<Overhead, 'added' | 'spread' | 'reason'>> {
+async function addedBy(pingpong: Pingpong, count: number, start: () => Running | Error | Promise<Running | Error>): Promise<Pick<Overhead, 'added' | 'spread' | 'reason' | 'ran'>> {
   const before = await timeOf(pingpong, count)
   const started = await start()
   if (started instanceof Error) return { added: null, reason: started.message }
   const within = await timeOf(pingpong, count)
+  const ran = await started.ranDuring?.(eventsPerTrip * count, () => pingpong.run(count))
   await started.close()
   const after = await timeOf(pingpong, count)
   if (Math.abs(after.least - before.least) > tolerance) return { added: null, reason: `an event took ${before.least} before and ${after.least} after` }
-  return { added: Math.round(within.least - Math.min(before.least, after.least)), spread: Math.max(before.spread, within.spread, after.spread) }
+  return {
+    added: Math.round(within.least - Math.min(before.least, after.least)),
+    spread: Math.max(before.spread, within.spread, after.spread),
+    ...ran === undefined ? {} : { ran },
+  }
 }
 
 /**

@@ -1,22 +1,7 @@
-import type { Drain } from './drain.js'
-import { emptyNode, type Idle, type Start, startTimes } from './here.js'
+import { emptyNode, type Start, startTimes } from './here.js'
+import { type Ran, ranText } from './meant.js'
 import type { Overhead } from './overhead.js'
-
-/** What was counted in a guest. */
-export interface Guest {
-  readonly overhead: readonly Overhead[]
-  readonly start: readonly Start[]
-}
-
-/** All that was measured; of guests by the kernel's release. */
-export interface Result {
-  readonly machine: string
-  readonly date: string
-  readonly guests: Readonly<Record<string, Guest>>
-  readonly drain: readonly Drain[]
-  readonly start: readonly Start[]
-  readonly idle: readonly Idle[]
-}
+import type { Guest, Result } from './result.js'
 
 /** One table in Markdown, each figure with how it was made. */
 export function tableOf({ guests, drain, start, idle }: Result): string {
@@ -63,4 +48,24 @@ function groupsOf(all: readonly Overhead[]): [string, Overhead[]][] {
     groups.set(name, [...groups.get(name) ?? [], one])
   }
   return [...groups]
+}
+
+/** Which programs ran while something was measured, a line for each backend and what it was measured with. */
+export function ranLines({ guests, ran }: Pick<Result, 'guests' | 'ran'>): string {
+  return [
+    ...Object.entries(guests).flatMap(([release, guest]) => ranIn(guest).map(([what, ran]) => `Linux ${release}: ${what}: ${ranText(ran)}\n`)),
+    ...ran === undefined ? [] : [`here: ${ranText(ran)}\n`],
+  ].join('')
+}
+
+/** What had the same programs is one. */
+function ranIn({ overhead }: Guest): [what: string, ran: Ran][] {
+  const whats = new Map<string, { readonly ran: Ran; readonly whats: Set<string> }>()
+  for (const { what, ran } of overhead) {
+    if (ran === undefined) continue
+    const text = ranText(ran)
+    if (!whats.has(text)) whats.set(text, { ran, whats: new Set() })
+    whats.get(text)!.whats.add(what)
+  }
+  return [...whats.values()].map(({ ran, whats }) => [[...whats].join(', '), ran])
 }

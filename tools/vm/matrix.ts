@@ -57,14 +57,14 @@ const isRandom = (part: string) => part.endsWith('-random')
 const boots: readonly Boot[] = [{
   append: '',
   parts: [
-    ...backends.map(({ name }) => ({ name, script: `TCPTOP_BACKEND=${name} node dist/test/e2e/exact.js` })),
+    ...backends.map(name => ({ name, script: `TCPTOP_BACKEND=${name} node dist/test/e2e/exact.js` })),
     // Integrity forbids nothing that the tool does: that needs no guest of its own.
     // Those that find their hooks by name.
     ...['kprobe', 'tracepoint'].map(name => ({
       name: `${name}-no-btf`,
       script: `mount -t tmpfs none /sys/kernel/btf\nTCPTOP_BACKEND=${name} node dist/test/e2e/exact.js\numount /sys/kernel/btf`,
     })),
-    ...backends.map(({ name }) => ({
+    ...backends.map(name => ({
       name: `${name}-random`, script: `TCPTOP_BACKEND=${name} SEED=${seed} SEEDS=${seeds} node dist/test/e2e/random.js`,
     })),
     { name: 'capability', script: 'echo integrity > /sys/kernel/security/lockdown\nnode dist/test/e2e/capability.js' },
@@ -126,7 +126,7 @@ for (const { column: { kernel, backend, outcomes }, failed } of all) {
 }
 writeFileSync(kept, JSON.stringify(columns))
 if (rewrites) {
-  const table = tableOf(kernels.flatMap(kernel => backends.flatMap(({ name: backend }): Column[] => {
+  const table = tableOf(kernels.flatMap(kernel => backends.flatMap((backend): Column[] => {
     const outcomes = columns[`${kernel} ${backend}`]
     return outcomes === undefined ? [] : [{ kernel, backend, outcomes: new Map(outcomes) }]
   })))

@@ -1,0 +1,40 @@
+import type { Grouping } from './grouping.js'
+import type { Sink, Sort } from '../frame/index.js'
+import type { Format } from './format.js'
+
+/** Where text goes. */
+export interface Output {
+  readonly isTerminal: boolean
+  /** Lines and columns of the terminal now; undefined when it does not say. */
+  size(): { readonly rows: number; readonly columns: number } | undefined
+  /** Resolves when all is written; rejects with EPIPE when the reader has closed it. */
+  write(text: string): Promise<void>
+}
+
+/** How frames are printed. */
+export interface Printing {
+  readonly format: Format
+  readonly grouping: Grouping
+  readonly sort: Sort
+  /** At most so many rows in each table. */
+  readonly rows?: number
+  /** Seconds between frames, as the user wrote them. */
+  readonly intervalText: string
+  /** Whether the load average is wanted. */
+  readonly summary: boolean
+}
+
+/** Prints each frame as text; what it cannot show is said once. */
+export function printed({ format, grouping, sort, rows = Infinity, intervalText, summary }: Printing, out: Output, tell: (line: string) => void): Sink {
+  let isSaid = false
+  return {
+    start: () => out.write(format.start({ intervalText, grouping })),
+    frame: async frame => {
+      if (frame.loadavg === null && summary && !isSaid) {
+        tell('tcptop: /proc/loadavg cannot be read: the summary line is skipped')
+        isSaid = true
+      }
+      await out.write(format.frame({ ...frame, rows: frame.pick({ grouping, sort, limit: rows }) }, { summary, grouping }))
+    },
+  }
+}

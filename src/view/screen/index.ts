@@ -1,0 +1,1 @@
+export { type LiveWorld, liveScreen } from './screen.js'
