@@ -2,24 +2,28 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { backends, variants } from '../src/backend/index.js'
-import { type Answer, parseOptions } from '../src/option/options.js'
+import { commands } from '../src/command/index.js'
+import { specs } from '../src/option/index.js'
 import { groupings } from '../src/view/grouping.js'
 import { formats } from '../src/view/index.js'
 import { blockOf, limitTable, withBlock } from '../tools/page.js'
 import { compile } from './e2e/workload.js'
 
-const at = (path: string) => new URL(`../../${path}`, import.meta.url)
-const read = (path: string) => readFileSync(at(path), 'utf8')
-const accuracy = 'tools/doc/accuracy.md'
-const pages = readdirSync(at('tools/doc')).map(name => `tools/doc/${name}`)
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+const options = Object.keys(specs).map(name => `--${name}`)
 
-test('README.md names every option, format, grouping and backend', async () => {
-  const { text: help } = await parseOptions(['--help']) as Answer
-  const options = [...help.matchAll(/--[a-z][a-z0-9-]+/g)].map(([name]) => name)
-  assert.ok(options.length > 15)
-  const readme = read('README.md')
-  for (const word of [...options, ...[...formats, ...groupings].map(({ name }) => name), ...backends]) {
-    assert.ok(readme.includes(`\`${word}`) || readme.includes(` ${word} `), word)
+for (const [document, text] of [['README.md', read('README.md')], ['tools/tcptop.8', read('tools/tcptop.8').replaceAll('\\-', '-')]] as const) {
+  test(`${document} tells of every option, format, grouping, backend and command`, () => {
+    assert.ok(options.length > 15)
+    for (const word of [...options, ...[...formats, ...groupings, ...commands].map(({ name }) => name), ...backends]) {
+      assert.ok(text.includes(word), word)
+    }
+  })
+}
+
+test('README.md tells what each backend cannot see, as -v does', () => {
+  for (const limit of new Set(variants.flatMap(({ limits }) => limits))) {
+    assert.ok(read('README.md').includes(`- ${limit}\n`), limit)
   }
 })
 
