@@ -63,12 +63,12 @@ export const specs = {
   sort: { value: 'KEY', choices: ['all', 'sent', 'received'], letter: 's', describe: 'all (received and sent, the default), sent, received, or a column in lower case' },
   rows: { value: 'N', letter: 'r', describe: 'at most N rows per table' },
   format: { value: 'FORMAT', choices: formats.map(({ name }) => name), letter: 'f', describe: `what to print: ${either(formats)} (default ${defaultFormat.name})` },
-  backend: { value: 'NAME', choices: backendChoices.map(({ name }) => name), describe: `how to hook into the kernel: ${either(backendChoices)} (default auto)` },
-  'max-flows': { value: 'N', describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
-  btf: { value: 'FILE', describe: 'find what the programs read by the BTF in this file, of a kernel that has none itself' },
-  'no-btf': { flag: true, describe: 'find what the programs read by measurement, as where there is no BTF' },
-  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them (no privileges needed); with -v as this kernel takes them' },
-  verbose: { letter: 'v', flag: true, describe: 'tell on stderr what is chosen, why, and what it costs' },
+  backend: { value: 'NAME', choices: backendChoices.map(({ name }) => name), describe: `how to attach to the kernel: ${either(backendChoices)} (default auto)` },
+  'max-flows': { value: 'N', describe: `capacity of the kernel's map of connections (default ${defaultMaxFlows})` },
+  btf: { value: 'FILE', describe: 'find kernel fields in this BTF file, on a kernel without BTF' },
+  'no-btf': { flag: true, describe: 'find kernel fields by measurement, as on a kernel without BTF' },
+  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them (no privileges needed); with -v as this kernel loads them' },
+  verbose: { letter: 'v', flag: true, describe: 'print to stderr what was chosen, why, and what it costs' },
   ...commonOptions,
 } as const satisfies Record<string, Spec>
 
@@ -120,7 +120,7 @@ export function btfOf(line: CommandLine<'btf' | 'no-btf'>): Pick<Options, 'btf'>
   return { btf: false }
 }
 
-/** What is no number may be meant for a word that takes the place of the interval. */
+/** The interval; a word that is no number may be a misspelt sub-command. */
 function intervalOf(text: string, words: readonly string[]): number {
   try {
     return seconds('interval', text)

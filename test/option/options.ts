@@ -14,7 +14,7 @@ async function read(argv: readonly string[]): Promise<Options> {
 
 const [connection, process, comm, host, port] = groupings as [typeof groupings[0], ...typeof groupings]
 
-test('nothing given, all is as bcc has it', async () => {
+test('without options, the defaults are bcc’s', async () => {
   const { format, grouping, ...rest } = await read([])
   assert.is(format.name, 'table')
   assert.is(grouping, connection)
@@ -75,7 +75,7 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
 ]
 
 for (const [argv, expected] of good) {
-  test(`tcptop ${argv.join(' ')} means what it says and nothing else`, async () => {
+  test(`tcptop ${argv.join(' ')} sets only what it says`, async () => {
     const { grouping, ...rest } = await read(argv)
     const { grouping: wanted, ...others } = { ...await read([]), ...expected }
     assert.is(grouping, wanted)
@@ -220,7 +220,7 @@ test('--by takes a list, and rows sort by what its columns are', async () => {
   assert.is(grouping.name, 'comm,cgroup')
 })
 
-test('options do not change once they are parsed', async () => {
+test('parsed options are frozen', async () => {
   const options = await read(['-p', '1'])
   assert.ok(Object.isFrozen(options) && Object.isFrozen(options.pids))
 })
