@@ -47,7 +47,7 @@ export interface Btf {
   sizeOfType(id: number): number
   /** The id of a typedef. */
   typedef(name: string): number | undefined
-  /** The id of a variable, for `loadVariable`: most kernels tell of no others than those that each processor has. */
+  /** The id of a variable, for `loadVariable`: most kernels list only per-CPU ones. */
   variable(name: string): number | undefined
   /** The name of a type; empty when it has none, as void, which is 0. */
   nameOf(id: number): string
@@ -88,7 +88,7 @@ const headerSize = 24
 const headerWithLayout = 32
 const pointerSize = 8
 
-/** A member as it is found on the way down: its first bit, counted from the structure's start, its type and its bits if told. */
+/** A member as it is found on the way down: its first bit, counted from the structure's start, its type, and its bits if given. */
 interface Place {
   readonly bit: number
   readonly type: number
@@ -149,7 +149,7 @@ export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
     let first: number | undefined
     for (let id = lastOf[beginning(wanted)]!; id !== 0; id = previous[id]!) {
       const at = words[starts[id]!]!
-      // Most are told apart by their length alone: the call is saved.
+      // Most differ in length already, which saves the call.
       if (strings[at + length] === 0 && isNamed(at, wanted) && kinds.includes(kindOf(id))) first = id
     }
     if (first !== undefined) found.set(key, first)
@@ -241,7 +241,7 @@ export function parseBtf(bytes: Uint8Array, base?: Btf): Btf {
   function memberAt({ bit, type, bits }: Place): Member {
     const size = sizeOfType(type)
     const stripped = strip(type)
-    // Compilers before the flag told of bit fields in the integer’s own type: its offset and its number of bits.
+    // Compilers before the flag described bit fields in the integer’s own type: its offset and its number of bits.
     const encoding = kindOf(stripped) === Kind.int ? word(startOf(stripped) + 3) : 0
     const width = bits !== 0 ? bits : encoding & 0xff
     if (width === 0 || (width === 8 * size && bit % 8 === 0)) return { offset: Math.floor(bit / 8), size }

@@ -20,7 +20,7 @@ export interface DebugInfo {
   readonly funcInfo: Uint8Array
   /** `struct bpf_line_info` of each line. */
   readonly lineInfo: Uint8Array
-  /** The instructions as a listing shows them, by slot, for what is told of a refusal. */
+  /** The instructions as a listing shows them, by slot, to explain a refusal. */
   readonly texts: readonly (string | undefined)[]
 }
 
@@ -28,7 +28,7 @@ export interface DebugInfo {
 const frame = /(?: at |\()((?:file:\/\/)?\/.+):(\d+):(\d+)\)?$/
 
 /**
- * Where an instruction was emitted: `sourceOf` says what a place, as the engine tells it, was compiled from. The innermost frames are the
+ * Where an instruction was emitted: `sourceOf` says what a place, as the engine reports it, was compiled from. The innermost frames are the
  * emitters' own, up to the first that is of another folder, or was compiled from one of another folder and bundled.
  */
 export function placeOf({ site }: Insn, sourceOf: (place: SourceLine) => SourceLine = place => place): SourceLine | undefined {

@@ -106,8 +106,8 @@ class Frame {
 
 /**
  * Runs a program without the kernel, for tests: what r0 is at its end, without a sign, and how many instructions that took. Memory
- * that the kernel would not zero is zero here, and the program is alone but for what is done `meanwhile`. Throws InterpretError for what the verifier would refuse when it
- * comes to pass: memory that is not there, a register that holds nothing, a helper that is not given.
+ * that the kernel would not zero is zero here, and the program is alone but for what is done `meanwhile`. Throws InterpretError for what the verifier would refuse, at
+ * the instruction: missing memory, a register without a value, a helper that is not given.
  */
 export function interpret(assembly: Assembly, setting: Setting = {}): { readonly result: bigint; readonly steps: number } {
   const { context = new Uint8Array(), memory = new Memory(), maps = [], kfuncs = {}, limit = 1_000_000, meanwhile } = setting

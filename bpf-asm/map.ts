@@ -46,7 +46,7 @@ export class MapModel {
     if (known !== undefined && flags === noExist) return -EEXIST
     if (known === undefined && flags === exist) return -ENOENT
     if (known === undefined && this.size >= this.shape.maxEntries) return -E2BIG
-    // In a hash the new value takes the place of the old one, which whoever has it goes on writing to; in an array it is written over.
+    // In a hash the new value takes the place of the old one, while programs that hold its pointer keep writing to the old one; in an array it is overwritten.
     if (known !== undefined && this.#isArray) known.set(value)
     else this.#entries.set(nameOf(key), value.slice())
     return 0

@@ -18,7 +18,7 @@ const initialPids = 0xeffffffcn
 // V8 would compile with its optimizer what a start runs often, on another thread, and the start be over before that pays: 19 ms of CPU for nothing.
 setFlagsFromString('--no-opt')
 
-// Whoever does not read what is told on stderr does not end the program.
+// A closed stderr does not end the program.
 process.stderr.on('error', () => {})
 
 function usage() {
@@ -47,7 +47,7 @@ interface FoundCgroup extends CgroupDirectory {
   readonly folder: Buffer
 }
 
-/** A directory of cgroups and all below it; what goes away meanwhile is left out. */
+/** A directory of cgroups and all below it; what is removed meanwhile is skipped. */
 function* walkCgroups(folder: Buffer, path = '/'): Generator<FoundCgroup> {
   try {
     yield { id: statSync(folder, { bigint: true }).ino, path, folder }
@@ -194,7 +194,7 @@ function otherThreads(): readonly number[] | undefined {
 function output(): Output {
   const fd = 1
   return {
-    // Asked for it, Node.js makes a pipe one that does not block, which nothing else does: a write to a full one would keep its thread for good.
+    // Touching process.stdout makes a pipe non-blocking; nothing else does. A write to a full blocking pipe would hold its thread forever.
     isTerminal: process.stdout.isTTY === true,
     size: () => {
       const { rows, columns } = process.stdout

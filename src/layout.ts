@@ -22,7 +22,7 @@
 
 /** The key of a flow: a socket, or one further process that used it. */
 export const enum Key {
-  /** u64: the socket's cookie, unique for as long as the kernel runs; or the time when it was met, where there are no cookies. */
+  /** u64: the socket's cookie, unique while the kernel runs; or the time when it was first seen, where there are no cookies. */
   cookie = 0,
   /** u32: 0 for the socket's own entry, the process for a share of it. */
   pid = 8,
@@ -50,7 +50,7 @@ export const enum Value {
   rxSeen = 32,
   /** u64: the absolute count of bytes queued when the connection ended; all ones until then. */
   txEnd = 40,
-  /** u32: the process whose bytes `tx` and `rx` are; `Pid.kernel` for none, `Pid.nobody` until somebody moves bytes. */
+  /** u32: the process whose bytes `tx` and `rx` are; `Pid.kernel` for none, `Pid.nobody` until a process moves bytes. */
   pid = 48,
   /** u32: the process that used the socket last: charged with what the kernel moves when no process is at work. */
   last = 52,
@@ -140,7 +140,7 @@ export const enum Stat {
   lostRx = 16,
   /** Entries ever made in the flow map. */
   entered = 24,
-  /** Entries whose socket is gone: room that a drain wins back. */
+  /** Entries whose socket is closed: a drain frees them. */
   gone = 32,
   /** Entries of the map of unsettled sockets. */
   unsettled = 40,

@@ -1,6 +1,6 @@
 /**
  * Imported before all else, for what it does: SIGUSR1 would open Node.js' debugger on a port of the loopback interface, and any local user who
- * connects there would run code as whoever started the program. The signal does nothing, and a debugger that is open, by NODE_OPTIONS or by a
+ * connects there would run code as the user who started the program. The signal does nothing, and a debugger that is open, by NODE_OPTIONS or by a
  * signal that came before this line, is closed. The milliseconds before it are Node.js' own.
  */
 import { createRequire } from 'node:module'

@@ -56,7 +56,7 @@ export function cString(text: string): Uint8Array {
 
 function putString(bytes: Uint8Array, offset: number, size: number, name: string, value: string): void {
   const text = encoder.encode(value)
-  if (text.length >= size) throw new RangeError(`${name} has room for ${size - 1} bytes, got "${value}"`)
+  if (text.length >= size) throw new RangeError(`${name} must have at most ${size - 1} bytes, got "${value}"`)
   bytes.set(text, offset)
 }
 

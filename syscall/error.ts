@@ -35,7 +35,7 @@ export class VerifierError extends SyscallError {
   override readonly name = 'VerifierError'
   /** The verifier's log, with the program's notes beside its instructions. */
   readonly log: string
-  /** The way to the instruction at fault, the registers there, and what the reason means and how it is mended: several lines. */
+  /** The way to the instruction at fault, the registers there, and what the reason means and how to fix it: several lines. */
   readonly explanation: string
 
   /** `log` as the kernel wrote it. */

@@ -12,7 +12,7 @@ import { isBefore } from './version.js'
 import { openSocket, type Socket, type SocketSpec } from './socket.js'
 import { btfLoad, enableStats } from './uapi.js'
 
-/** The running kernel. Whatever it hands out is closed by whoever asked for it. */
+/** The running kernel. The caller closes what it hands out. */
 export interface Kernel {
   /** Creates a map. Throws SyscallError. */
   createMap(spec: MapSpec): BpfMap
@@ -49,7 +49,7 @@ export function openKernel(): Kernel {
 }
 
 /**
- * The kernel, through the shim or what a test has in its place. Before Linux 5.11, which is told by its `release`, maps and programs are
+ * The kernel, through the shim or what a test has in its place. Before Linux 5.11, which its `release` shows, maps and programs are
  * locked memory: as much is allowed as possible, and what is not enough is refused later.
  */
 export function kernelThrough(native: Native, release = kernelRelease(), kprobes?: KprobePlaces): Kernel {

@@ -21,7 +21,7 @@ export interface MapSpec {
   readonly maxEntries: number
   /** `BPF_F_…` */
   readonly flags?: number
-  /** The first value of an array, which nobody can change any more: what programs may take for a constant (since Linux 5.2). */
+  /** The first value of an array that is frozen: programs may take it for a constant (since Linux 5.2). */
   readonly constant?: Uint8Array
   /** The types of key and value, for maps that must be described. */
   readonly btf?: { readonly fd: number; readonly keyTypeId: number; readonly valueTypeId: number }
@@ -31,12 +31,12 @@ export interface MapSpec {
 export type UpdateMode = 'any' | 'noexist' | 'exist'
 const updateFlags: Readonly<Record<UpdateMode, number>> = { any: 0, noexist: 1, exist: 2 }
 
-/** A walk over a map, many entries a call. */
+/** Reads a map, many entries per call. */
 export interface Batch {
   /**
-   * The kernel copies entries straight into the two buffers, as many as fit into both; returns how many. Entries that are made or
-   * deleted during the walk may be met or not. Throws SyscallError: ENOSPC when one bucket of a hash has more entries than there is
-   * room; the walk then stands where it was, and goes on with larger buffers. Throws RangeError without room for one entry.
+   * The kernel copies entries straight into the two buffers, as many as fit into both; returns how many. Entries that are created or
+   * deleted meanwhile may be returned or not. Throws SyscallError: ENOSPC when one bucket of a hash has more entries than fit; the cursor
+   * then stays, and larger buffers continue from there. Throws RangeError when not even one entry fits.
    */
   next(keys: Uint8Array, values: Uint8Array): number
   /** Whether the last call has reached the end. */
@@ -187,7 +187,7 @@ function walk(native: Native, fd: number, keySize: number, valueSize: number): B
     next(keys, values) {
       if (done) return 0
       const room = Math.min(Math.floor(keys.length / keySize), Math.floor(values.length / valueSize))
-      if (room === 0) throw new RangeError('no room for an entry: was the view detached by growing memory?')
+      if (room === 0) throw new RangeError('the buffer is smaller than an entry: was the view detached by growing memory?')
       const attr = attrOf(batchLayout, {
         ...(started ? { in_batch: here } : {}),
         out_batch: next,

@@ -80,7 +80,7 @@ class Damage extends Error {}
 /** Bytes of an ELF header, and where in it are the offset, the size and the number of section headers (elf(5)): they end the file. */
 const elf = { size: 64, offset: 0x28, each: 0x3a, count: 0x3c } as const
 
-/** Throws Damage when the end of a shim is missing: to load it would end the process by SIGBUS. What is no such file is told by loading it. */
+/** Throws Damage when the end of a shim is missing: to load it would end the process by SIGBUS. Loading reports any other damage. */
 function checkWhole(path: string): void {
   const header = new Uint8Array(elf.size)
   const fd = openSync(path, 'r')

@@ -42,7 +42,7 @@ export interface DebugInfo {
   readonly texts?: readonly (string | undefined)[]
 }
 
-/** What the kernel tells of a loaded program. */
+/** What the kernel reports about a loaded program. */
 export interface ProgramInfo {
   readonly id: number
   /** Bytes of machine code; 0 without a JIT. */
@@ -116,7 +116,7 @@ export function loadProgram(descriptors: Descriptors, spec: ProgramSpec): Progra
     if (!isOfVerifier(-first.fd, first.log)) throw loadError(spec.name, -first.fd)
     const refused = ({ fd, log }: Logged) => new VerifierError(spec.name, -fd, log, { notes: spec.notes ?? [], texts: debug?.texts ?? [] })
     if (tellsState(first.log)) throw refused(first)
-    // Before Linux 5.18 only the next level tells of registers; what has no room there is told without.
+    // Before Linux 5.18 only the next level shows registers; a log that does not fit is taken without them.
     const second = loadWithLog(native, spec, 2, btf && debugFields(btf, debug))
     if (second.fd >= 0) return done(second.fd, second.log)
     throw refused(second.log === '' || second.fd === -ENOSPC ? first : second)

@@ -4,7 +4,7 @@ export interface VerifierRefusal {
   readonly pattern: RegExp
   /** What is wrong. */
   readonly meaning: string
-  /** How others mend it. */
+  /** How to fix it. */
   readonly remedy: string
 }
 

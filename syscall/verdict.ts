@@ -21,7 +21,7 @@ export function annotate(log: string, { notes = [] }: Annotations): string {
 const aside =
   /^(processed \d+ insns|verification time|stack depth|-- BEGIN|-- END|max_states|cur state:|old state:|last_idx|regs=|mark_precise|parent (didn't|already))/
 
-/** Since Linux 7.3 or so it goes on to tell the same at length, in paragraphs. */
+/** Since about Linux 7.3 it then explains the same at length, in paragraphs. */
 const atLength = /^Verification failed:/
 
 /** A log taken apart. */
@@ -62,7 +62,7 @@ const [before, after] = [4, 2]
 
 /**
  * What was refused, for people to learn from: the way to the instruction at fault, the registers as the verifier saw them there, its
- * reason, and what that means and how others mend it, if it is a common one.
+ * reason, and what that means and how to fix it, if it is a common one.
  */
 export function explain(log: string, { notes = [], texts = [] }: Annotations): string {
   const { said, at, reason } = read(log)
@@ -80,7 +80,7 @@ export function explain(log: string, { notes = [], texts = [] }: Annotations): s
     ...next(fault + 1, after).map(line => `  ${line}`),
     ...way.length === 0 ? [] : [''],
     `The verifier says: ${reasons.length > 0 ? reasons.join('; ') : reason}`,
-    ...refusal === undefined ? [] : [`It means: ${refusal.meaning}.`, `Mend it so: ${refusal.remedy}.`],
+    ...refusal === undefined ? [] : [`It means: ${refusal.meaning}.`, `Fix: ${refusal.remedy}.`],
   ].join('\n')
 }
 
@@ -104,14 +104,14 @@ function wayTo(said: readonly string[], shown: (slot: number, text: string) => s
 /** A register or a place on the stack with what the verifier knows of it: values have no spaces but in brackets. */
 const known = /\b(R\d+|fp-\d+)(?:_[a-zA-Z]+)?=((?:[^\s()]|\((?:[^()]|\([^()]*\))*\))+)/g
 
-/** Whether a log tells of registers from the beginning, or has no instruction that could need them. */
+/** Whether a log shows registers from the beginning, or has no instruction that could need them. */
 export function tellsState(log: string): boolean {
   const lines = log.split('\n')
   const first = lines.findIndex(line => instruction.test(line))
   return first < 0 || lines.slice(0, first).some(line => line.search(known) >= 0)
 }
 
-/** Lines that tell all that is known, and not what is new: at a jump's target, and before Linux 5.18 before every instruction. */
+/** Lines that show everything that is known, not only what is new: at a jump's target, and before Linux 5.18 before every instruction. */
 const whole = /^(from \d+ to \d+.*?:|\d+: R|\s+R\d)|\s\d+: R\d/
 
 /** What was known before the instruction at fault of the registers that it and the reason name. */

@@ -6,7 +6,7 @@ const ways: readonly Way[] = ['return', 'tracepoint', 'packet', 'release']
 const cases = [...new Set(exceptions.flatMap(({ cases }) => cases))]
 const excused = (release: string, way: Way, missed: number | null) => cases.filter(name => exceptionFor(name, release, way, missed)?.ifMissed)
 
-test('what is blamed on skipped runs is excused where the kernel skipped some, or does not count them, and not else', () => {
+test('exceptions for skipped runs hold only where the kernel skipped some or does not count them', () => {
   for (const way of ways) {
     for (const release of ['6.18.1', '7.3.4']) {
       assert.equal(excused(release, way, 0), [])
@@ -18,7 +18,7 @@ test('what is blamed on skipped runs is excused where the kernel skipped some, o
   assert.ok(excused('7.3', 'release', 1).includes('short-connections'))
 })
 
-test('at returns of functions, under the lock, no send can be missed, and at tracepoints before 7.0 only what calls return', () => {
+test('sends are never missed at returns under the lock; before 7.0, tracepoints miss only what calls return', () => {
   const byResult = cases.filter(name => /^(blocked-)?mptcp/.test(name))
   assert.equal(excused('6.18', 'return', 9), [])
   assert.equal(excused('7.3', 'return', 9), ['four-receivers-one-socket'], 'receives are seen by a tracepoint')

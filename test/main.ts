@@ -104,7 +104,7 @@ for (const one of choices) {
     return result
   }
 
-  check('as many frames as are asked for are written, each at once, and the status is 0', async () => {
+  check('the requested number of frames is written, each in one write, and the status is 0', async () => {
     const { status, written, told } = await run(args('1', '3'))
     assert.equal([status, told], [0, []])
     assert.is(written.length, 4)
@@ -119,7 +119,7 @@ for (const one of choices) {
     assert.equal(frames.map(({ backend, interval }) => [backend, interval]), [[backend, 0.5], [backend, 0.5]])
   })
 
-  check('processes that are not there are told once, and when all that were there have ended the last frame is printed', async () => {
+  check('missing processes are reported once, and when all have ended the last frame is printed', async () => {
     const there = [new Set([1, 7]), new Set([1, 7, 8]), new Set([1, 8]), new Set([1])]
     let looks = 0
     const processes = () => there[Math.min(looks++, 3)]
@@ -131,13 +131,13 @@ for (const one of choices) {
       fake.watchers.forEach(watch => watch())
     } }
     assert.is(await main(args('-p', '7,8', '1'), { ...fake.world, out }), 0)
-    assert.equal(fake.told, ['tcptop: there is no process 8: it is waited for'])
+    assert.equal(fake.told, ['tcptop: there is no process 8 yet: waiting for it'])
     assert.equal([fake.watchers.size, fake.kernel.open], [0, 0])
     // The first line, one for each look but the first, and the last.
     assert.is(fake.written.length, 4)
   })
 
-  check('a stop has a last frame, and the status is 0', async () => {
+  check('stopping prints a last frame, and the status is 0', async () => {
     const stop = new AbortController()
     let left = 3
     const write = async () => {
@@ -148,7 +148,7 @@ for (const one of choices) {
     assert.equal([status, told, left], [0, [], -1])
   })
 
-  check('what the kernel refuses is told in one line, with advice where there is something to do', async () => {
+  check('a refusal of the kernel is reported in one line, with advice if there is any', async () => {
     for (const [errno, said] of [
       [EPERM, `EPERM${privileges}`],
       [EACCES, `EACCES${privileges}`],
@@ -175,7 +175,7 @@ for (const one of choices) {
     assert.equal(read, ['/sys/kernel/security/lockdown'])
   })
 
-  check('whichever call is refused, one line says so and nothing stays open', async () => {
+  check('any refused call is reported in one line, and nothing stays open', async () => {
     const { calls } = await run(args('1', '1'))
     // Commands stay refused once one was: a program is loaded once more for its log.
     for (let refused = 0; refused < calls.length; refused++) {
@@ -191,7 +191,7 @@ for (const one of choices) {
     return -EINVAL
   }
 
-  check('what the verifier rejects is told in one line, and with -v with what that means and its log', async () => {
+  check('a rejected program is reported in one line, with -v also with its meaning and the log', async () => {
     const { name, assembly } = last.programs[0]!
     const message = `load ${name}: EINVAL: R0 !read_ok at 1: (95) exit`
     const note = assembly.notes[1]
@@ -201,10 +201,10 @@ for (const one of choices) {
     assert.is(status, 1)
     assert.is(told.length, 1)
     assert.ok(told[0]!.startsWith(`tcptop: ${line}\n      0: (`))
-    assert.match(told[0]!, /\n> +1: \(95\) exit.*\n[^]*\n\nThe verifier says: R0 !read_ok\nIt means: .*\nMend it so: .*\n\n0: \(95\) exit[^]*\nR0 !read_ok\n$/)
+    assert.match(told[0]!, /\n> +1: \(95\) exit.*\n[^]*\n\nThe verifier says: R0 !read_ok\nIt means: .*\nFix: .*\n\n0: \(95\) exit[^]*\nR0 !read_ok\n$/)
   })
 
-  check('with a BTF that is none, or fields that cannot be told, one line says what is needed', async () => {
+  check('with a broken BTF, or fields that cannot be found, one line says what is needed', async () => {
     const measureFields = () => { throw new UnsupportedError('without BTF this') }
     await complains(1, 'without BTF this', [...args().slice(2), '--no-btf'], undefined, { measureFields })
     for (const bytes of [new Uint8Array(), new Uint8Array(100), one.bytes.subarray(0, 1000)]) {
@@ -214,12 +214,12 @@ for (const one of choices) {
     }
   })
 
-  check('without the shim one line says what to do', async () => {
+  check('without the shim, one line says what to do', async () => {
     const reason = 'the native shim is not built: run npm run build'
     await complains(1, reason, args(), undefined, { openKernel: () => { throw new UnsupportedError(reason) } })
   })
 
-  check('a pipe that nobody reads any more ends it well, at every write', async () => {
+  check('a closed pipe ends it with status 0, at every write', async () => {
     for (let writes = 0; writes < 4; writes++) {
       let left = writes
       const write = async () => left-- === 0 ? failing('EPIPE')() : undefined
@@ -229,20 +229,20 @@ for (const one of choices) {
     }
   })
 
-  check('any other failure to write is told; EPIPE that the kernel says is no closed pipe', async () => {
+  check('any other write error is reported; EPIPE of a system call is not a closed pipe', async () => {
     const out = { isTerminal: false, size: () => undefined, write: failing('ENOSPC') }
     await complains(1, 'write ENOSPC', args(), undefined, { out })
     await complains(1, 'bpf(BPF_MAP_CREATE): EPIPE', args(), () => -EPIPE)
   })
 
-  check('an error that nobody foresaw is told in one line, and with -v with where it comes from', async () => {
+  check('an unexpected error is reported in one line, with -v with its stack', async () => {
     const boom = { readBtf: () => one.bytes, openKernel: () => { throw new Error('boom') } }
     await complains(1, 'boom', args(), undefined, boom)
     const { told } = await run(args('-v'), undefined, boom)
     assert.match(told[0]!, /^tcptop: Error: boom\n {4}at /)
   })
 
-  check('wrong usage is told with status 2, before anything is touched', async () => {
+  check('wrong usage is reported with status 2, before anything is touched', async () => {
     for (const argv of [['-p', 'x'], ['-4', '-6'], ['0'], ['--nope'], ['--backend', 'magic']]) {
       await complains(2, /^tcptop: .* got /, argv, undefined, untouchable)
     }
@@ -326,7 +326,7 @@ for (const one of choices) {
     assert.equal(order, ['cgroup', 'cgroup'])
   })
 
-  check('a cgroup that is none is wrong usage', async () => {
+  check('a path that is not a cgroup is wrong usage', async () => {
     await complains(2, '--cgroup must be a cgroup v2 directory, got "/nowhere"; cgroup v2 is mounted at /sys/fs/cgroup', args('-c', '/nowhere'))
   })
 
@@ -342,13 +342,13 @@ for (const one of choices) {
     assert.equal(made, ['OBJ_GET', 'OBJ_PIN', 'OBJ_GET'])
   })
 
-  check('what the user wrote is checked before anything stays: a new set is pinned last, and alone', async () => {
+  check('a new set is pinned last, or not at all', async () => {
     const openCgroup = () => ({ fd: 9, id: 77n, close: () => {} })
     const fresh = args('-c', '/c', '--cgroupmap', '/new', '--mntnsmap', '/bad')
     /** Nothing is at /new, and at /bad a program, or nothing either. */
     const at = (call: Call, path: string) => path === `${new TextDecoder().decode(bufferOf(call, object, 'pathname'))}`.slice(0, -1)
     const noMap: Answer = call => call.name === 'OBJ_GET' ? at(call, '/new') ? -ENOENT : -EINVAL : undefined
-    const before = await complains(2, /--mntnsmap must be .*, got "\/bad": it is no BPF map$/, fresh, noMap, { openCgroup })
+    const before = await complains(2, /--mntnsmap must be .*, got "\/bad": it is not a BPF map$/, fresh, noMap, { openCgroup })
     assert.not.ok(before.calls.some(({ name }) => name === 'OBJ_PIN' || name === 'PROG_LOAD'))
 
     const noPrograms: Answer = ({ name }) => name === 'OBJ_GET' ? -ENOENT : name === 'PROG_LOAD' ? -EPERM : undefined
@@ -366,19 +366,19 @@ for (const one of choices) {
     assert.equal([status, calls.filter(({ name }) => name === 'OBJ_PIN').length], [0, 2])
   })
 
-  check('without BTF wrong usage is told all the same', async () => {
+  check('without BTF, wrong usage is reported all the same', async () => {
     const gone = { readBtf: () => undefined, measureFields: untouchable.measureFields! }
     await complains(2, /--cgroup must be .*, got "\/nowhere"/, args('-c', '/nowhere'), undefined, gone)
     await complains(2, /--mntnsmap must be .*, got "\/1"/, args('--mntnsmap', '/1'), () => -EINVAL, gone)
   })
 
-  check('a set that may not be opened is no wrong usage, a file that is none is', async () => {
+  check('a set that may not be opened is a refusal, a file that is not a map is wrong usage', async () => {
     const refused: Answer = ({ name }) => name === 'OBJ_GET' ? -EACCES : undefined
     await complains(1, `bpf(BPF_OBJ_GET): EACCES${privileges}`, args('--cgroupmap', '/1'), refused)
-    await complains(2, /got "\/1": it is no BPF map$/, args('--cgroupmap', '/1'), refused, { mayBePin: () => false })
+    await complains(2, /got "\/1": it is not a BPF map$/, args('--cgroupmap', '/1'), refused, { mayBePin: () => false })
   })
 
-  check('a set whose keys cannot be ids is told, and used all the same', async () => {
+  check('a set whose keys cannot be ids is reported, and used all the same', async () => {
     let first = true
     const { status, told, written } = await run(args('--cgroupmap', '/1', '1', '1'), call => {
       if (call.name !== 'MAP_LOOKUP_BATCH' || !first) return set(call)
@@ -429,16 +429,16 @@ for (const one of choices) {
     assert.equal(await shownBy('comm,port', '-s', 'comm'), ['aa 0', 'bb 0', 'mm 0'])
   })
 
-  check('a load average that cannot be read is told once, and not at all with -S', async () => {
+  check('an unreadable load average is reported once, and not at all with -S', async () => {
     const clock = { ...fakeClock().clock, loadavg: () => null }
     const { status, told, written } = await run(args('1', '3'), undefined, { clock })
     assert.is(status, 0)
-    assert.equal(told, ['tcptop: /proc/loadavg cannot be read: the summary line is left out'])
+    assert.equal(told, ['tcptop: /proc/loadavg cannot be read: the summary line is skipped'])
     assert.not.match(written.join(''), 'loadavg')
     assert.equal((await run(args('-S', '1', '3'), undefined, { clock })).told, [])
   })
 
-  check('with -v it tells what it took, how exact that is and what every frame costs', async () => {
+  check('-v prints what was chosen, its limitations and the cost of every frame', async () => {
     const { told } = await run(args('-v', '1', '2'), call => {
       const log = bufferOf(call, progLoad, 'log_buf')
       if (call.name === 'PROG_LOAD') assert.is(numberOf(call, progLoad, 'log_level'), 1)
@@ -453,7 +453,7 @@ for (const one of choices) {
     assert.is(told.includes('note: this kernel does not count the program runs that it skips'), !plan.countsMisses)
   })
 
-  check('with -v it says in words what skipped runs make inexact, where the kernel counts them', async () => {
+  check('-v says what skipped runs make inexact, where the kernel counts them', async () => {
     let asked = 0
     const { told } = await run(args('-v', '1', '1'), call => {
       if (call.name !== 'OBJ_GET_INFO_BY_FD') return
@@ -464,7 +464,7 @@ for (const one of choices) {
     assert.is(said.length, plan.countsMisses ? 1 : 0, told.join('\n'))
   })
 
-  check('with -v, and only then, the kernel is asked for the runs of programs and their time, and need not answer', async () => {
+  check('only -v requests statistics of the programs’ runs, and the kernel may have none', async () => {
     /** How often each program was looked at: it ran 7 times in between, for 0.3 ms. */
     const looks = new Map<number, number>()
     const counting: Answer = call => {
@@ -488,7 +488,7 @@ for (const one of choices) {
     assert.is(status, 0, told.join('\n'))
   })
 
-  check('the room for flows is what is asked for', async () => {
+  check('the map has the requested capacity', async () => {
     const sizes: number[] = []
     await run(args('--max-flows', '1234', '1', '1'), ({ name, attr }) => {
       if (name === 'MAP_CREATE') sizes.push(new DataView(attr.buffer).getUint32(12, true))
@@ -528,14 +528,14 @@ test('the newest kernel of the fixtures has what every backend needs', () => {
 })
 
 for (const [names, taken] of [[[], 'fentry'], [['fentry'], 'tracepoint'], [['kprobe'], 'fentry'], [['fentry', 'kprobe'], 'tracepoint']] as const) {
-  test(`when the kernel refuses ${names.join(' and ') || 'nothing'}, ${taken} is taken, and -v tells why it is not another`, async () => {
+  test(`when the kernel refuses ${names.join(' and ') || 'nothing'}, ${taken} is taken, and -v says why no other one`, async () => {
     const { status, told, written } = await runOnNewest(['-v', '-f', 'json', '1', '1'], refusing(...names))
     assert.is(status, 0, told.join('\n'))
     assert.is((JSON.parse(written.join('')) as { readonly backend: string }).backend, taken)
     const preferred = variants.slice(0, variants.findIndex(({ backend }) => backend === taken))
     // Each variant that was tried has its reason.
     assert.equal(told.filter(line => line.startsWith('passed over ')), preferred.map(({ backend, needs }) =>
-      `passed over backend ${backend}: what needs ${needs} is refused: ${refusals.find(one => one.backend === backend)!.says}`))
+      `passed over backend ${backend}: its variant for ${needs} is refused: ${refusals.find(one => one.backend === backend)!.says}`))
     const others = await runOnNewest(['-f', 'json', '1', '1'], refusing(...names))
     assert.equal([others.status, others.told], [0, []], 'without -v nothing is said')
   })
@@ -552,12 +552,12 @@ for (const { backend, says } of refusals) {
   })
 }
 
-test('when the kernel refuses all of them, the reason of the last one is told', async () => {
+test('when the kernel refuses all of them, the reason for the last one is reported', async () => {
   const { status, told } = await runOnNewest(['1', '1'], refusing(...refusals.map(({ backend }) => backend)))
   assert.equal([status, told], [1, [`tcptop: ${refusals.at(-1)!.says}`]])
 })
 
-test('what is no refusal of the kernel ends it, whatever else there may be', async () => {
+test('an error that is not a refusal ends it, whatever other backends there are', async () => {
   const { status, told, calls } = await runOnNewest(['1', '1'], ({ name }) => {
     if (name === 'PROG_LOAD') throw new TypeError('a mistake of ours')
   })
@@ -576,7 +576,7 @@ for (const [names, taken] of [[[], 'fentry'], [['fentry', 'kprobe'], 'tracepoint
   })
 }
 
-test('a BTF that the user has wrong is wrong usage for the doctor too', async () => {
+test('a wrong --btf is wrong usage for the doctor too', async () => {
   const { status, told } = await runOnNewest(['doctor', '--btf', '/nowhere'], () => {})
   assert.equal([status, told.length], [2, 1])
   assert.match(told[0]!, /^tcptop: --btf must be the path of a BTF file/)

@@ -68,7 +68,7 @@ for (const [damage, name, how, option] of [
   }))
 }
 
-test('WebAssembly that is cut or missing is told in one line by what loads it', async () => {
+test('truncated or missing WebAssembly is reported in one line by its loader', async () => {
   for (const how of [rmSync, cut(1000)]) {
     const folder = mkdtempSync(join(tmpdir(), 'tcptop-wasm-'))
     try {

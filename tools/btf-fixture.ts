@@ -51,7 +51,7 @@ export function questionsOf(btf: Btf): Questions {
   const filter = { pids: [1], cgroup: true, cgroupIds: true, mntnsIds: true }
   for (const backend of backends) {
     try {
-      // On any machine that has kprobes: the fixture's name tells which one it is of.
+      // On any machine that has kprobes: the fixture's name says which one it is of.
       Array.from(makePlans({ backend, filter, maxFlows: 1 }, facts))
     } catch (error) {
       if (!(error instanceof PlanError)) throw error
@@ -65,7 +65,7 @@ const Kind = { int: 1, ptr: 2, array: 3, struct: 4, enum: 6, typedef: 8, func: 1
 /** Of a structure: its members may be bit fields. */
 const kindFlag = 2 ** 31
 
-/** The blob that answers `questions` as `btf` does; what `btf` has not is left out, as is what nobody asks for. */
+/** The blob that answers `questions` as `btf` does; what `btf` lacks is skipped, as is what no question asks for. */
 export function fixtureOf(btf: Btf, questions: Questions = questionsOf(btf)): Uint8Array {
   const names = new Map<string, number>([['', 0]])
   let strings = '\0'

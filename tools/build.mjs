@@ -142,7 +142,7 @@ function isHere(program) {
   return spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0
 }
 
-/** A package has the shims that can be built here. Which it lacks is told, for there it takes a compiler. */
+/** A package has the shims that can be built here. Those it lacks are printed, because there a compiler is needed. */
 function noteMissing() {
   for (const [arch, prefix] of Object.entries(compilers).filter(([arch]) => !archs.includes(arch))) {
     console.error(`build: the package has no shim for ${arch}: ${prefix}-g++ is not here, of Debian's package g++-${prefix.replaceAll('_', '-')}`)
@@ -246,7 +246,7 @@ function files(path) {
     .sort()
 }
 
-/** JavaScript and declarations whose source is gone: nobody may import them, and no test run them. */
+/** JavaScript and declarations whose source is gone: nothing may import them, and no test may run them. */
 function removeOrphans() {
   for (const folder of ['bpf-asm', 'syscall', 'src', 'test', 'tools']) {
     if (!existsSync(at('dist', folder))) continue

@@ -34,7 +34,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/start', ['node:', 'src/no-debugger']],
   ['src/cli', ['node:', 'syscall', 'src/']],
   ['test/', ['node:', '@xterm/headless', 'typescript', 'uvu', 'bpf-asm', 'syscall', 'src/', 'test/', 'tools/']],
-  // As whoever has the package writes them.
+  // As users of the package write them.
   ['tools/tracer/', ['node:', 'tcptop/', 'tools/tracer/']],
   ['tools/mutate', ['node:', 'esbuild', 'tools/']],
   ['tools/', ['node:', 'typedoc', 'bpf-asm', 'syscall', 'src/', 'tools/']],

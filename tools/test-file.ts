@@ -57,7 +57,7 @@ export function runTestFile(path: string, limit: number, running = new Set<Child
   })
 }
 
-/** What the output of a file comes to; one that ends badly has failed though no test of it has. `last` says where it ended. */
+/** The result of a file from its output; a crash is a failure even if no test failed. `last` says where it ended. */
 function outcome(status: number | null, output: string, last: string): Outcome {
   const { passed, failed, skipped } = countOf(output)
   const finished = /^ *Total: +[1-9]/m.test(output)

@@ -8,12 +8,12 @@ export interface Count {
 
 /**
  * Counts what uvu says at the end, and the lines `SKIP …` by which a test says that it was not run, or not judged: uvu takes it for passed.
- * What `test.skip` and `test.only` leave out is not part of uvu's total. A file that runs nothing has failed.
+ * What `test.skip` and `test.only` skip is not part of uvu's total. A file that runs nothing has failed.
  */
 export function countOf(output: string): Count {
   const said = (name: string) => Number(new RegExp(`^ *${name}: +(\\d+)$`, 'm').exec(output)?.[1] ?? 0)
   const told = [...output.matchAll(/^[•✘ ]*SKIP (.*)$/gm)].map(match => match[1] ?? '')
-  const leftOut = Array.from({ length: said('Skipped') }, () => 'left out by test.skip or test.only')
+  const leftOut = Array.from({ length: said('Skipped') }, () => 'skipped by test.skip or test.only')
   const [total, passed] = [said('Total'), said('Passed')]
   return { passed: passed - told.length, failed: total === 0 ? 1 : total - passed, skipped: [...told, ...leftOut] }
 }

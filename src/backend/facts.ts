@@ -2,7 +2,7 @@ import type { Btf } from '../../bpf-asm/index.js'
 import { type Cast, type Field, fieldsOf } from '../program/index.js'
 import { byName, type Places, placesOf } from '../trace/index.js'
 
-/** What this kernel has, as far as it can be told without privileges. */
+/** What this kernel has, as far as that can be found out without privileges. */
 export interface Facts extends Places {
   /** What is wrong with the kernel's own BTF, of which only a part or nothing could be used. */
   readonly damage?: string

@@ -35,5 +35,8 @@ export const fentryAtReturn: Variant = {
     ...audits,
     ...seeds,
   ],
-  limits: [limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.unaccepted, limit.reconnected],
+  limits: [
+    limit.blocked, limit.ktls, limit.mptcpSocket, limit.sockmapCall, limit.ahead, limit.urgent, limit.urgentAlone, limit.unaccepted, limit.reconnected,
+    limit.skipped,
+  ],
 }

@@ -25,7 +25,7 @@ function atRelease(backend: string, at: (func: string) => Point, needs: string, 
       ...audits,
       ...seedsIfAny,
     ],
-    limits: [limit.ktls, limit.mptcpSocket, limit.mptcpUnknown, limit.sockmapQueue, limit.urgent, limit.unaccepted],
+    limits: [limit.ktls, limit.mptcpSocket, limit.mptcpUnknown, limit.sockmapQueue, limit.urgent, limit.unaccepted, limit.skipped],
   }
 }
 

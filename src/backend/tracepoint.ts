@@ -24,6 +24,7 @@ export const tracepointAtCall: Variant = {
   ],
   limits: [
     limit.blocked, limit.ktls, limit.framing, limit.mptcpSocket, limit.mptcpCall, limit.sockmapCall, limit.urgent, limit.unaccepted, limit.reconnected,
+    limit.skipped, limit.skippedCall,
   ],
 }
 
@@ -44,7 +45,7 @@ export const tracepointAtPacket: Variant = {
     ...audits,
     ...seeds,
   ],
-  limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted, limit.reconnected],
+  limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.urgentAlone, limit.unaccepted, limit.reconnected],
 }
 
 /** The same without BTF. */
@@ -62,5 +63,5 @@ export const rawTracepointAtPacket: Variant = {
     ]),
     ...seedsIfAny,
   ],
-  limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.unaccepted],
+  limits: [limit.packets, limit.ktls, limit.mptcpSubflow, limit.sockmapQueue, limit.urgent, limit.urgentAlone, limit.unaccepted],
 }

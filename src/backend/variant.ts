@@ -2,7 +2,7 @@ import type { Code } from '../../bpf-asm/index.js'
 import type { Access, Call, Cast, Context, Field } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 
-/** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, of which BTF does not tell. */
+/** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, which BTF does not show. */
 export const of5_12 = 'check_mtu'
 
 /**
@@ -15,7 +15,7 @@ export interface Hook {
   /** The program's name in the kernel, at most 15 characters. */
   readonly program: string
   readonly on: Point
-  /** Whether a kernel may lack the point: it then has nothing that would pass there, or a limit tells of it. */
+  /** Whether a kernel may lack the point: it then has nothing that would pass there, or a limitation names it. */
   readonly optional?: true
   /** The part that it serves alone: a variant does without it where a kernel lacks any of its points. */
   readonly part?: Part
@@ -32,12 +32,12 @@ export interface Variant extends Pick<Context, 'locked' | 'calls'> {
   readonly backend: string
   /** What a kernel needs that has all hooks. */
   readonly needs: string
-  /** A helper that came with the Linux version from which on programs may do what these do, where hooks alone do not tell. */
+  /** A helper that came with the Linux version from which on programs may do what these do, where the hooks alone do not show it. */
   readonly helper?: string
   /** Whether programs make typed pointers of addresses. */
   readonly casts?: true
   readonly access: (field: Field, cast: Cast | undefined) => Access
   readonly hooks: readonly Hook[]
-  /** What it cannot see or sees in another way than one would think, for `-v` and the README. */
+  /** Its known limitations, texts of limit.ts. */
   readonly limits: readonly string[]
 }

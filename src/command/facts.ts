@@ -79,7 +79,7 @@ function notThisKernels(path: string, why: string): UsageError {
   return new UsageError(`--btf must be the BTF of this kernel, got ${jsonText(path)}: ${why}`)
 }
 
-/** Where nothing else tells whether the user's BTF is this kernel's, a connection with known bytes does. Its sockets are closed when the tool attaches. */
+/** Where nothing else shows whether the user's BTF is this kernel's, a connection with known bytes does. Its sockets are closed when the tool attaches. */
 export async function tryGiven({ btf }: BtfChoice, request: PlanRequest, facts: Facts, world: World, kernel: Kernel): Promise<void> {
   if (typeof btf !== 'string') return
   const own = ownFacts(world)

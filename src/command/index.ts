@@ -17,17 +17,17 @@ const main: Command<World> = {
   usage: '[options] [interval] [count]',
   help: `Top for TCP: bytes that processes receive and send, by ${either(groupings)}.
 Prints every interval seconds (default 1, at least 0.1), count times or until
-Ctrl-C. The doctor tells what this host offers, and what to do about the rest.`,
+Ctrl-C. The doctor reports whether it runs on this host, and what to do if not.`,
   options: specs,
   positionals: [{ name: 'interval' }, { name: 'count' }],
   examples: [
     ['$0', 'one line for each process and connection, every second'],
     ['$0 -C 5 12', 'every 5 seconds for a minute, one after the other'],
     ['$0 -p 181,182', 'only these processes'],
-    ['$0 --by host -s received -r 10', 'the 10 hosts that most came from'],
+    ['$0 --by host -s received -r 10', 'the 10 hosts from which most is received'],
     ['$0 -f json 10', 'an object every 10 seconds, for other programs'],
     ['$0 --dump-bpf -4', 'the programs for IPv4 only, annotated'],
-    ['$0 doctor', 'whether it would run here; needs no privileges'],
+    ['$0 doctor', 'whether it runs here; needs no privileges'],
     ['source <($0 completion bash)', 'completions for this shell'],
   ],
   run: async (line, world) => {

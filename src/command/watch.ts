@@ -117,7 +117,7 @@ function requestOf({ backend, maxFlows, pids, family, cgroup, cgroupMap, mntnsMa
   }
 }
 
-const where = (root: string | undefined) => root === undefined ? 'cgroup v2 is mounted nowhere' : `cgroup v2 is mounted at ${root}`
+const where = (root: string | undefined) => root === undefined ? 'cgroup v2 is not mounted' : `cgroup v2 is mounted at ${root}`
 
 function openCgroup(world: World, path: string) {
   const cgroup = world.openCgroup(path)
@@ -127,7 +127,7 @@ function openCgroup(world: World, path: string) {
 
 function describe({ variant, passedOver }: Plan, refused: readonly Refusal<Plan>[], { programs, runs }: Session, { damage }: Facts): string[] {
   const refusals = refused.map(({ candidate, error }) =>
-    ({ backend: candidate.variant.backend, reason: `what needs ${candidate.variant.needs} is refused: ${error.message}` }))
+    ({ backend: candidate.variant.backend, reason: `its variant for ${candidate.variant.needs} is refused: ${error.message}` }))
   return [
     ...[...passedOver, ...refusals].map(({ backend, reason }) => `passed over backend ${backend}: ${reason}`),
     `backend ${variant.backend}${backends.length > 1 ? ` of ${backends.join(', ')}` : ''}`,

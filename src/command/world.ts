@@ -11,7 +11,7 @@ export interface World {
   readBtf(): Uint8Array | undefined
   /** A BTF that the user has. Throws Node's error, and another for what cannot be one. */
   readBtfFile(path: string): Uint8Array
-  /** Finds by measurement where the kernel keeps what programs read. Throws UnsupportedError where it cannot be told. */
+  /** Finds by measurement where the kernel keeps what programs read. Throws UnsupportedError where that fails. */
   measureFields(kernel: Kernel): Promise<Field>
   /** A file of the kernel, such as one of /proc; undefined when it cannot be read. */
   readText(path: string): string | undefined

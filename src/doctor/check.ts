@@ -4,7 +4,7 @@ import { adviceOn, capabilitiesOf, forbidden, lack, needed, unexplained } from '
 import { pointKinds } from '../trace/index.js'
 import { type Host, type ProbedKind, kinds, takenOf } from './host.js'
 
-/** `limited`: there is a way to go on that misses something. `unknown`: it could not be told. */
+/** `limited`: it works, but something is missed. `unknown`: it could not be found out. */
 export type Verdict = 'ok' | 'limited' | 'no' | 'unknown'
 
 export interface Finding {
@@ -31,14 +31,14 @@ export const checks: readonly Check[] = [
   { name: 'kernel', find: ({ release, arch }) => {
     if (release === undefined) return unread('/proc/sys/kernel/osrelease')
     const found = `Linux ${release} on ${arch}`
-    return isBefore(release, '5.10') ? { verdict: 'limited', found, remedy: 'what is older than Linux 5.10 is not tested' } : ok(found)
+    return isBefore(release, '5.10') ? { verdict: 'limited', found, remedy: 'kernels before Linux 5.10 are not tested' } : ok(found)
   } },
   { name: 'BTF', find: ({ btf, damage }) => {
     const remedy = 'a kernel with CONFIG_DEBUG_INFO_BTF, or --btf FILE'
     if (damage !== undefined) return { verdict: 'limited', found: `/sys/kernel/btf/vmlinux${btf instanceof Error ? '' : `, ${btf} bytes`}: ${damage}`, remedy }
     if (btf instanceof Error) return { verdict: 'no', found: btf.message, remedy }
     if (btf > 0) return ok(`/sys/kernel/btf/vmlinux, ${btf} bytes`)
-    return { verdict: 'limited', found: 'none: what programs read is found by measurement, and connections older than the tool are not seen at its start', remedy }
+    return { verdict: 'limited', found: 'none: kernel fields are found by measurement, and connections older than the tool are not found at its start', remedy }
   } },
   ...kinds.map(hook),
   { name: 'perf_event_paranoid', find: ({ power }) => {
@@ -49,7 +49,7 @@ export const checks: readonly Check[] = [
   } },
   { name: 'unprivileged_bpf_disabled', find: ({ release, unprivileged }) => {
     if (unprivileged === undefined) return unread('/proc/sys/kernel/unprivileged_bpf_disabled')
-    if (unprivileged === 0) return ok('0: what is loaded takes capabilities all the same')
+    if (unprivileged === 0) return ok('0; tcptop needs capabilities all the same')
     return ok(`${unprivileged}${isBefore(release, '5.19') ? ': before Linux 5.19, CAP_BPF is kept for reading maps' : ''}`)
   } },
   { name: 'lockdown', find: ({ release, power: { lockdown } }) => {
@@ -64,15 +64,15 @@ export const checks: readonly Check[] = [
   { name: 'capabilities', find: ({ power }) => {
     const remedy = lack.capabilities(power)
     if (power.capabilities === undefined) return { ...unread('/proc/self/status'), remedy }
-    return remedy === undefined ? ok(needed.join(' and ')) : { verdict: 'no', found: capabilitiesOf(power)?.join(', ') || 'none that matters', remedy }
+    return remedy === undefined ? ok(needed.join(' and ')) : { verdict: 'no', found: capabilitiesOf(power)?.join(', ') || 'none that matter here', remedy }
   } },
   { name: 'memlock', find: ({ release, power }) => {
     const { memlock } = power
     if (release === undefined) return unread('/proc/sys/kernel/osrelease')
-    if (memlock === undefined) return ok(isBefore(release, '5.11') ? 'unlimited' : 'of no matter since Linux 5.11')
+    if (memlock === undefined) return ok(isBefore(release, '5.11') ? 'unlimited' : 'does not matter since Linux 5.11')
     const remedy = lack.memory(power)
     const found = `${memlock} bytes`
-    return remedy === undefined ? ok(`${found}, which CAP_SYS_RESOURCE lifts`) : { verdict: 'limited', found, remedy }
+    return remedy === undefined ? ok(`${found}, which CAP_SYS_RESOURCE raises`) : { verdict: 'limited', found, remedy }
   } },
   { name: 'cgroup', find: ({ cgroup }) => {
     if (cgroup === undefined) return unread('/proc/self/mounts')
@@ -80,17 +80,17 @@ export const checks: readonly Check[] = [
     if (path !== undefined) return ok(`version 2 at ${path}${old ? ', version 1 too' : ''}`)
     return {
       verdict: 'limited',
-      found: `${old ? 'version 1 alone' : 'none is mounted'}: --cgroup has nothing to name, and cgroups are shown by their ids`,
+      found: `${old ? 'only version 1' : 'none is mounted'}: --cgroup does not work, and cgroups are shown by their ids`,
       remedy: '`sudo sh -c "mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2"`, or share the host’s /sys/fs/cgroup',
     }
   } },
-  namespace('network', 'net', 'elsewhere, connections that no process has open at the start are counted from their beginning', '`--network host` or `hostNetwork: true`'),
-  namespace('pid', 'pid', 'processes elsewhere have no pid here, and are not known by connections that are older than the tool', '`--pid host` or `hostPID: true`'),
+  namespace('network', 'net', 'in other namespaces, connections that no process has open at the start are counted from their beginning', '`--network host` or `hostNetwork: true`'),
+  namespace('pid', 'pid', 'processes outside have no pid here, and are not known as owners of connections older than the tool', '`--pid host` or `hostPID: true`'),
   ...backends.map((name, index): Check => ({ name: `backend ${name}`, find: host => {
     const trial = host.trials[index]!
     const { variant, error } = trial
     if (error !== undefined) return refused({ takes: false, error }, host, 'this kernel seems to have what it needs')
-    return ok(`starts, with what ${variant!.needs} has${takenOf(host) === trial ? '; auto takes it' : ''}`)
+    return ok(`starts, as its variant for ${variant!.needs}${takenOf(host) === trial ? '; auto takes it' : ''}`)
   } })),
 ]
 
@@ -111,7 +111,7 @@ function hook(kind: ProbedKind): Check {
     const but = lacks.length > 0 ? `, but no ${lacks.join(', no ')}` : ''
     if (answer.takes !== true) return refused(answer, host, `this kernel has ${someOf(has)}${but}`, needs)
     const [first, ...others] = has
-    const found = `this kernel takes ${first}${others.length > 0 ? `, and has ${others.length} more` : ''}${but}`
+    const found = `this kernel accepts ${first}${others.length > 0 ? `, and has ${others.length} more` : ''}${but}`
     return lacks.length > 0 ? { verdict: 'limited', found, remedy: needs } : ok(found)
   } }
 }
@@ -124,17 +124,17 @@ function namespace(title: string, kind: keyof Host['isHosts'], misses: string, s
   return { name: `${title} namespace`, find: ({ isHosts }) => {
     const is = isHosts[kind]
     if (is === undefined) return { verdict: 'unknown', found: 'whether it is the host’s cannot be seen from here' }
-    return is ? ok('the host’s') : { verdict: 'limited', found: `not the host’s: ${misses}`, remedy: `the host’s, as containers have it by ${settings}` }
+    return is ? ok('the host’s') : { verdict: 'limited', found: `not the host’s: ${misses}`, remedy: `share the host’s: ${settings}` }
   } }
 }
 
-/** What is refused for want of privileges tells nothing of the host: then there is what is known without. An error of ours says itself what is needed. */
+/** A refusal for missing privileges says nothing about the host: what is known without them is reported instead. Our own errors name what is needed. */
 function refused({ takes, error }: { readonly takes: false | undefined; readonly error: Error }, { power }: Host, known: string, needs?: string): Finding {
   const verdict = takes === undefined ? 'unknown' : 'no'
   const found = error.message
   if (!(error instanceof SyscallError)) return { verdict, found }
   if (['EPERM', 'EACCES'].includes(error.code) && lack.capabilities(power) !== undefined) {
-    return { verdict: 'unknown', found: `${known}; more cannot be told without capabilities: ${found}` }
+    return { verdict: 'unknown', found: `${known}; the rest cannot be checked without capabilities: ${found}` }
   }
   const said = adviceOn(error, power)
   return { verdict, found, remedy: said === unexplained && needs !== undefined ? `${said}; it needs ${needs}` : said ?? needs }

@@ -12,7 +12,7 @@ const hooks = variants.flatMap(({ hooks }) => hooks)
 /** Those that some variant uses. */
 export const kinds = (Object.keys(pointKinds) as ProbedKind[]).filter(kind => hooks.some(({ on }) => kind in on && pointOf(on).runs !== 'on request'))
 
-/** What was read of a host and what its kernel has answered. What could not be told is undefined. */
+/** What was read of a host and what its kernel answered. What could not be found out is undefined. */
 export interface Host {
   /** Of the kernel, as `uname -r` has it. */
   readonly release: string | undefined
@@ -68,7 +68,7 @@ export interface HostAccess {
   plans(backend: string, facts: Facts): Iterable<Plan>
 }
 
-/** Looks at a host. Needs no privileges: what takes them is then told as refused. Whatever is started is ended at once. */
+/** Checks a host. Needs no privileges: without them, what needs some is reported as refused. Everything it starts is ended at once. */
 export async function lookAt({ arch, readText, readLink, readBtf, openKernel, facts: tell, plans }: HostAccess): Promise<Host> {
   // First, for it raises the limit of locked memory.
   const kernel = await attempt(openKernel)
@@ -145,7 +145,7 @@ function isHosts(kind: keyof typeof first, readLink: HostAccess['readLink'], rel
   const own = readLink(`/proc/self/ns/${kind}`)
   if (own === undefined || own === first[kind]) return own === undefined ? undefined : true
   if (kind === 'pid' || (release !== undefined && !isBefore(release, '6.18'))) return false
-  // Before, it is told from the host's first process, where one may see that.
+  // Before, it is known from the host's first process, if that is visible.
   const other = isHosts('pid', readLink, release) ? readLink('/proc/1/ns/net') : undefined
   // Linux 5.10 gives an empty name of one that may not be seen.
   return other === undefined || other === '' ? undefined : own === other

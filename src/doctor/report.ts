@@ -7,7 +7,7 @@ import { type Host, takenOf } from './host.js'
 export interface Report {
   /** What `auto` takes; null when it takes none, and tcptop does not run. */
   readonly backend: string | null
-  /** What that sees in another way than one would think. */
+  /** The known limitations of that. */
   readonly limits: readonly string[]
   /** What to type so that it does run, if that is known. */
   readonly command?: string
@@ -42,7 +42,7 @@ export function reportText({ backend, limits, command, findings }: Report, width
       ]
     : [...wrap(`tcptop runs here: auto takes ${backend}.`, width)]
   const rest = backend === null ? [] : [
-    '', ...wrap('What it misses, or sees in another way than one would think:', width), ...limits.flatMap(limit => wrap(limit, width, '- ')),
+    '', ...wrap('Known limitations:', width), ...limits.flatMap(limit => wrap(limit, width, '- ')),
   ]
   const names = Math.max(...findings.map(({ name }) => name.length))
   const lines = findings.flatMap(({ name, verdict, found, remedy }) => [

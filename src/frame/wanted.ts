@@ -28,10 +28,10 @@ export class Wanted {
   get absence(): string | undefined {
     const [first, second, third, ...others] = this.#unseen
     if (first === undefined) return undefined
-    if (second === undefined) return `there is no process ${first}: it is waited for`
+    if (second === undefined) return `there is no process ${first} yet: waiting for it`
     const some = [first, second, ...third === undefined ? [] : [third]]
     const last = others.length > 0 ? `${others.length} more` : `${some.pop()}`
-    return `there are no processes ${some.join(', ')} and ${last}: they are waited for`
+    return `there are no processes ${some.join(', ')} and ${last} yet: waiting for them`
   }
 }
 

@@ -1,7 +1,7 @@
 import { isBefore, type SyscallError, VerifierError } from '../../syscall/index.js'
 import { type Capability, capability, needed } from './privilege.js'
 
-/** What this process may do, as far as files of the kernel tell it: what they do not tell is undefined. */
+/** What this process may do, as far as the kernel's files show it; undefined where they do not. */
 export interface Power {
   /** Effective capabilities, a bit each. */
   readonly capabilities?: bigint | undefined
@@ -17,13 +17,13 @@ export interface Power {
   readonly memlock?: number | undefined
 }
 
-/** Those of the capabilities that matter here which a process has; undefined where that cannot be told. */
+/** Those of the capabilities that matter here which a process has; undefined where that is not known. */
 export function capabilitiesOf({ capabilities }: Power): Capability[] | undefined {
   if (capabilities === undefined) return undefined
   return (Object.keys(capability) as Capability[]).filter(name => (capabilities >> capability[name] & 1n) === 1n)
 }
 
-/** Tells it from the texts of the files; `read` gives undefined for one that cannot be read. */
+/** Finds it out from the files; `read` gives undefined for one that cannot be read. */
 export function powerOf(read: (path: string) => string | undefined): Power {
   const find = (path: string, pattern: RegExp) => pattern.exec(read(path) ?? '')?.[1]
   const effective = find('/proc/self/status', /^CapEff:\s*([0-9a-f]+)$/m)
@@ -68,11 +68,11 @@ export function adviceOn(error: SyscallError, power: Power): string | undefined 
 const says = 'the kernel is locked down, /sys/kernel/security/lockdown says [confidentiality]'
 /** What lockdown=confidentiality forbids. */
 export const forbidden = {
-  reading: 'nobody may read by bpf_probe_read, which kprobe does, and before Linux 5.12 every backend',
-  kprobe: 'nobody may set a kprobe',
+  reading: 'no process may use bpf_probe_read, which kprobe needs, and before Linux 5.12 every backend',
+  kprobe: 'no process may set a kprobe',
 } as const
 
-/** Helpers that read any memory are not there for the verifier, and kprobes are refused, whoever asks. */
+/** The verifier does not know helpers that read any memory, and kprobes are refused, even to root. */
 function lockedOut(error: SyscallError, { lockdown }: Power): string | undefined {
   if (lockdown !== 'confidentiality') return undefined
   if (error instanceof VerifierError) return error.log.includes('call bpf_probe_read') ? `${says}: ${forbidden.reading}` : undefined
@@ -80,7 +80,7 @@ function lockedOut(error: SyscallError, { lockdown }: Power): string | undefined
 }
 
 /** Where all is there that we know to be needed. */
-export const unexplained = 'not for want of capabilities: the kernel’s configuration, a security module or a seccomp filter forbids it'
+export const unexplained = 'no capability is missing: the kernel’s configuration, a security module or a seccomp filter forbids it'
 
 /** What this process lacks of what is needed for the call, or for one of those after it. */
 function missing(error: SyscallError, power: Power): string | undefined {
@@ -97,7 +97,7 @@ export const lack = {
   /** For all that is done. */
   capabilities(power: Power): string | undefined {
     if (power.capabilities === undefined) return `run it ${rootOr(needed.join(' and '))}`
-    if (power.isContained) return 'in a user namespace capabilities count for nothing here; run it as root outside of it'
+    if (power.isContained) return 'capabilities of a user namespace do not count here; run it as root outside of it'
     const lacking = needed.filter(name => !has(power, name) && !has(power, 'CAP_SYS_ADMIN'))
     if (lacking.length === 0) return undefined
     if (power.isRoot) return `this root lacks ${lacking.join(' and ')}; ${howToAdd(lacking)}`

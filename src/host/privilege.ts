@@ -8,11 +8,11 @@ export type Capability = keyof typeof capability
 export const needed = ['CAP_BPF', 'CAP_PERFMON'] as const satisfies readonly Capability[]
 
 /**
- * Gives up for good all capabilities that are not needed any more, and tells in one line what came of it. `use` is what is still to be
+ * Gives up for good all capabilities that are no longer needed, and returns one line about the result. `use` is what is still to be
  * done with maps: before Linux 5.19 every bpf() takes CAP_BPF while kernel.unprivileged_bpf_disabled is set, afterwards a descriptor is
  * enough. So it is tried with the capability permitted and not in effect, and then either taken back or given up.
  *
- * Capabilities are a thread's own. The main thread makes all calls that need any; but whoever takes over the process could use another
+ * Capabilities are a thread's own. The main thread makes all calls that need any; but an attacker who takes over the process could use another
  * thread's, so the others give up theirs too. Each has to do that itself, asked by a signal.
  */
 export function giveUp(kernel: Kernel, use: () => void, threads: readonly number[] | undefined): string {

@@ -179,7 +179,7 @@ function memoryOf(control: BpfMap, pieces: BpfMap, name: string, clock: { turn()
     set()
     act()
     const address = get(field)
-    if (address === 0n) throw new Error(`no tracepoint told of our ${field}`)
+    if (address === 0n) throw new Error(`no tracepoint reported our ${field}`)
     return address
   }
   const readPieces = (addresses: readonly bigint[], { socket, during }: Moment) => {
@@ -190,7 +190,7 @@ function memoryOf(control: BpfMap, pieces: BpfMap, name: string, clock: { turn()
     })
     set({ trigger: socket, count: BigInt(addresses.length) })
     during()
-    if (get('count') !== 0n) throw new Error('no tracepoint told of our socket’s new state')
+    if (get('count') !== 0n) throw new Error('no tracepoint reported our socket’s new state')
     return addresses.map((_, index) => {
       const piece = pieces.lookup(keyOf(index))!
       return wordAt(piece, Piece.result) === 0n ? piece.slice(Piece.bytes) : undefined
@@ -208,7 +208,7 @@ function memoryOf(control: BpfMap, pieces: BpfMap, name: string, clock: { turn()
       set({ sends: 1n })
       act()
       const piece = pieces.lookup(keyOf(0))!
-      if (get('sends') !== 0n || wordAt(piece, Piece.result) !== 0n) throw new Error('no tracepoint told of our packet')
+      if (get('sends') !== 0n || wordAt(piece, Piece.result) !== 0n) throw new Error('no tracepoint reported our packet')
       return piece.subarray(Piece.bytes)
     },
     read(blocks, moment) {

@@ -1,7 +1,7 @@
 import type { Member } from '../../bpf-asm/index.js'
 import { UnsupportedError } from '../../syscall/index.js'
 
-/** What is known of a socket at the moment at which its memory was read; what is left out is not. */
+/** What is known of a socket at the moment its memory was read. */
 export interface KnownSocket {
   readonly family?: number
   readonly state?: number
@@ -57,13 +57,13 @@ export interface KnownTask {
   readonly tgid: number
   readonly leader: bigint
   readonly name: string
-  /** `PF_…`, as /proc tells them. */
+  /** `PF_…`, as /proc shows them. */
   readonly flags: number
 }
 
 /** A field that has no place or more than one, or that too little was seen of. It is never guessed. */
 export class UnpinnedError extends UnsupportedError {
-  /** `places`: how many fit, or undefined when there was too little to tell by. */
+  /** `places`: how many fit, or undefined when too little was known. */
   constructor(readonly field: string, readonly places?: number) {
     const why = places === undefined ? 'too little is known of it' : `${places} places in the kernel’s memory fit`
     super(`without BTF the field ${field} cannot be found: ${why}`)
@@ -115,7 +115,7 @@ export function pinner<What>(snapshots: readonly Snapshot<What>[]) {
   return { seen, only, byValue }
 }
 
-/** Where the fields of a socket lie, as far as they can be told by what they hold. Throws UnpinnedError. */
+/** Where the fields of a socket lie, as far as their contents show it. Throws UnpinnedError. */
 export function pinSocket(snapshots: readonly SocketSnapshot[]) {
   const { seen, only, byValue } = pinner(snapshots)
   const connections = snapshots.map(({ connection }) => connection)

@@ -124,7 +124,7 @@ export function lookAtSockets(kernel: Kernel, memory: KernelMemory, random: (end
     return connection
   }
 
-  /** Sets what the locks and flags tell of. */
+  /** Sets what the locks and flags record. */
   function configured(client: Socket, { family: version, locks, flags }: Pick<Manner, 'family' | 'locks' | 'flags'>): Socket {
     if (version === 6) client.setOption(inet6Level.level, inet6Level.only, 0)
     client.setOption(tcpLevel.level, tcpLevel.noDelay, 1)
@@ -276,7 +276,7 @@ export function lookAtSockets(kernel: Kernel, memory: KernelMemory, random: (end
     look(connection, { flags, urgent: urgent.read, urgentAt })
   }
 
-  /** Sends more than the peer has room for, at last an urgent byte. */
+  /** Sends more than the peer's buffer holds, and then an urgent byte. */
   function stuff(manner: Manner): void {
     const connection = connect(manner)
     const { client } = connection
@@ -288,7 +288,7 @@ export function lookAtSockets(kernel: Kernel, memory: KernelMemory, random: (end
     look(connection, { flags: manner.flags })
   }
 
-  /** Connects to whom nobody answers: its backlog is full. */
+  /** Connects to a listener that does not answer: its backlog is full. */
   function knock(version: 4 | 6): void {
     const { at } = listen(version, [0])
     configured(open({ family: version }), { family: version, locks: 0, flags: 0 }).connect(at)

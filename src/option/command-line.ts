@@ -78,8 +78,7 @@ export function firstWord(argv: readonly string[], specs: Readonly<Record<string
 }
 
 /**
- * What yargs makes of a command line without anything particular, undefined of any other: to load yargs takes half as long as all else that
- * is done at the start.
+ * Fast path: parses plain command lines without yargs, whose import takes a third of the start. Undefined means: use yargs.
  */
 function plain(argv: readonly string[], options: ReadonlyMap<string, Spec>): Parsed | undefined {
   const rest: string[] = []
@@ -151,7 +150,7 @@ async function parserOf(argv: readonly string[], options: ReadonlyMap<string, Sp
     throw new UnsupportedError(`this installation is damaged: yargs: ${cause.message.split('\n')[0]}: install it again, or run npm run build`, undefined, { cause })
   })
   return yargs(argv)
-    // First, for yargs warns of options by these names as long as it has its own.
+    // First: yargs warns about options with these names while it has its own.
     .help(false)
     .version(false)
     .options(Object.fromEntries([...options].map(([name, { letter, flag, describe }]) => [name, {

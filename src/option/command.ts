@@ -32,7 +32,7 @@ export interface Positional {
 
 /** What all commands have. */
 export const commonOptions = {
-  help: { letter: 'h', flag: true, describe: 'print this' },
+  help: { letter: 'h', flag: true, describe: 'print this help' },
   version: { letter: 'V', flag: true, describe: 'print the version' },
 } as const satisfies Record<string, Spec>
 
@@ -62,7 +62,7 @@ export function checkCommand<World>({ command: { name, options, positionals }, l
   if (more !== undefined) {
     const alone = names.length === 0 ? 'without interval and count' : names.length === 1 ? `with one ${names.join()}` : `with ${names.join(' and ')} alone`
     throw new UsageError(name === ''
-      ? `only ${names.join(' and ')} may stand without an option, got ${jsonText(more)} as well`
+      ? `only ${names.join(' and ')} may be given without an option, got ${jsonText(more)} as well`
       : `${name} must stand ${alone}, got ${jsonText(more)} as well`)
   }
   const other = given.find(option => !(option in options || option in commonOptions))

@@ -33,7 +33,7 @@ export interface Options {
   readonly grouping: Grouping
   /** The name of a backend, or `auto`. */
   readonly backend: string
-  /** Room in the kernel's map of flows. */
+  /** Capacity of the kernel's map of flows. */
   readonly maxFlows: number
   /** Path of a BTF to take for the kernel's; false: none, what the programs read is found by measurement. */
   readonly btf?: string | false
@@ -52,7 +52,7 @@ const most = 1_000_000
 /** All options by their long names, in the order of the help. */
 export const specs = {
   noclear: { letter: 'C', flag: true, describe: 'print one update after the other, also on a terminal' },
-  nosummary: { letter: 'S', flag: true, describe: 'no line with the load average' },
+  nosummary: { letter: 'S', flag: true, describe: 'do not print the load average' },
   pid: { value: 'PID', letter: 'p', repeatable: true, describe: 'only this process; several: -p 1,2 or repeated' },
   cgroupmap: { value: 'PATH', describe: 'only cgroups whose id is a key of the BPF map pinned here' },
   mntnsmap: { value: 'PATH', describe: 'only mount namespaces whose id is a key of the BPF map pinned here' },
@@ -61,14 +61,14 @@ export const specs = {
   ipv6: { letter: '6', flag: true, describe: 'IPv6 only' },
   by: { value: 'KEY', choices: groupings.map(({ name }) => name), describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name}), or several, as comm,cgroup` },
   sort: { value: 'KEY', choices: ['all', 'sent', 'received'], letter: 's', describe: 'all (received and sent, the default), sent, received, or a column in lower case' },
-  rows: { value: 'N', letter: 'r', describe: 'at most so many rows in a table' },
+  rows: { value: 'N', letter: 'r', describe: 'at most N rows per table' },
   format: { value: 'FORMAT', choices: formats.map(({ name }) => name), letter: 'f', describe: `what to print: ${either(formats)} (default ${defaultFormat.name})` },
-  backend: { value: 'NAME', choices: backendChoices.map(({ name }) => name), describe: `how to hook into the kernel: ${either(backendChoices)} (default auto)` },
-  'max-flows': { value: 'N', describe: `room in the kernel's map of connections (default ${defaultMaxFlows})` },
-  btf: { value: 'FILE', describe: 'find what the programs read by the BTF in this file, of a kernel that has none itself' },
-  'no-btf': { flag: true, describe: 'find what the programs read by measurement, as where there is no BTF' },
-  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them (no privileges needed); with -v as this kernel takes them' },
-  verbose: { letter: 'v', flag: true, describe: 'tell on stderr what is chosen, why, and what it costs' },
+  backend: { value: 'NAME', choices: backendChoices.map(({ name }) => name), describe: `how to attach to the kernel: ${either(backendChoices)} (default auto)` },
+  'max-flows': { value: 'N', describe: `capacity of the kernel's map of connections (default ${defaultMaxFlows})` },
+  btf: { value: 'FILE', describe: 'find kernel fields in this BTF file, on a kernel without BTF' },
+  'no-btf': { flag: true, describe: 'find kernel fields by measurement, as on a kernel without BTF' },
+  'dump-bpf': { flag: true, describe: 'print the BPF programs instead of running them (no privileges needed); with -v as this kernel loads them' },
+  verbose: { letter: 'v', flag: true, describe: 'print to stderr what was chosen, why, and what it costs' },
   ...commonOptions,
 } as const satisfies Record<string, Spec>
 
@@ -120,7 +120,7 @@ export function btfOf(line: CommandLine<'btf' | 'no-btf'>): Pick<Options, 'btf'>
   return { btf: false }
 }
 
-/** What is no number may be meant for a word that takes the place of the interval. */
+/** The interval; a word that is no number may be a misspelt sub-command. */
 function intervalOf(text: string, words: readonly string[]): number {
   try {
     return seconds('interval', text)

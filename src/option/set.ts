@@ -33,8 +33,8 @@ export const mntnsSet: SetKind = {
   mistake: 'no key can be the inode of a mount namespace; ids of cgroups belong to --cgroupmap',
 }
 
-/** Entries of a set that we make, as bcc makes it. */
-const room = 1024
+/** Capacity of a set that we create, as bcc's. */
+const capacity = 1024
 
 /** A set that the user named. */
 export interface NamedSet {
@@ -47,7 +47,7 @@ export interface NamedSet {
 
 /**
  * Opens the set pinned at `path`. When there is none an empty one is made, to be pinned with `pinSets`. Throws UsageError when the
- * path is something else; `mayBePin` tells whether it can be a pin at all.
+ * path is something else; `mayBePin` says whether it can be a pin at all.
  */
 export function openSet(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: string) => boolean): NamedSet {
   const map = findMap(kernel, kind, path, mayBePin)
@@ -96,18 +96,18 @@ function findMap(kernel: Kernel, kind: SetKind, path: string, mayBePin: (path: s
         return undefined
       case 'EPERM':
         // bpf_lookup in kernel/bpf/inode.c keeps them for extensions.
-        if (/\.[^/]*$/.test(path)) throw refusal(kind, path, 'a bpf file system takes no name with a dot (EPERM)', error)
+        if (/\.[^/]*$/.test(path)) throw refusal(kind, path, 'a bpf file system allows no dot in names (EPERM)', error)
         throw error
       case 'EACCES':
         // The kernel says so both of a pin that may not be opened and of any other file.
         if (mayBePin(path)) throw error
     }
-    throw refusal(kind, path, 'it is no BPF map', error)
+    throw refusal(kind, path, 'it is not a BPF map', error)
   }
 }
 
 function makeMap(kernel: Kernel, { name, valueSize }: SetKind): BpfMap {
-  return kernel.createMap({ name, type: 'hash', keySize: 8, valueSize, maxEntries: room })
+  return kernel.createMap({ name, type: 'hash', keySize: 8, valueSize, maxEntries: capacity })
 }
 
 function refusal({ option }: SetKind, path: string, what: string, cause?: unknown): UsageError {

@@ -5,7 +5,7 @@ import type { MapSpec } from '../../syscall/index.js'
 import { intervals } from './interval.js'
 import type { Tracer } from './tracer.js'
 
-/** The map beside a queue that counts what found no room in it. */
+/** The map beside a queue that counts what did not fit into it. */
 const lostName = (queue: string) => `${queue}_lost`
 
 /**

@@ -8,9 +8,9 @@ import { Scope } from './scope.js'
 export const grace = 0.7
 
 /**
- * Aborts when the user has seen enough: Ctrl-C, SIGTERM, or the terminal is gone. From now on the first signal asks for the last interval, and
+ * Aborts on Ctrl-C, SIGTERM, or when the terminal is closed. From now on the first signal asks for the last interval, and
  * ends the process with status 0 after `grace` seconds, unless `endIn` takes that back; the second one ends it at once. Both do so whatever the
- * process is doing: it may be in a write that nobody takes.
+ * process is doing: it may be in a write that no process reads.
  */
 export function interrupted(): AbortSignal {
   const stop = new AbortController()

@@ -113,7 +113,7 @@ export interface Refusal<Candidate> {
   readonly error: SyscallError | UnsupportedError
 }
 
-/** Starts the first candidate that this kernel takes, and tells which were refused before it. Throws the last one's error when it takes none. */
+/** Starts the first candidate that this kernel accepts, and returns which were refused before it. Throws the last one's error when it accepts none. */
 export function startFirst<Candidate, Started>(candidates: Iterable<Candidate>, start: (candidate: Candidate) => Started):
   { readonly candidate: Candidate; readonly started: Started; readonly refused: readonly Refusal<Candidate>[] } {
   const refused: Refusal<Candidate>[] = []

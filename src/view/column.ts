@@ -55,7 +55,7 @@ const lport = field('lport', identity(Value.lport), 2, networkUint16)
 const raddr = field('raddr', identity(Value.raddr), 16, addressText)
 const rport = field('rport', identity(Value.rport), 2, networkUint16)
 const port = field('port', identity(Value.service), 2, networkUint16)
-/** As the kernel tells it: `CgroupPaths` knows the path. */
+/** The id, as the kernel reports it: `CgroupPaths` knows the path. */
 const cgroup = field('cgroup', identity(Value.cgroup), 4, (view, at) => `${uint32(view, at)}`)
 
 /** All columns of what a row is. Header words, widths and alignment are bcc's (tools/tcptop.py) where it has them. */

@@ -1,6 +1,6 @@
 import { type Frame, missedText, type Sink } from '../frame/index.js'
 
-/** CPU seconds used so far, and bytes of memory now, which only /proc tells. */
+/** CPU seconds used so far, and bytes of memory now, which only /proc shows. */
 export interface Usage {
   readonly cpu: number
   readonly rss: number | undefined

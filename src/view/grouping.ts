@@ -8,7 +8,7 @@ export interface Grouping extends RowShape {
   readonly name: string
   readonly criteria: readonly Criterion[]
   readonly columns: readonly Column[]
-  /** The fields of the columns and what the table has no room for, in the order of JSON and CSV. */
+  /** The fields of the columns and what the table does not show, in the order of JSON and CSV. */
   readonly fields: readonly Field[]
   /** What its rows can be sorted by. */
   readonly sorts: ReadonlyMap<string, Sort>

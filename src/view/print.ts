@@ -5,9 +5,9 @@ import type { Grouping } from './grouping.js'
 /** Where text goes. */
 export interface Output {
   readonly isTerminal: boolean
-  /** Lines and columns of the terminal now; undefined when it does not tell. */
+  /** Lines and columns of the terminal now; undefined when it does not say. */
   size(): { readonly rows: number; readonly columns: number } | undefined
-  /** Resolves when all is written; rejects with EPIPE when nobody reads any more. */
+  /** Resolves when all is written; rejects with EPIPE when the reader has closed it. */
   write(text: string): Promise<void>
 }
 
@@ -31,7 +31,7 @@ export function printed({ format, grouping, sort, rows = Infinity, intervalText,
     start: () => out.write(format.start({ intervalText, grouping })),
     frame: async frame => {
       if (frame.loadavg === null && summary && !isReported) {
-        tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
+        tell('tcptop: /proc/loadavg cannot be read: the summary line is skipped')
         isReported = true
       }
       await out.write(format.frame({ ...frame, rows: frame.pick({ grouping, sort, limit: rows }) }, { summary, grouping }))

@@ -24,10 +24,10 @@ const enum Slot {
 const smallest: u32 = 1024
 
 /**
- * The kernel hands its entries out in an order that hardly changes from walk to walk, and memory is fast where it is read in order.
- * So the slots lie in the order of a walk, those of flows that came since at the end, and each says which one to guess next; a
- * guess is compared as a whole, and where it is wrong the index has the answer. What is over leaves its slot and its place in the
- * index unused, until there is no room and the slots are laid out anew.
+ * The kernel returns its entries in an order that hardly changes from drain to drain, and memory is fast when read in order.
+ * So the slots lie in the order of a drain, those of newer flows at the end, and each says which one to guess next. A
+ * guess is compared as a whole; if it is wrong, the index has the answer. A closed flow leaves its slot and its place in the
+ * index unused until no slot is free and all are laid out anew.
  */
 export namespace Flow {
   /** Slot number 0 is no flow: it has the guess at the first. */
@@ -178,7 +178,7 @@ export namespace Flow {
     }
   }
 
-  /** Lays the flows out anew, in the order in which they were met, with room for `more` and half as many again. */
+  /** Lays the flows out anew, in the order in which they were first seen, with space for `more` and half as many again. */
   function layOut(more: u32): void {
     const old = slots
     const oldHere = here

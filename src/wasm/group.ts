@@ -33,9 +33,9 @@ export class Groups {
   /** All amounts of each of the two frames. */
   totals: usize = 0
 
-  /** Rows that there is room for. */
+  /** Capacity in rows. */
   private room: u32 = 0
-  /** An open-addressing table with linear probing, of numbers of rows, and its places: a power of two, at least twice the room. */
+  /** An open-addressing table with linear probing, of numbers of rows, and its places: a power of two, at least twice the capacity. */
   private index: usize = 0
   private places: u32 = 0
   /** Rows that were looked at in vain since some were forgotten. */
@@ -188,7 +188,7 @@ export class Groups {
     return difference == 0
   }
 
-  /** Forgets old rows, and makes room for half as many again as are left. */
+  /** Forgets old rows, and makes the capacity half as many again as are left. */
   private layOut(): void {
     if (this.totals == 0) this.totals = renew(0, 2 * Measure.all)
     this.keepNew()

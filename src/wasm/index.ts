@@ -32,7 +32,7 @@ export function coarseMask(): usize {
   return coarse.mask
 }
 
-/** Makes room for batches of so many entries. */
+/** Makes the buffers hold batches of so many entries. */
 export function prepare(entries: u32): void {
   if (entries <= room) return
   room = entries

@@ -88,7 +88,7 @@ test('a backend that there is not is refused by its name', () => {
   assert.is((planOf(btfFixtures[0]!, 'uprobe') as PlanError).message, 'there is no backend uprobe')
 })
 
-test('on a machine whose registers are not known there are no kprobes, and all else is as ever', () => {
+test('on a machine with unknown registers, plans have no kprobes and are otherwise the same', () => {
   for (const machine of btfFixtures) {
     const strange = { ...machine, arch: 'mips' }
     assert.match((planOf(strange, 'kprobe') as PlanError).message, /; this kernel has no kprobe release_sock$/)
@@ -210,7 +210,7 @@ for (const machine of distinct) {
     for (const map of mapsOf(plan)) assert.ok(own.includes(map), map)
   })
 
-  check('a hook or a helper that is missing is the reason why it is refused, or is left out where it may be', () => {
+  check('a missing hook or helper is the reason of the refusal, or is skipped if it is optional', () => {
     const { needs, helper, casts, hooks } = variant
     const lacking = (name: string) => plansOf(without(machine, name), backend)
     /** The backend is refused for this reason among others, unless another of its variants is possible. */
@@ -257,7 +257,7 @@ for (const machine of distinct) {
     assert.match((error as BtfError).message, 'no no_such_member in struct tcp_sock')
   })
 
-  check('room for more flows is a larger map, and nothing else', () => {
+  check('capacity for more flows changes only the size of the map', () => {
     const larger = plan.maps.map(map => map.name === mapName.flows ? { ...map, maxEntries: 65_536 } : map)
     assert.equal(larger, plan.maps)
     assert.is(plan.maps.filter(({ maxEntries }) => maxEntries === 65_536).length, 1)
@@ -340,7 +340,7 @@ for (const machine of distinct) {
     assert.equal(sum(lengths(a, b), lengths(c, d)), sum(lengths(a, d), lengths(b, c)))
   })
 
-  check('one family alone is never longer, and asks nobody', () => {
+  check('programs for one family are never longer, and need the same maps', () => {
     for (const family of [4, 6] as const) {
       const filtered = on({ family })
       assert.equal(filtered.maps, plan.maps)

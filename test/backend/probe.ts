@@ -17,14 +17,14 @@ for (const { title: where, plan } of distinct) {
     return { takes, calls }
   }
 
-  test(`${where}: a kernel that takes a program at a function is told by one that does nothing`, () => {
+  test(`${where}: an empty program shows whether the kernel accepts programs at functions`, () => {
     const { takes, calls } = ask()
     assert.is(takes, needs ? true : undefined)
     assert.is(calls.filter(({ name }) => name === 'PROG_LOAD').length, needs ? 1 : 0)
     assert.not.ok(calls.some(({ name }) => name === 'MAP_CREATE'))
   })
 
-  if (needs) test(`${where}: a refusal is a no, and what has other reasons tells nothing`, () => {
+  if (needs) test(`${where}: a refusal means no, other errors mean unknown`, () => {
     const attaches = ['RAW_TRACEPOINT_OPEN', 'perf_event_open']
     for (const [errno, takes] of [[EPERM, false], [524, false], [ENOMEM, undefined], [EMFILE, undefined], [EIO, undefined]] as const) {
       assert.is(ask(() => -errno).takes, takes)

@@ -56,7 +56,7 @@ for (const { title: where, plan, planWith } of distinct) {
     assert.equal(described(), plan.programs.map(() => false))
   })
 
-  check('maps are made, all programs loaded, then attached, the iterators run, and then the programs are told', () => {
+  check('maps are created, programs loaded, then attached, iterators run, and then the programs are switched on', () => {
     const { calls } = start(plan)
     const order: readonly (readonly Call['name'][])[] = [['MAP_CREATE', 'BTF_LOAD', 'MAP_FREEZE'], ['PROG_LOAD']]
     const constants = plan.maps.filter(({ constant }) => constant !== undefined).map(({ name }) => fdsOf(calls)[name])
@@ -189,7 +189,7 @@ for (const { title: where, plan, planWith } of distinct) {
     for (const { name, log } of session.programs) assert.is(log, `all of ${name} is well\n`)
   })
 
-  check('what somebody else opened is used and not closed', () => {
+  check('what the caller opened is used and not closed', () => {
     const filtered = planWith({ cgroupIds: true, mntnsIds: true })
     const fake = fakeKernel()
     const kernel = openFake(fake.native)

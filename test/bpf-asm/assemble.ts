@@ -94,12 +94,12 @@ test('a note leaves the code as it is', () => {
   assert.equal(encode(assemble(note('why', code))), encode(assemble(code)))
 })
 
-test('labels are told by slot, several at one too', () => {
+test('labels are listed by slot, also several at one', () => {
   const { labels } = assemble([label('start'), loadImm64(r1, 1n), label('a'), label('b'), exit(), label('end')])
   assert.equal([...labels], [[0, ['start']], [2, ['a', 'b']], [3, ['end']]])
 })
 
-test('maps are told once each, in the order in which they come up', () => {
+test('maps are listed once each, in order of appearance', () => {
   assert.equal(assemble([loadMap(r1, 'b'), loadMapValue(r2, 'a', 8), loadMap(r1, 'b'), exit()]).maps, ['b', 'a'])
 })
 

@@ -220,7 +220,7 @@ function withLayout(layout: readonly (readonly [fixed: number, each: number])[],
   return Uint8Array.from(Buffer.concat([new Uint8Array(header.buffer), new Uint8Array(words.buffer), parts, strings]))
 }
 
-test('types of newer kinds are skipped where the blob tells how long they are', () => {
+test('types of unknown kinds are skipped if the blob says how long they are', () => {
   const layout = Array.from({ length: 22 }, () => [0, 0] as [number, number])
   layout[20] = [8, 0]
   layout[21] = [4, 12]

@@ -64,7 +64,7 @@ test('each line has its slot, its file, what stands there and the note; what is 
   ])
 })
 
-test('a note that stands in the line is not told twice, and is told where the line is not known', () => {
+test('a note that the source line contains is not repeated, and is shown if the line is unknown', () => {
   const assembly = assemble([note('why', exit())])
   const [file, line, column] = ['a.ts', 1, 1]
   assert.equal(linesOf(assembly, () => ({ file, line, column, text: "note('why', exit())" })), [[0, file, 1, 1, "note('why', exit())"]])
@@ -85,7 +85,7 @@ test('every function has its name, as C allows it, and a line at its start', () 
   assert.equal(one.map(([slot]) => slot), [0, 4, 6])
 })
 
-test('numbers that the kernel has no room for are cut, and a program without places has lines without', () => {
+test('numbers that do not fit the kernel’s field are cut, and a program without places has lines without', () => {
   assert.equal(linesOf(assemble([exit()]), () => ({ file: 'a.ts', line: 1e7, column: 1e4 })), [[0, 'a.ts', 2 ** 22 - 1, 1023, '']])
   assert.equal(linesOf(decode(encode(assemble(exit())))), [[0, '', 0, 0, '']])
 })

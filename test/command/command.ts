@@ -30,12 +30,12 @@ test('the help names all options, ends with examples, and fits 80 columns', asyn
   assert.ok(help.split('\n').every(line => line.length <= 80))
 })
 
-test('help comes before everything but unknown options', async () => {
+test('help wins over everything except unknown options', async () => {
   assert.is(await textOf(['-p', 'x', '1', '2', '3', '-46', '--help']), await textOf(['-h']))
   assert.is(await textOf(['doctor', '-p', '1', '5', '-h']), await textOf(['doctor', '-h']))
 })
 
-test('the examples of the help are understood', async () => {
+test('the examples of the help parse', async () => {
   const [, examples = ''] = (await textOf(['-h'])).split('Examples:\n')
   const lines = [...examples.matchAll(/^  tcptop(.*?)  /gm)].map(([, line = '']) => line.trim())
   assert.is(lines.length, 7)
@@ -47,7 +47,7 @@ test('the examples of the help are understood', async () => {
   }
 })
 
-test('help and version have words and letters of their own', async () => {
+test('help and version have a word and a letter', async () => {
   assert.is(await textOf(['help']), await textOf(['--help']))
   assert.is(await textOf(['-V']), await textOf(['--version']))
 })
@@ -70,8 +70,8 @@ test('every command has a help of its own, with its options and no others, by -h
 
 const interval = 'interval must be a number of at least 0.1, got'
 for (const [argv, message] of [
-  [['1', '2', '3'], 'only interval and count may stand without an option, got "3" as well'],
-  [['1', '2', '-C', '--', '3'], 'only interval and count may stand without an option, got "3" as well'],
+  [['1', '2', '3'], 'only interval and count may be given without an option, got "3" as well'],
+  [['1', '2', '-C', '--', '3'], 'only interval and count may be given without an option, got "3" as well'],
   [['doctor', '-f', 'csv'], '--format must be table or json with doctor, got "csv"'],
   [['doctor', '5'], 'doctor must stand without interval and count, got "5" as well'],
   [['doctor', '-p', '1'], 'options must be --format, --btf or --no-btf with doctor, got --pid'],
@@ -88,7 +88,7 @@ for (const [argv, message] of [
   [['completion', 'bash', '-C'], 'completion must stand without options, got --noclear'],
   [['help', 'docter'], 'help must be doctor, completion or help, got "docter"'],
 ] as const) {
-  test(`tcptop ${JSON.stringify(argv.join(' '))} is refused in one line`, async () => {
+  test(`tcptop ${JSON.stringify(argv.join(' '))} is refused with one line`, async () => {
     assert.equal(await ask(argv), { status: 2, text: '', told: `tcptop: ${message}` })
   })
 }
@@ -130,7 +130,7 @@ Options:
   -o, --output FILE  where to
   -s, --sort         in order
   -p, --pid PID      only this process; several: -p 1,2 or repeated
-  -h, --help         print this
+  -h, --help         print this help
   -V, --version      print the version
 
 Examples:
@@ -140,7 +140,7 @@ Examples:
 })
 
 for (const shell of ['bash', 'zsh', 'fish']) {
-  test(`completions for ${shell} have all options, and the words that may stand first`, async () => {
+  test(`completions for ${shell} have all options and sub-commands`, async () => {
     const script = await textOf(['completion', shell])
     const names = [...(await textOf(['-h'])).matchAll(/^  (?:-., |    )--([\w-]+)/gm)].map(([, name = '']) => name)
     assert.ok(names.length > 15)

@@ -33,7 +33,7 @@ async function find(changed: Partial<HostAccess> = {}, answer: Answer = () => {}
   return { host, calls }
 }
 
-test('where the kernel takes all, each kind of hooks is tried once, and each backend starts', async () => {
+test('on a kernel that accepts everything, each kind of hook is tried once and each backend starts', async () => {
   const { host, calls } = await find()
   for (const [kind, { has, lacks, answer }] of Object.entries(host.hooks)) {
     assert.ok(has.length > 0, kind)
@@ -44,25 +44,25 @@ test('where the kernel takes all, each kind of hooks is tried once, and each bac
   assert.is(probes.length, 6)
 })
 
-test('an iterator is tried as one', async () => {
+test('an iterator is tried as an iterator', async () => {
   // Without maps no backend starts.
   const { calls } = await find({}, ({ name }) => name === 'MAP_CREATE' ? -EPERM : undefined)
   assert.equal(['LINK_CREATE', 'RAW_TRACEPOINT_OPEN', 'perf_event_open'].map(wanted => calls.filter(({ name }) => name === wanted).length), [1, 4, 1])
 })
 
-test('what the kernel refuses is kept as what it said', async () => {
+test('a refusal keeps the kernel’s error', async () => {
   const { host } = await find({}, ({ name }) => name === 'PROG_LOAD' || name === 'MAP_CREATE' ? -EPERM : undefined)
   for (const { answer } of Object.values(host.hooks)) assert.is(answer?.takes, false)
   for (const { variant, error } of host.trials) assert.equal([variant, error?.message], [undefined, 'bpf(BPF_MAP_CREATE): EPERM'])
 })
 
-test('a point that some variant needs and this kernel lacks is named, one that is optional is not', async () => {
+test('missing points are named if some variant needs them, and not if they are optional', async () => {
   const { host: { hooks } } = await find({}, undefined, old)
   assert.equal(hooks.tracepoint.lacks, ['tracepoint sock_send_length', 'tracepoint sock_recv_length'])
   assert.equal([hooks.exit.lacks, hooks.exit.answer?.takes], [[], true])
 })
 
-test('where fields are measured, typed hooks are there not even to be tried, and raw ones are', async () => {
+test('with measured fields, raw hooks are tried and typed ones are not', async () => {
   const { host } = await find({ readBtf: () => undefined, facts: async () => ({ ...factsOf(newest.btf, 'x64'), ...byName }) })
   assert.is(host.btf, 0)
   for (const kind of ['tracepoint', 'iterator', 'entry', 'exit'] as const) {
@@ -72,7 +72,7 @@ test('where fields are measured, typed hooks are there not even to be tried, and
   for (const kind of ['rawTracepoint', 'kprobe'] as const) assert.equal(host.hooks[kind].answer, { takes: true })
 })
 
-test('without the shim, without facts, or with a BTF that may not be read, all else is told', async () => {
+test('without the shim, facts or a readable BTF, everything else is reported', async () => {
   const error = new UnsupportedError('the shim is not there')
   const shimless = (await find({ openKernel: () => { throw error } })).host
   for (const { has, answer } of Object.values(shimless.hooks)) assert.equal([has.length > 0, answer], [true, { takes: undefined, error }])
@@ -93,7 +93,7 @@ for (const mistake of [new UsageError('--btf must be'), new TypeError('a mistake
 
 const reader = (files: Readonly<Record<string, string>>) => (path: string) => files[path]
 
-test('the files of /proc tell the rest', async () => {
+test('the rest is read from /proc', async () => {
   const { host } = await find({ readText: reader({
     '/proc/sys/kernel/osrelease': '6.1.0-32-amd64\n',
     '/proc/sys/kernel/unprivileged_bpf_disabled': '2\n',

@@ -5,12 +5,12 @@ import { reportJson, reportOf, reportText } from '../../src/doctor/index.js'
 import { matchesGolden } from '../kit/golden.js'
 import { host, unread } from './fixture.js'
 
-test('a host where all is well, and one of which nothing can be read, have their pages', () => {
+test('pages of a good host and of an unreadable one match the golden files', () => {
   matchesGolden(reportText(reportOf(host)), 'doctor.txt')
   matchesGolden(reportText(reportOf(unread)), 'doctor-unread.txt')
 })
 
-test('without root the page begins with why not and with one command, and lines break at words but not in commands', () => {
+test('without root the page starts with the reasons and one command; lines break at words, but not inside commands', () => {
   const power = { ...host.power, capabilities: 0n, isRoot: false, paranoid: 3 }
   const one = { ...host, power, cgroup: { path: undefined, old: true }, trials: unread.trials }
   const own = ['/usr/bin/node', '/opt/my tools/tcptop.js']
@@ -49,7 +49,7 @@ test('auto takes the first of the variants that started, as a run does, and its 
   assert.is(reportOf({ ...host, trials: backends.map(backend => ({ backend, error })) }).backend, null)
 })
 
-test('the object says the same as the page', () => {
+test('the JSON object matches the page', () => {
   for (const report of [reportOf(host), reportOf(unread)]) {
     const text = reportJson(report)
     assert.match(text, /^[^\n]*\n$/)

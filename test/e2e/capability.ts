@@ -29,7 +29,7 @@ for (const { args, has, lacks } of [
   { args: [], has: memlockCounts ? ['bpf', 'sys_resource'] : ['bpf'], lacks: /lacks CAP_PERFMON;/ },
   { args: [], has: ['perfmon'], lacks: /lacks CAP_BPF;/ },
 ]) {
-  nobodyTest(`nobody with ${has.join(' and ') || 'no capability'} and "${args.join(' ')}" is told in one line what is lacking`, async () => {
+  nobodyTest(`nobody with ${has.join(' and ') || 'no capability'} and "${args.join(' ')}" gets one line that names what is missing`, async () => {
     complains(await asNobody(has, ...args, '0.1', '1'), 1, 'EPERM', 'root', lacks)
   })
 }
@@ -69,7 +69,7 @@ for (const name of backends) {
 }
 
 if (memlockCounts) {
-  nobodyTest('a limit of locked memory is told, and CAP_SYS_RESOURCE lifts it', async () => {
+  nobodyTest('a limit of locked memory is reported, and CAP_SYS_RESOURCE raises it', async () => {
     const [file = '', ...rest] = [...little, ...nobody(...enough), ...asArgs('0.1', '1')]
     complains(await run(file, rest), 1, 'EPERM', 'lacks CAP_SYS_RESOURCE', '64 KiB (RLIMIT_MEMLOCK)', 'ulimit -l unlimited')
     await countsExactly([], [...little, ...nobody(...enough, 'sys_resource')])

@@ -24,7 +24,7 @@ function linesOf(closed: readonly ClosedConnection[]): Rows {
   return [{ rows }] as unknown as Rows
 }
 
-test('what is told of closed connections is exact in every case', async () => {
+test('reported closed connections are exact in every case', async () => {
   const cases = compile()
   const early = cases.filter(({ before }) => before).map(({ name }) => new Run(name))
   await Promise.all(early.map(run => run.ready()))

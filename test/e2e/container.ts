@@ -103,7 +103,7 @@ function profileWithout(call: string): string {
   return join(folder, 'seccomp.json')
 }
 
-confinedTest('a profile that hides bpf() is told, and one that hides capset() costs nothing but the capabilities that are kept', async () => {
+confinedTest('a profile that hides bpf() is reported, and one that hides capset() only keeps the capabilities', async () => {
   const [file = '', ...args] = [...confined(profileWithout('bpf')), ...asArgs('0.1', '1')]
   complains(await run(file, args), 1, 'ENOSYS', 'a seccomp filter hides it')
   const [again = '', ...rest] = [...confined(profileWithout('capset')), ...asArgs('-v', '0.1', '1')]
@@ -113,7 +113,7 @@ confinedTest('a profile that hides bpf() is told, and one that hides capset() co
 })
 
 for (const [who, command] of [['root', []], ['nobody', confined()], ['a root of two capabilities', rootAlike]] as const) {
-  confinedTest(`while it counts as ${who}, no thread has a capability, and -v tells so`, async () => {
+  confinedTest(`while it counts as ${who}, no thread has a capability, and -v says so`, async () => {
     const counting = await startTool(['-v'], 0.2, command)
     try {
       const { pid } = counting.process

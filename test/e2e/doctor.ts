@@ -32,7 +32,7 @@ function agrees(doctor: Outcome, frame: Outcome): void {
   assert.is(backend, frame.status === 0 ? (JSON.parse(frame.out) as Line).backend : null, frame.err)
 }
 
-test('the doctor says of itself what a run as the same user then does', async () => {
+test('the doctor’s verdict is what a run as the same user does', async () => {
   agrees(await tool('doctor', '-f', 'json'), await tool('-f', 'json', '0.1', '1'))
 })
 
@@ -67,7 +67,7 @@ const withoutUsers = spawnSync('unshare', [...asContained, 'true']).status === 0
 namely('in a user namespace root is told that it is none', withoutUsers, async () => {
   const outcome = await run('unshare', [...asContained, ...asArgs('doctor', '-f', 'json')])
   assert.is(outcome.status, 1, outcome.err)
-  assert.match(checkOf(outcome, 'capabilities').remedy!, /^in a user namespace capabilities count for nothing here/)
+  assert.match(checkOf(outcome, 'capabilities').remedy!, /^capabilities of a user namespace do not count here/)
 })
 
 const withoutLockdown = whyUnprivileged() ?? (lockdown() === 'confidentiality' ? undefined : `lockdown is ${lockdown()}`)
@@ -77,7 +77,7 @@ namely('locked down, it is told what that forbids', withoutLockdown, async () =>
   const { verdict, remedy } = checkOf(outcome, 'lockdown')
   assert.not.equal([verdict, remedy], ['ok', null])
   assert.is(checkOf(outcome, 'kprobes').verdict, 'no')
-  assert.match(checkOf(outcome, 'kprobes').remedy!, /\[confidentiality\]: nobody may set a kprobe$/)
+  assert.match(checkOf(outcome, 'kprobes').remedy!, /\[confidentiality\]: no process may set a kprobe$/)
 })
 
 test.run()

@@ -65,7 +65,7 @@ async function trace(room: number, times: number, read: (take: () => void) => Pr
   }
 }
 
-test('of events that two processors send at once none is lost, doubled or out of its process’ order while there is room', async () => {
+test('events that two CPUs send at once are not lost, doubled or reordered within a process while the queue has space', async () => {
   const { ours, all, total, lost } = await trace(65_536, 5_000, async () => {})
   assert.is(lost, 0)
   assert.is(all.length, total)
@@ -76,7 +76,7 @@ test('of events that two processors send at once none is lost, doubled or out of
   }
 })
 
-test('what finds no room is counted, and told once, while events are taken', async () => {
+test('events that do not fit are counted and reported once, while others are taken', async () => {
   const { all, total, lost, lostSince } = await trace(64, 20_000, async take => {
     for (let turn = 0; turn < 20; turn++) {
       await sleep(10)

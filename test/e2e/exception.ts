@@ -1,8 +1,9 @@
+import { limit } from '../../src/backend/limit.js'
 import { isBefore } from '../../syscall/index.js'
 
 /**
- * How bytes are counted: at the return of functions, by tracepoints that tell what a call returned, by those that tell of packets, or at
- * `release_sock`, there also where the kernel keeps what it reads was measured, without BTF.
+ * How bytes are counted: at the return of functions, by tracepoints that report what a call returned, by those that report packets, or at
+ * `release_sock`, there also with fields found by measurement, without BTF.
  */
 export type Way = 'return' | 'tracepoint' | 'packet' | 'release' | 'measured'
 
@@ -30,48 +31,36 @@ const mptcp = [
   'blocked-mptcp-receive',
 ]
 const sockmap = ['sockmap-message-to-egress', 'sockmap-message-to-ingress']
-/** Of kernels with CONFIG_PREEMPT_LAZY, which are Debian’s from 6.18 on. */
-const skipped = 'a program that is preempted is skipped for others on that CPU, and what it would have seen may be charged to another process'
-const urgent = 'an urgent byte alone shows only when the socket closes, and then nobody is known to have received it'
-const bySubflow = 'MPTCP is counted by its subflows, which carry some bytes twice, and from which the kernel takes what was not read yet'
-const byCall = 'what a process gives to a sockmap shows in the call’s return value alone'
 
-/** Kernels are Debian's. */
+/**
+ * Kernels are Debian's. The tool's own limitations are those of src/backend/limit.ts; programs are preempted, and then skipped, with
+ * CONFIG_PREEMPT_LAZY, which Debian's kernels have since 6.18.
+ */
 export const exceptions: readonly Exception[] = [
   { cases: mptcp, kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no MPTCP' },
   { cases: ['mptcp-fast-open'], kind: 'absent', before: '6.2', reason: 'MPTCP sends no data with the SYN before Linux 6.2' },
   { cases: ['kernel-tls', 'blocked-tls'], kind: 'absent', before: '5.11', reason: 'Debian’s 5.10 has no kernel TLS' },
-  { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'SO_PEEK_OFF for TCP is of Linux 6.9' },
-  { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'of Linux 6.0' },
-  { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return'], reason: urgent },
-  { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['packet'], reason: urgent },
-  { cases: sockmap, kind: 'inexact', ways: ['packet', 'release', 'measured'], reason: byCall },
-  // Tracepoints can be preempted since 7.0, and receives are seen by one. Sends are seen at a return under the socket's lock: whoever preempts
-  // that does not get to the same socket. With all cases at once on an emulated 7.3, 44,453 of 18,273,726 bytes were in another reader's row.
-  { cases: shared, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true, reason: skipped },
-  { cases: ['four-receivers-one-socket'], kind: 'inexact', ways: ['return'], since: '7.0', ifMissed: true, reason: skipped },
-  { cases: [...shared, ...brief], kind: 'inexact', ways: ['release', 'measured'], since: '6.18', ifMissed: true, reason: skipped },
-  {
-    cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true,
-    reason: 'a sockmap is counted by what calls return: of a call at which the program is skipped, because another is preempted in it, nothing shows',
-  },
-  {
-    cases: mptcp, kind: 'inexact', ways: ['tracepoint'], since: '6.18', ifMissed: true,
-    reason: 'MPTCP is counted by what calls return: of a call at which the program is skipped, because another is preempted in it, nothing shows',
-  },
+  { cases: ['peek-offset'], kind: 'absent', before: '6.9', reason: 'TCP has SO_PEEK_OFF since Linux 6.9' },
+  { cases: ['uring-zerocopy-send', 'uring-multishot'], kind: 'absent', before: '6.0', reason: 'io_uring has these since Linux 6.0' },
+  { cases: ['urgent-byte-alone'], kind: 'inexact', ways: ['return', 'packet'], reason: limit.urgentAlone },
+  { cases: sockmap, kind: 'inexact', ways: ['packet', 'release', 'measured'], reason: limit.sockmapQueue },
+  // Tracepoints can be preempted since 7.0, and receives are seen by one. Sends are seen at a return under the socket's lock: a process that
+  // preempts that cannot reach the same socket. With all cases at once on an emulated 7.3, 44,453 of 18,273,726 bytes were in another reader's row.
+  { cases: shared, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true, reason: limit.skipped },
+  { cases: ['four-receivers-one-socket'], kind: 'inexact', ways: ['return'], since: '7.0', ifMissed: true, reason: limit.skipped },
+  { cases: [...shared, ...brief], kind: 'inexact', ways: ['release', 'measured'], since: '6.18', ifMissed: true, reason: limit.skipped },
+  { cases: sockmap, kind: 'inexact', ways: ['tracepoint'], since: '7.0', ifMissed: true, reason: limit.skippedCall },
+  { cases: mptcp, kind: 'inexact', ways: ['tracepoint'], since: '6.18', ifMissed: true, reason: limit.skippedCall },
   {
     cases: ['mptcp-read-in-part', 'mptcp-shared', 'mptcp-older', 'blocked-mptcp-send', 'blocked-mptcp-receive'], kind: 'inexact', ways: ['packet'],
-    reason: bySubflow,
+    reason: limit.mptcpSubflow,
   },
-  { cases: mptcp, kind: 'inexact', ways: ['measured'], reason: bySubflow },
-  {
-    cases: ['blocked-mptcp-send'], kind: 'inexact', ways: ['tracepoint'],
-    reason: 'of a call on an MPTCP socket that is under way at the start, all that it returns is counted',
-  },
+  { cases: mptcp, kind: 'inexact', ways: ['measured'], reason: limit.mptcpSubflow },
+  { cases: ['blocked-mptcp-send'], kind: 'inexact', ways: ['tracepoint'], reason: limit.mptcpCall },
   {
     cases: ['passed-over-unix-socket', 'inherited-over-fork', 'four-senders-one-socket', 'existing-inherited'],
     kind: 'inexact', ways: ['packet'],
-    reason: 'packets tell that something was sent: what waits for room is charged to the process that used the socket last',
+    reason: limit.packets,
   },
 ]
 

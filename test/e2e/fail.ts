@@ -68,7 +68,7 @@ for (const [args, option, given] of wrong) {
   })
 }
 
-test('--btf of what is no regular file, or too large for a BTF, is refused at once, unread', async () => {
+test('--btf refuses a file that is not regular or is too large, without reading it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tcptop-'))
   try {
     const [pipe, large, zeros] = ['pipe', 'large', 'zeros'].map(name => join(folder, name)) as [string, string, string]
@@ -93,7 +93,7 @@ test('--btf of what is no regular file, or too large for a BTF, is refused at on
   }
 })
 
-test('--cgroup of what is no cgroup v2 directory is refused', async () => {
+test('--cgroup refuses a path that is not a cgroup v2 directory', async () => {
   const [cgroups = '/'] = /(?<=^\S+ )\S+(?= cgroup2 )/m.exec(readFileSync('/proc/mounts', 'utf8')) ?? []
   for (const path of ['/proc', '/nowhere', '/etc/passwd', join(cgroups, 'nowhere'), join(cgroups, 'cgroup.procs')]) {
     complains(await tool('-c', path, '0.1', '1'), 2, '--cgroup must be a cgroup v2 directory', `"${path}"`)
@@ -112,7 +112,7 @@ async function withBpffs(body: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-test('--cgroupmap and --mntnsmap of what is no set of ids are refused', () => withBpffs(async folder => {
+test('--cgroupmap and --mntnsmap refuse a path that is not a set of ids', () => withBpffs(async folder => {
   const kernel = openKernel()
   for (const [name, type, keySize] of [
     ['array', 'array', 4], ['narrow', 'hash', 4], ['wide', 'hash', 16], ['ring', 'ringbuf', 0],
@@ -128,8 +128,8 @@ test('--cgroupmap and --mntnsmap of what is no set of ids are refused', () => wi
   for (const option of ['--cgroupmap', '--mntnsmap']) {
     for (const [path, what] of [
       [join(folder, 'array'), 'type array'], [join(folder, 'ring'), 'type ringbuf'], [join(folder, 'narrow'), '4 bytes'],
-      [join(folder, 'wide'), '16 bytes'], [join(folder, 'program'), 'no BPF map'], [folder, 'no BPF map'],
-      ['/etc/passwd', 'no BPF map'], [join(tmpdir(), 'tcptop-nothing'), 'nothing is there'],
+      [join(folder, 'wide'), '16 bytes'], [join(folder, 'program'), 'not a BPF map'], [folder, 'not a BPF map'],
+      ['/etc/passwd', 'not a BPF map'], [join(tmpdir(), 'tcptop-nothing'), 'nothing is there'],
       [join(folder, 'no/where'), 'nothing is there'],
     ] as const) {
       complains(await tool(option, path, '0.1', '1'), 2, `${option} must be the path of a pinned BPF hash map`, `"${path}"`, what)
@@ -137,7 +137,7 @@ test('--cgroupmap and --mntnsmap of what is no set of ids are refused', () => wi
   }
 }))
 
-test('what is refused leaves no new set behind', () => withBpffs(async folder => {
+test('a refusal leaves no new set behind', () => withBpffs(async folder => {
   const left = join(folder, 'new')
   for (const more of [['--mntnsmap', '/etc/passwd'], ['--mntnsmap', join(tmpdir(), 'tcptop-nothing')], ['-c', '/proc']]) {
     complains(await tool('--cgroupmap', left, ...more, '0.1', '1'), 2)
@@ -159,7 +159,7 @@ testNobody('help, version, the programs and wrong usage need no privileges', asy
   complains(await asNobody([], '-p', 'x'), 2, '--pid')
 })
 
-testNobody('a set that may not be read is a matter of privileges, a file that is none is not', () => withBpffs(async folder => {
+testNobody('a set that may not be read is a matter of privileges, a file that is not a map is wrong usage', () => withBpffs(async folder => {
   const map = openKernel().createMap({ name: 'secret', type: 'hash', keySize: 8, valueSize: 8, maxEntries: 16 })
   map.pin(join(folder, 'set'))
   map.close()
@@ -167,7 +167,7 @@ testNobody('a set that may not be read is a matter of privileges, a file that is
   for (const mode of [0o700, 0o755]) {
     chmodSync(folder, mode)
     complains(await asNobody(enough, '--cgroupmap', join(folder, 'set'), '0.1', '1'), 1, 'EACCES', 'root')
-    complains(await asNobody(enough, '--cgroupmap', '/etc/passwd', '0.1', '1'), 2, 'no BPF map')
+    complains(await asNobody(enough, '--cgroupmap', '/etc/passwd', '0.1', '1'), 2, 'not a BPF map')
   }
 }))
 
@@ -221,7 +221,7 @@ test('--btf is tried with a connection where the kernel has none: its own counts
   }
 })
 
-test('where /proc/loadavg cannot be read the summary is left out, and stderr says so once', async () => {
+test('if /proc/loadavg cannot be read, the summary is skipped and stderr says so once', async () => {
   for (const mount of ['mount --bind /dev/null /proc/loadavg', 'mount -t tmpfs none /proc']) {
     const { status, out, err } = await inNamespace(mount, '0.1', '3')
     assert.is(status, 0, err)
@@ -234,7 +234,7 @@ test('where /proc/loadavg cannot be read the summary is left out, and stderr say
   }
 })
 
-test('a reader that has seen enough ends the program well', async () => {
+test('a reader that closes the pipe ends the program with status 0', async () => {
   for (const args of [['0.1'], ['-C', '0.1'], ['-S', '0.1'], ['-f', 'json', '0.1'], ['--help'], ['--dump-bpf']]) {
     const { status, out, err } = await inShell('{ "$@"; echo "status $?" >&2; } | head -n 1', ...args)
     assert.equal([status, err], [0, 'status 0\n'], args.join(' '))
@@ -242,19 +242,19 @@ test('a reader that has seen enough ends the program well', async () => {
   }
 })
 
-test('a reader of stderr that has seen enough does not end the program', async () => {
+test('a reader that closes stderr does not end the program', async () => {
   const script = 'exec 3>&1; { "$@" 2>&1 >&3; echo "status $?" >&3; } | head -n 1 >/dev/null'
   const { out } = await inShell(script, '-v', '-f', 'json', '0.1', '5')
   assert.match(out, /^(\{.*\}\n){5}status 0\n$/)
 })
 
-test('without standard output, or standard error, it runs to the end', async () => {
+test('without standard output or standard error, it runs to the end', async () => {
   for (const script of ['"$@" >&-', '"$@" 2>&- >/dev/null', '"$@" <&- >&- 2>&-']) {
     assert.equal(await inShell(script, '0.1', '2'), { status: 0, out: '', err: '' })
   }
 })
 
-test('output that cannot be written is told in one line', async () => {
+test('a write error is reported in one line', async () => {
   complains(await inShell('"$@" >/dev/full', '0.1', '2'), 1, 'ENOSPC')
 })
 

@@ -124,7 +124,7 @@ test('of tens of thousands of pids, those that are there are shown, and the star
   })
 })
 
-test('a process that is not there shows nothing', async () => {
+test('a missing process shows nothing', async () => {
   await withPeers([outside], async peer => {
     exactly([], await withTool(['-p', '4194304'], () => traffic([peer!])))
   })
@@ -179,7 +179,7 @@ test('--cgroup shows a cgroup and those below it', async () => {
   })
 })
 
-test('each row tells the cgroup its process is in, also of one that is older than the tool', async () => {
+test('each row shows the cgroup of its process, also of one that is older than the tool', async () => {
   const paths = [group, child].map(folder => folder.slice(cgroups.length))
   await withPeers([() => inside(group, outside), () => inside(child, outside)], async (a, b) => {
     await a!.move(10, 'ipv4', b!)

@@ -20,7 +20,7 @@ const unmeasured = [
 /** BTF tells of a field of one byte as it was declared: as bits of a larger unit, before 5.6, or as a byte. */
 const bytewise = ({ offset, size, bitOffset = 0 }: Member, bits: number) => bits <= 8 ? [8 * offset + bitOffset] : [8 * offset + bitOffset, size]
 
-test('every field lies where BTF says', () => {
+test('every field is where BTF says', () => {
   // Of MPTCP sockets BTF alone tells.
   const { mptcp: _, ...expected } = fieldsOf(parseBtf(readFileSync('/sys/kernel/btf/vmlinux')))
   const kernel = openKernel()
@@ -34,7 +34,7 @@ test('every field lies where BTF says', () => {
   }
 })
 
-test('it finds the same while the process has connections of its own, and every time', async () => {
+test('it finds the same fields every time, also while the process has connections of its own', async () => {
   const kernel = openKernel()
   const server = createServer(socket => socket.end('hello')).listen(0, '127.0.0.1')
   await new Promise(resolve => server.once('listening', resolve))

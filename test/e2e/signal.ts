@@ -113,7 +113,7 @@ for (const place of ['pty', 'pipe'] as const) {
   for (const [names, most] of [
     ['SIGINT', 1], ['SIGTERM', 1], ['SIGHUP', 1], ['SIGTERM,SIGTERM', 0.3], ['SIGINT,SIGHUP', 0.3],
   ] as const) {
-    test(`${names} ends it in time, with status 0, when nobody reads its ${place}`, async () => {
+    test(`${names} ends it in time, with status 0, when no process reads its ${place}`, async () => {
       let best = Infinity
       // On a machine that has other things to do it may come to it later.
       for (let tries = 0; tries < 3 && best >= most; tries++) {

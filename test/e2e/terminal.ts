@@ -155,7 +155,7 @@ test('each update clears the terminal with one escape sequence, and runs no othe
   }
 })
 
-test('an update is never higher than the terminal, and leaves no room that a row could have', async () => {
+test('an update is never higher than the terminal, and leaves no line unused that a row could have', async () => {
   await withTraffic(async () => {
     for (const [rows, columns] of [
       [24, 120], [24, 100], [10, 120], [24, 60], [7, 101], [4, 120], [3, 120], [2, 120], [1, 120],
@@ -190,7 +190,7 @@ test('an update fits a terminal that was resized', async () => {
   })
 })
 
-test('-r limits the rows of each table in a terminal with room for more', async () => {
+test('-r limits the rows of each table in a terminal with space for more', async () => {
   await withTraffic(async () => {
     const terminal = new Terminal(['-S', '-r', '2', '0.2', '6'], 50, 120)
     assert.is(await terminal.end(), 0)
@@ -256,7 +256,7 @@ test('Ctrl-C prints the interval so far and ends well', async () => {
   }
 })
 
-test('with -v what was told before the first frame stands at the end again, where no update clears it', async () => {
+test('with -v, what was printed before the first frame is repeated at the end, where no update clears it', async () => {
   const terminal = new Terminal(['-v', '0.2', '3'], 24, 120)
   assert.is(await terminal.end(), 0)
   const [before = '', ...frames] = terminal.text.split(clear)

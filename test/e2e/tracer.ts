@@ -230,7 +230,7 @@ test('-f json has an object per line, with the time of day', async () => {
   }
 })
 
-test('COMM is the name of the process, whichever thread opens the connection', async () => {
+test('COMM is the name of the process, for any thread that opens the connection', async () => {
   const server = await listen()
   const { port } = server.address() as { port: number }
   const { lines } = await trace('tcpconnect', ['-p', String(process.pid)], async () => {
@@ -290,7 +290,7 @@ test('tcpretrans shows what is sent again', async () => {
   for (const line of lines) assert.match(line, new RegExp(`^4  127\\.0\\.0\\.1:\\d+ +R> 127\\.0\\.0\\.1:${port} +SYN_SENT$`))
 })
 
-test('-t tells the time since the first, which goes on', async () => {
+test('-t prints the time since the first line', async () => {
   for (const name of ['tcpconnect', 'tcpaccept']) {
     const { head, lines } = await trace(name, ['-t', '-p', String(process.pid)], async () => {
       await open(1)
@@ -317,7 +317,7 @@ async function forks(times: number) {
   return { pid: shell.pid!, go: async () => void (shell.stdin.end('\n'), await closed) }
 }
 
-test('funccount counts calls of tracepoints of a process, and tells only those that there were', async () => {
+test('funccount counts calls of tracepoints of a process, and prints only those that were called', async () => {
   const { pid, go } = await forks(7)
   const { head, lines } = await trace('funccount', ['-p', String(pid), 't:sched_process_fo?k*'], go)
   assert.is(head, 'Tracing 1 tracepoints for "t:sched_process_fo?k*"... Hit Ctrl-C to end.')
@@ -326,7 +326,7 @@ test('funccount counts calls of tracepoints of a process, and tells only those t
   assert.equal(lines, ['', row('FUNC', 'COUNT'), row('sched_process_fork', '8')])
 })
 
-test('funccount tells of each interval what was in it, and ends after a duration', async () => {
+test('funccount prints the counts of each interval, and ends after a duration', async () => {
   const { pid, go } = await forks(3)
   const { lines } = await trace('funccount', ['-i', '0.5', '-d', '1.5', '-p', String(pid), 't:sched_process_fork'], go)
   const counts = lines.filter(line => line.startsWith('sched_process_fork')).map(line => Number(cells(line)[1]))
@@ -395,7 +395,7 @@ uvu('a mistake on the command line is told in one line, with status 2', async ()
   }
 })
 
-test('what cannot be written is told in one line', async () => {
+test('a write error is reported in one line', async () => {
   const { status, stderr } = spawnSync('sh', ['-c', `exec ${process.execPath} ${toolPath('tcpconnect')} > /dev/full`], { encoding: 'utf8' })
   assert.is(status, 1)
   assert.match(stderr, /^tcpconnect: stdout: .*ENOSPC.*\n$/)

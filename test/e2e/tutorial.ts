@@ -11,7 +11,7 @@ import { unless } from '../kit/privilege.js'
 
 /** Up from dist/test/e2e/. */
 const root = fileURLToPath(new URL('../../..', import.meta.url))
-const path = join(root, 'tools/tutorial.md')
+const path = join(root, 'tools/doc/tracers.md')
 const page = readFileSync(path, 'utf8')
 
 const folder = mkdtempSync(join(tmpdir(), 'tutorial-'))
@@ -72,9 +72,9 @@ async function work(title: string, kind: string, text: string): Promise<void> {
 
 const sections = page.split(/^## /m).slice(1)
 
-test('the tutorial has steps, and README.md leads to it', () => {
+test('the tutorial has steps, and README.md links to it', () => {
   assert.ok(sections.length > 5)
-  assert.match(readFileSync(join(root, 'README.md'), 'utf8'), /\]\(tools\/tutorial\.md\)/)
+  assert.match(readFileSync(join(root, 'README.md'), 'utf8'), /\]\(tools\/doc\/tracers\.md\)/)
 })
 
 for (const section of sections) {

@@ -217,7 +217,7 @@ test('what was counted since the last frame is shown, and nothing twice', async 
   assert.is(take(aggregate, 10)[0]?.tx, 2 ** 33)
 })
 
-test('a flow is deleted one walk after it was seen to be over, with its last bytes counted', async () => {
+test('a closed flow is deleted in the drain after the one that saw it closed, and its last bytes count', async () => {
   const map = new FakeMap()
   const aggregate = await load(everything)
   const flow = map.add({ cookie: 1n, tx: 5 })
@@ -233,7 +233,7 @@ test('a flow is deleted one walk after it was seen to be over, with its last byt
   assert.is(take(aggregate, 1)[0]?.tx, 8)
 })
 
-test('a flow that goes on after it was seen to be over is kept, and when it is over again it waits for another walk', async () => {
+test('a flow that continues after it was seen closed is kept, and waits for another drain when it closes again', async () => {
   const map = new FakeMap()
   const aggregate = await load(everything)
   const flow = map.add({ cookie: 1n, tx: 5 })
@@ -263,7 +263,7 @@ test('a process’ share is deleted after the socket’s own entry', async () =>
   assert.equal(take(aggregate, 9).map(({ pid, tx }) => [pid, tx]), [[5, 2], [7, 1]])
 })
 
-test('nobody’s flows without bytes make no rows', async () => {
+test('flows without an owner and without bytes make no rows', async () => {
   const map = new FakeMap()
   const aggregate = await load(everything)
   map.add({ cookie: 1n, pid: Pid.nobody })
@@ -272,7 +272,7 @@ test('nobody’s flows without bytes make no rows', async () => {
   assert.is(aggregate.flows, 1)
 })
 
-test('a batch that finds no room is asked for again with more', async () => {
+test('a batch that does not fit is requested again with a larger buffer', async () => {
   const map = new FakeMap()
   const aggregate = await load(everything)
   map.add({ cookie: 1n, tx: 5 })

@@ -73,7 +73,7 @@ test('the last frame is of the time until the stop', async () => {
   assert.equal(frames.map(({ interval }) => Math.round(interval * 1000)), [1000, 1000, 1000, 250])
 })
 
-test('what is lost is told once, in the frame in which it was lost', async () => {
+test('lost bytes are reported once, in the frame in which they were lost', async () => {
   const { clock } = fakeClock()
   const { session } = fakeSession({ lost: { events: 7, tx: 70, rx: 700 } })
   const frames = await collect(framesOf({ session, clock, count: 3 }), (_, index) => {
@@ -171,7 +171,7 @@ test('an error while watching ends the frames instead of vanishing', async () =>
   assert.is(message, 'EBADF')
 })
 
-test('a frame tells what the tool cost since the one before', async () => {
+test('a frame reports the tool’s cost since the previous one', async () => {
   const { session } = fakeSession()
   const { clock, pass } = fakeClock()
   const { aggregate } = fakeAggregate()
@@ -184,7 +184,7 @@ test('a frame tells what the tool cost since the one before', async () => {
   assert.equal([frame!.cost.runs, frame!.cost.run], [null, null], 'the kernel keeps no statistics')
 })
 
-test('runs that the kernel skipped are told once, in the frame in which it skipped them, or null where it does not count them', async () => {
+test('skipped runs are reported once, in their frame, or null where the kernel does not count them', async () => {
   const { session } = fakeSession()
   const { clock } = fakeClock()
   const missedOf = (counts: readonly (number | null)[]) => {

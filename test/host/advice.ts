@@ -22,15 +22,15 @@ const typed = (errno: number) => new VerifierError('tcptop_state', errno, '1: (7
 
 const confidential = { lockdown: 'confidentiality' }
 const noRead = 'the kernel is locked down, /sys/kernel/security/lockdown says [confidentiality]: '
-  + 'nobody may read by bpf_probe_read, which kprobe does, and before Linux 5.12 every backend'
-const noKprobe = 'the kernel is locked down, /sys/kernel/security/lockdown says [confidentiality]: nobody may set a kprobe'
+  + 'no process may use bpf_probe_read, which kprobe needs, and before Linux 5.12 every backend'
+const noKprobe = 'the kernel is locked down, /sys/kernel/security/lockdown says [confidentiality]: no process may set a kprobe'
 const lacksBoth = 'this process lacks CAP_BPF and CAP_PERFMON; run it as root, or with both'
 const lacks = (name: string) => `this process lacks ${name}; run it as root, or with that too`
 const locked = 'this process lacks CAP_SYS_RESOURCE and may lock 64 KiB (RLIMIT_MEMLOCK), too little before Linux 5.11; '
   + 'run it after `ulimit -l unlimited`, as root, or with that capability too'
 const paranoid = 'this process lacks CAP_SYS_ADMIN, which is needed for kprobes while kernel.perf_event_paranoid is 3; '
   + 'run it as root, or with that too'
-const forbidden = 'not for want of capabilities: the kernel’s configuration, a security module or a seccomp filter forbids it'
+const forbidden = 'no capability is missing: the kernel’s configuration, a security module or a seccomp filter forbids it'
 const nothing = ''
 
 const table: readonly (readonly [title: string, error: SyscallError, power: Power, said: string])[] = [
@@ -45,7 +45,7 @@ const table: readonly (readonly [title: string, error: SyscallError, power: Powe
       + 'or securityContext.capabilities.add: [BPF, PERFMON]'],
   ['where /proc tells nothing both are named', create, power(undefined), 'run it as root, or with CAP_BPF and CAP_PERFMON'],
   ['root of a user namespace lacks nothing that would help', create, power(all, { isContained: true }),
-    'in a user namespace capabilities count for nothing here; run it as root outside of it'],
+    'capabilities of a user namespace do not count here; run it as root outside of it'],
   ['with both it is a matter of something else', load, power(both), forbidden],
   ['CAP_SYS_ADMIN is as good as both', load, power(bit.admin), forbidden],
   ['root is not told to be root', load, power(all), forbidden],
@@ -96,25 +96,25 @@ const nobody = {
   '/sys/kernel/security/lockdown': 'none integrity [confidentiality]\n',
 }
 
-test('what a process may do is told from files of the kernel', () => {
+test('privileges are read from the kernel’s files', () => {
   assert.equal(powerOf(reader(nobody)), {
     capabilities: both, isRoot: false, isContained: false, lockdown: 'confidentiality', paranoid: 3, memlock: 65536,
   })
 })
 
-test('root is told from the user that is in effect', () => {
+test('root is the effective user', () => {
   for (const [ids, isRoot] of [['0\t0\t0\t0', true], ['1000\t0\t0\t0', true], ['0\t1000\t0\t0', false], ['10\t10\t0\t0', false]] as const) {
     assert.is(powerOf(reader({ ...nobody, '/proc/self/status': `Uid:\t${ids}\n` })).isRoot, isRoot, ids)
   }
 })
 
-test('what the files do not tell is not known', () => {
+test('unreadable files leave privileges unknown', () => {
   assert.equal(powerOf(() => undefined), {
     capabilities: undefined, isRoot: false, isContained: false, lockdown: undefined, paranoid: undefined, memlock: undefined,
   })
 })
 
-test('locked memory counts before Linux 5.11, where it has a limit', () => {
+test('locked memory counts before Linux 5.11, if it is limited', () => {
   const memlockOn = (release: string, limits = nobody['/proc/self/limits']) =>
     powerOf(reader({ ...nobody, '/proc/sys/kernel/osrelease': release, '/proc/self/limits': limits })).memlock
   for (const release of ['5.4.0', '5.10.0-46-amd64', '4.19.1']) assert.is(memlockOn(release), 65536, release)
@@ -123,7 +123,7 @@ test('locked memory counts before Linux 5.11, where it has a limit', () => {
   assert.is(memlockOn('5.10.0', unlimited), undefined)
 })
 
-test('a user namespace is told from its ids', () => {
+test('a user namespace is recognized by its id map', () => {
   const isContained = (map: string) => powerOf(reader({ ...nobody, '/proc/self/uid_map': map })).isContained
   assert.is(isContained(own), false)
   for (const map of ['         0       1000          1\n', '0 100000 65536\n', `${own}${own}`, '']) assert.is(isContained(map), true, map)

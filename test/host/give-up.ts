@@ -36,7 +36,7 @@ function process(held: bigint, taking: bigint | undefined, deaf = 0) {
 const nothing = { effective: 0n, permitted: 0n }
 const enough = bitsOf('CAP_BPF', 'CAP_PERFMON')
 
-test('all capabilities are given up where a descriptor is enough to read a map', () => {
+test('all capabilities are given up if reading maps needs only a descriptor', () => {
   for (const held of [enough, bitsOf('CAP_SYS_ADMIN'), 2n ** 41n - 1n]) {
     const { kernel, use, has } = process(held, undefined)
     assert.is(giveUp(kernel, use, known), 'gave up all capabilities')
@@ -44,7 +44,7 @@ test('all capabilities are given up where a descriptor is enough to read a map',
   }
 })
 
-test('the one that reading takes is kept, and no other', () => {
+test('only the capability that reading maps needs is kept', () => {
   for (const [held, name] of [[enough, 'CAP_BPF'], [bitsOf('CAP_SYS_ADMIN', 'CAP_PERFMON'), 'CAP_SYS_ADMIN']] as const) {
     const bit = bitsOf(name)
     const { kernel, use, has } = process(held, bit)
@@ -54,20 +54,20 @@ test('the one that reading takes is kept, and no other', () => {
   }
 })
 
-test('who has neither of them keeps what he has, and it is said', () => {
+test('without either capability nothing is given up, and the line says so', () => {
   const { kernel, use, has } = process(bitsOf('CAP_PERFMON'), undefined)
   assert.match(giveUp(kernel, use, known), /^no capabilities are given up/)
   assert.is(has().permitted, bitsOf('CAP_PERFMON'))
 })
 
-test('a mistake of ours while maps are used is no reason to go on, and a system call that is forbidden is told', () => {
+test('our own mistakes are thrown, and a forbidden system call is reported', () => {
   const broken = process(enough, undefined)
   assert.throws(() => giveUp(broken.kernel, () => { throw new TypeError('ours') }, known), /^ours$/)
   assert.equal(broken.has().effective, bitsOf('CAP_BPF'))
   assert.is(giveUp(openFake(fakeKernel(() => -EIO).native), () => {}, known), 'capabilities are not given up: capset: EIO')
 })
 
-test('other threads are asked, and those that keep theirs are told', () => {
+test('other threads give up theirs, and those that do not are reported', () => {
   for (const [threads, deaf, told] of [
     [[5, 6], 0, ''],
     [[5, 6, 7], 1, '; a thread that did not answer keeps them'],

@@ -146,7 +146,7 @@ check('a field that could be in two places is an error, and never the first of t
   }
 })
 
-check('a copy that differs in one situation is told apart by it alone', () => {
+check('one situation is enough to tell copies apart', () => {
   const all = scenes(random)
   for (const { held, more } of all) more.push([320, 4, held.sndUna])
   const odd = all[11]!
@@ -203,7 +203,7 @@ check('two snapshots are not enough, and names must differ', () => {
   assert.is(failure(() => pinTask(alike)).field, 'comm')
 })
 
-check('one connection is not enough to tell sequence numbers from counters', () => {
+check('one connection is not enough to distinguish sequence numbers from counters', () => {
   const all = scenes(random).map(scene => ({ ...scene, connection: 0 }))
   assert.is(failure(() => pinSocket(look(random, all))).field, 'write_seq')
 })
@@ -273,7 +273,7 @@ check('the fields of a task are found, and not those of its neighbour in memory'
   assert.is(endOfTask({ offset: 500, size: 16 }), 1028)
 })
 
-check('a single thread does not tell its own number from its process’s', () => {
+check('a single thread is not enough to distinguish its id from its process’s', () => {
   assert.is(failure(() => pinTask(threads(random, 1))).field, 'tgid')
 })
 

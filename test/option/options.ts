@@ -14,7 +14,7 @@ async function read(argv: readonly string[]): Promise<Options> {
 
 const [connection, process, comm, host, port] = groupings as [typeof groupings[0], ...typeof groupings]
 
-test('nothing given, all is as bcc has it', async () => {
+test('without options, the defaults are bcc’s', async () => {
   const { format, grouping, ...rest } = await read([])
   assert.is(format.name, 'table')
   assert.is(grouping, connection)
@@ -75,7 +75,7 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
 ]
 
 for (const [argv, expected] of good) {
-  test(`tcptop ${argv.join(' ')} means what it says and nothing else`, async () => {
+  test(`tcptop ${argv.join(' ')} sets only what it says`, async () => {
     const { grouping, ...rest } = await read(argv)
     const { grouping: wanted, ...others } = { ...await read([]), ...expected }
     assert.is(grouping, wanted)
@@ -187,7 +187,7 @@ const bad: readonly (readonly [readonly string[], string])[] = [
 ]
 
 for (const [argv, message] of bad) {
-  test(`tcptop ${JSON.stringify(argv.join(' '))} is refused in one line`, async () => {
+  test(`tcptop ${JSON.stringify(argv.join(' '))} is refused with one line`, async () => {
     let thrown: unknown
     try {
       await read(argv)
@@ -200,7 +200,7 @@ for (const [argv, message] of bad) {
   })
 }
 
-test('common command lines, read without yargs, mean what yargs makes of them', seeded(async random => {
+test('plain command lines are parsed as yargs parses them', seeded(async random => {
   const words = [
     '-C', '-p', '1', '-p1,2', '--pid=3', '--pid', '-s', 'sent', '-sx', '5', '0.5', '-r', '-r5', '--by', 'host', '-', '-4', '-1', '--rows=', '""', "'x'", '',
     '--no-btf', '--btf', '--cgroup=a=b', '--max-flows', '7', 'a b', '-Sp', '--noclear', 'true', '"-C"', 'doctor',
@@ -220,7 +220,7 @@ test('--by takes a list, and rows sort by what its columns are', async () => {
   assert.is(grouping.name, 'comm,cgroup')
 })
 
-test('options do not change once they are parsed', async () => {
+test('parsed options are frozen', async () => {
   const options = await read(['-p', '1'])
   assert.ok(Object.isFrozen(options) && Object.isFrozen(options.pids))
 })

@@ -60,7 +60,7 @@ test('a hash with keys of 8 bytes is a set, whatever its values', () => {
   }
 })
 
-test('a map that is no set is refused with what it is instead, and closed', () => {
+test('a map that is not a set is refused with its actual shape, and closed', () => {
   for (const kind of kinds) {
     for (const [shape, what] of [
       [{ key_size: 4 }, 'its keys have 4 bytes'],
@@ -78,7 +78,7 @@ test('a map that is no set is refused with what it is instead, and closed', () =
   }
 })
 
-test('where nothing is, an empty set is made as bcc does it, used, and pinned when it is time', () => {
+test('if nothing is at the path, an empty set is created as bcc does, used, and pinned last', () => {
   for (const [kind, valueSize] of [[cgroupSet, 8], [mntnsSet, 4]] as const) {
     const { kernel, calls, closed } = refusing({ OBJ_GET: ENOENT })
     const set = open(kernel, kind)
@@ -100,7 +100,7 @@ test('a set that was there is not pinned again', () => {
   assert.not.ok(calls.some(({ name }) => name === 'OBJ_PIN'))
 })
 
-test('when a set cannot be pinned the path is to blame, and none stays', () => {
+test('a set that cannot be pinned is a usage error, and no pin stays', () => {
   for (const refused of [1, 2]) {
     let pins = 0
     const { native } = fakeKernel(({ name }) => name === 'OBJ_GET' ? -ENOENT : name === 'OBJ_PIN' && ++pins === refused ? -EPERM : undefined)
@@ -116,12 +116,12 @@ test('when a set cannot be pinned the path is to blame, and none stays', () => {
   }
 })
 
-test('a set that cannot be made is the kernel’s refusal', () => {
+test('a set that cannot be created is a refusal of the kernel', () => {
   const error = failureOf(() => open(refusing({ OBJ_GET: ENOENT, MAP_CREATE: EPERM }).kernel, cgroupSet))
   assert.is(error.message, 'bpf(BPF_MAP_CREATE): EPERM')
 })
 
-test('a set that somebody else has pinned meanwhile is not ours to make, and what is pinned stays', () => {
+test('a set that another process pinned meanwhile is used, and existing pins stay', () => {
   for (const refused of [1, 2]) {
     let pins = 0
     const { native } = fakeKernel(({ name }) => name === 'OBJ_GET' ? -ENOENT : name === 'OBJ_PIN' && ++pins === refused ? -EEXIST : undefined)
@@ -130,25 +130,25 @@ test('a set that somebody else has pinned meanwhile is not ours to make, and wha
   }
 })
 
-test('a name with a dot is told to be one, where it is the name that is refused', () => {
+test('a refused name with a dot is reported as such', () => {
   const error = failureOf(() => openSet(refusing({ OBJ_GET: EPERM }).kernel, cgroupSet, '/sys/fs/bpf/a.b', () => true))
   assert.instance(error, UsageError)
-  assert.match(error.message, /got "\/sys\/fs\/bpf\/a\.b": a bpf file system takes no name with a dot \(EPERM\)$/)
+  assert.match(error.message, /got "\/sys\/fs\/bpf\/a\.b": a bpf file system allows no dot in names \(EPERM\)$/)
   assert.instance(failureOf(() => openSet(refusing({ OBJ_GET: EPERM }).kernel, cgroupSet, '/mnt/a.b/set', () => true)), SyscallError)
 })
 
-test('what is no map is called so', () => {
+test('a path that is not a map is refused', () => {
   for (const kind of kinds) {
     for (const errno of [EINVAL, ENOTDIR, EACCES]) {
       const error = failureOf(() => openSet(refusing({ OBJ_GET: errno }).kernel, kind, path, () => false))
       assert.instance(error, UsageError)
-      assert.is(error.message, `${beginning(kind)}it is no BPF map`)
+      assert.is(error.message, `${beginning(kind)}it is not a BPF map`)
       assert.instance(error.cause, SyscallError)
     }
   }
 })
 
-test('where privileges are missing, or a pin may not be opened, nothing is said of the path', () => {
+test('missing privileges are not blamed on the path', () => {
   for (const [errno, message] of [[EPERM, 'bpf(BPF_OBJ_GET): EPERM'], [EACCES, 'bpf(BPF_OBJ_GET): EACCES']] as const) {
     const error = failureOf(() => open(refusing({ OBJ_GET: errno }).kernel, cgroupSet))
     assert.instance(error, SyscallError)
@@ -156,9 +156,9 @@ test('where privileges are missing, or a pin may not be opened, nothing is said 
   }
 })
 
-test('a pinned program is no map', () => {
+test('a pinned program is not a map', () => {
   const { kernel } = refusing({ MAP_GET_NEXT_KEY: EINVAL })
-  assert.is(failureOf(() => open(kernel, mntnsSet)).message, `${beginning(mntnsSet)}it is no BPF map`)
+  assert.is(failureOf(() => open(kernel, mntnsSet)).message, `${beginning(mntnsSet)}it is not a BPF map`)
   assert.is(kernel.open, 0)
 })
 
@@ -181,14 +181,14 @@ function saidOf(kind: SetKind, ids: readonly bigint[], shape: Shape = {}, each =
 const cgroups = [1n, 4711n, 0x1_0000_0000n, 0xefff_ffffn]
 const namespaces = [0xf000_0000n, 0xf000_0002n, 0xffff_ffffn]
 
-test('a set of the other kind is told, in one line that says where it belongs', () => {
+test('a set of the other kind gets one line that names the right option', () => {
   assert.is(saidOf(cgroupSet, namespaces).said,
     '--cgroupmap: no key can be a cgroup id; ids of mount namespaces belong to --mntnsmap')
   assert.is(saidOf(mntnsSet, cgroups).said,
     '--mntnsmap: no key can be the inode of a mount namespace; ids of cgroups belong to --cgroupmap')
 })
 
-test('nothing is said of an empty set, or of one with a member that can be one', () => {
+test('an empty set and one with a plausible key get no warning', () => {
   for (const kind of kinds) assert.is(saidOf(kind, []).said, undefined)
   assert.is(saidOf(cgroupSet, cgroups).said, undefined)
   assert.is(saidOf(mntnsSet, namespaces).said, undefined)
@@ -196,7 +196,7 @@ test('nothing is said of an empty set, or of one with a member that can be one',
   assert.is(saidOf(mntnsSet, [...cgroups, 0xf000_0001n]).said, undefined)
 })
 
-test('a set of any size is looked through, as far as it takes', () => {
+test('a set of any size is read, up to the first plausible key', () => {
   const shape = { max_entries: 2 ** 32 - 1 }
   const many = Array.from({ length: 5000 }, (_, index) => 1n + BigInt(index))
   assert.match(saidOf(mntnsSet, many, shape).said!, /^--mntnsmap/)

@@ -21,14 +21,14 @@ test('a field is put at its place in little-endian order, and all others are zer
   assert.equal(pointers, [])
 })
 
-test('a field that is undefined is as one that is not named', () => {
+test('an undefined field is the same as an absent one', () => {
   assert.equal(attrOf(layout, { small: undefined, name: undefined }), attrOf(layout, {}))
 })
 
 test('a string goes into its field with a NUL behind it', () => {
   assert.equal([...attrOf(layout, { name: '1234567' }).bytes.subarray(16, 24)], [49, 50, 51, 52, 53, 54, 55, 0])
-  assert.throws(() => attrOf(layout, { name: '12345678' }), /^name has room for 7 bytes, got "12345678"$/)
-  assert.throws(() => attrOf(layout, { name: 'äöüß' }), /room for 7 bytes/)
+  assert.throws(() => attrOf(layout, { name: '12345678' }), /^name must have at most 7 bytes, got "12345678"$/)
+  assert.throws(() => attrOf(layout, { name: 'äöüß' }), /at most 7 bytes/)
 })
 
 test('of a buffer the address is asked for, with the bytes that may be touched', () => {

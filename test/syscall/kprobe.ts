@@ -96,7 +96,7 @@ test('without the PMU it is an event of tracefs, which is removed after the desc
   })
 })
 
-test('when the PMU refuses, tracefs is tried, at whichever call', () => {
+test('when any call to the PMU is refused, tracefs is tried', () => {
   const refuse = (what: (call: Call) => boolean): Answer => call => what(call) ? -EACCES : undefined
   for (const isRefused of [
     ({ name, attr }: Call) => name === 'perf_event_open' && new DataView(attr.buffer).getUint32(0, true) === 8,

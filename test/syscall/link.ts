@@ -49,7 +49,7 @@ test('an iterator is a link, and each time it is read, what is made from it and 
   assert.is(closed.at(-1), link)
 })
 
-test('an iterator over the elements of a map is told the map', () => {
+test('an iterator over map elements gets the map', () => {
   const { descriptors, program, calls } = withProgram()
   attachIterator(descriptors, program, { fd: 77, close: () => {} })
   assert.equal(bufferOf(calls.at(-1)!, linkCreate, 'iter_info'), Uint8Array.of(77, 0, 0, 0))

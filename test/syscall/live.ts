@@ -46,7 +46,7 @@ test('a map keeps what is put into it, and says what is not there', () => withKe
   map.close()
 }))
 
-test('a walk in batches meets every entry once, whatever the room', () => withKernel(kernel => {
+test('reading in batches returns every entry once, for any buffer size', () => withKernel(kernel => {
   const map = kernel.createMap(hash)
   for (let number = 0; number < 1000; number++) map.update(key(number), value(number * 3))
   for (const room of [64, 100, 999, 1000, 5000]) {
@@ -67,7 +67,7 @@ test('a walk in batches meets every entry once, whatever the room', () => withKe
   map.close()
 }))
 
-test('a bucket that is larger than the room stops the walk where it stands, and more room goes on', () => withKernel(kernel => {
+test('a bucket larger than the buffer stops the read, and a larger buffer continues it', () => withKernel(kernel => {
   // So many entries in so few buckets that some bucket surely has two.
   const map = kernel.createMap({ ...hash, maxEntries: 512 })
   for (let number = 0; number < 512; number++) map.update(key(number), value(number))
@@ -96,7 +96,7 @@ test('a view that growing memory has detached is refused, not written through', 
   const stale = new Uint8Array(buffer)
   structuredClone(buffer, { transfer: [buffer] })
   assert.is(stale.length, 0)
-  assert.throws(() => map.batch().next(stale, stale), /no room for an entry/)
+  assert.throws(() => map.batch().next(stale, stale), /the buffer is smaller than an entry/)
   map.close()
 }))
 
@@ -132,7 +132,7 @@ test('a pinned map can be opened again, anything else is refused', () => {
   }
 })
 
-test('what the verifier rejects is told with its reason, the instruction and our note', () => withKernel(kernel => {
+test('a rejected program is reported with the reason, the instruction and our note', () => withKernel(kernel => {
   const assembly = assemble([
     mov(r2, 0),
     note('the mistake: there is nothing at 0', load(r0, 'u64', r2, 8)),

@@ -29,7 +29,7 @@ test('a map is created as it is described', () => {
   assert.equal([field('map_type'), field('key_size'), field('value_size')], [mapType.hash, 4, 8])
   assert.equal([field('max_entries'), field('map_flags')], [100, 1])
   assert.equal([field('btf_fd'), field('btf_key_type_id'), field('btf_value_type_id')], [9, 2, 3])
-  assert.throws(() => createMap(descriptors, { ...spec, name: 'sixteen_letters_' }), /map_name has room for 15 bytes/)
+  assert.throws(() => createMap(descriptors, { ...spec, name: 'sixteen_letters_' }), /map_name must have at most 15 bytes/)
 })
 
 test('a per-CPU map has a value for each possible CPU, each in whole words', () => {
@@ -47,7 +47,7 @@ test('a map that the kernel refuses is an error, and nothing stays open', () => 
   assert.is(descriptors.open, 0)
 })
 
-test('a key that is not there is no error; any other refusal is', () => {
+test('a missing key is not an error; any other refusal is', () => {
   let errno = ENOENT
   const { map } = withMap(({ name }) => name === 'MAP_CREATE' ? undefined : -errno)
   assert.is(map.lookup(key(1)), undefined)
@@ -78,7 +78,7 @@ test('an update has the flag of its mode, and the map’s descriptor', () => {
   }
 })
 
-test('a key or value of another size never comes to the kernel', () => {
+test('a key or value of the wrong size never reaches the kernel', () => {
   const { map, calls } = withMap()
   for (const wrong of [new Uint8Array(3), new Uint8Array(5), new Uint8Array()]) {
     const refusal = new RegExp(`^a key of map flows has 4 bytes, got ${wrong.length}$`)
@@ -98,13 +98,13 @@ function stale(length: number): Uint8Array {
   return view
 }
 
-test('a view that growing memory has detached, or that has no room for an entry, is refused', () => {
+test('a view that is detached by growing memory, or too small for an entry, is refused', () => {
   const { map, calls } = withMap()
   for (const [keys, values] of [
     [stale(400), stale(800)], [stale(400), new Uint8Array(800)], [new Uint8Array(400), stale(800)],
     [new Uint8Array(3), new Uint8Array(800)], [new Uint8Array(400), new Uint8Array(7)],
   ] as const) {
-    assert.throws(() => map.batch().next(keys, values), /^no room for an entry: was the view detached/)
+    assert.throws(() => map.batch().next(keys, values), /^the buffer is smaller than an entry: was the view detached/)
   }
   assert.throws(() => map.deleteBatch(stale(400), 100), /^100 keys have 400 bytes, got 0$/)
   assert.throws(() => map.deleteBatch(new Uint8Array(399), 100), /got 399$/)
@@ -167,7 +167,7 @@ function cursorsOf(buckets: readonly (readonly number[])[], first: number) {
   return { ...walk(map, first), cursors }
 }
 
-test('the last batch ends with ENOENT, and what it met counts', () => {
+test('the last batch ends with ENOENT, and its entries count', () => {
   const { map, calls } = withMap(hashOf([[1], [2, 3], [], [4]]))
   const batch = map.batch()
   assert.is(batch.done, false)
@@ -177,7 +177,7 @@ test('the last batch ends with ENOENT, and what it met counts', () => {
   assert.is(calls.length, 1)
 })
 
-test('a walk over an empty map ends at once', () => {
+test('reading an empty map ends at once', () => {
   assert.equal(walk(withMap(hashOf([[], []])).map, 1), { met: [], refused: 0 })
 })
 
@@ -191,7 +191,7 @@ test('as many entries are asked for as fit into both buffers, and no byte more m
   assert.equal([bytesOf('keys'), bytesOf('values')], [28, 56])
 })
 
-test('ENOSPC keeps the cursor: with more room the walk goes on from where it stood, and misses nothing', () => {
+test('ENOSPC keeps the cursor: with a larger buffer the read continues there and misses nothing', () => {
   const buckets = [[1, 2], [3], [4, 5, 6, 7, 8], [9], [10, 11, 12]]
   assert.equal(cursorsOf(buckets, 2), { met: buckets.flat(), refused: 2, cursors: [undefined, 1, 2, 2, 2, 4] })
   // As long as the walk has not begun there is no cursor.
@@ -199,7 +199,7 @@ test('ENOSPC keeps the cursor: with more room the walk goes on from where it sto
   assert.equal(cursorsOf([[1, 2, 3], [4, 5, 6, 7]], 1), { met: [1, 2, 3, 4, 5, 6, 7], refused: 2, cursors })
 })
 
-test('a walk meets every entry once, whatever the buckets and the room', () => {
+test('every entry is read once, for any buckets and buffer sizes', () => {
   const random = new Random()
   random.repeat(200, () => {
     let next = 1
@@ -209,7 +209,7 @@ test('a walk meets every entry once, whatever the buckets and the room', () => {
   })
 })
 
-test('the bookmark has room for a key, and at least for a number', () => {
+test('the bookmark holds a key, and at least a number', () => {
   for (const [keySize, length] of [[1, 4], [4, 4], [16, 16]] as const) {
     const { map, calls } = withMap(undefined, { keySize })
     const batch = map.batch()

@@ -84,7 +84,7 @@ for (const path of ['/sys/kernel/btf/vmlinux', process.execPath, '/dev/null', '/
   }))
 }
 
-test('what a file has not is an error, not zeros', () => {
+test('reading beyond the end of a file is an error, not zeros', () => {
   const fd = openSync('/sys/kernel/notes', 'r')
   try {
     assert.is(native.contents(fd, 1e6), -ENODATA)

@@ -51,7 +51,7 @@ test('a program is given with all that is known of it, and the log is not asked 
 test('a program of half an instruction, or with a name that is too long, is no program', () => {
   const { descriptors, calls } = fakeKernel()
   assert.throws(() => loadProgram(descriptors, { ...spec, insns: new Uint8Array(12) }), /insn_cnt/)
-  assert.throws(() => loadProgram(descriptors, { ...spec, name: 'sixteen_letters_' }), /prog_name has room for 15/)
+  assert.throws(() => loadProgram(descriptors, { ...spec, name: 'sixteen_letters_' }), /prog_name must have at most 15 bytes/)
   assert.is(calls.length, 0)
 })
 
@@ -71,7 +71,7 @@ test('a load that a signal interrupts is tried again, with and without a log', (
   assert.equal(calls.map(logLevel), [0, 1, 1, 1, 1])
 })
 
-test('a load that is interrupted for ever ends with EAGAIN', () => {
+test('a load that is always interrupted ends with EAGAIN', () => {
   const { descriptors, calls } = fakeKernel(() => -EAGAIN)
   const error = failureOf(() => loadProgram(descriptors, spec))
   assert.instance(error, SyscallError)
@@ -113,7 +113,7 @@ test('a load that fails for another cause than the program says which', () => {
   assert.instance(failureOf(() => loadProgram(rejecting(E2BIG, tooLarge).descriptors, spec)), VerifierError)
 })
 
-test('a rejected program is loaded once more for the log, which tells why', () => {
+test('a rejected program is loaded again for the log with the reason', () => {
   const { descriptors, calls } = rejecting(EACCES, '0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\n')
   const error = failureOf(() => loadProgram(descriptors, { ...spec, notes: ['the end'] })) as VerifierError
   assert.instance(error, VerifierError)
@@ -123,7 +123,7 @@ test('a rejected program is loaded once more for the log, which tells why', () =
   assert.is(descriptors.open, 0)
 })
 
-test('where the log does not tell of registers, as before Linux 5.18, a more detailed one does', () => {
+test('before Linux 5.18, where the log lacks registers, a more detailed one is requested', () => {
   const plain = '0: (b7) r1 = 5\n R1_w=inv5 R10=fp0\n1: (95) exit\nR0 !read_ok\n'
   const detailed = '0: R1=ctx(id=0) R10=fp0\n0: (b7) r1 = 5\n1: R1_w=inv5 R10=fp0\n1: (95) exit\nR0 !read_ok\n'
   const write = (call: Call, log: string) => void new TextEncoder().encodeInto(log, bufferOf(call, progLoad, 'log_buf') ?? new Uint8Array())
@@ -145,7 +145,7 @@ test('where the log does not tell of registers, as before Linux 5.18, a more det
   assert.equal([error.code, error.log], ['EACCES', plain])
 })
 
-test('a log that has no room is asked for with more, up to what every kernel takes', () => {
+test('a log that does not fit is requested with a larger buffer, up to what every kernel accepts', () => {
   const long = `${'0: R0=0 R10=fp0\n'.repeat(200_000)}unreachable insn 5\n`
   const grown = rejecting(EINVAL, long)
   const error = failureOf(() => loadProgram(grown.descriptors, spec)) as VerifierError

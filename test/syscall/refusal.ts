@@ -33,12 +33,12 @@ function teaches({ assembly, meaning, says, name }: Refused, error: VerifierErro
     assert.ok(fault.endsWith(`   <- ${noted}`), error.explanation)
   }
   assert.match(fault, /^> +\d+: \([0-9a-f]{2}\) /)
-  const [said, means, mend] = words.split('\n')
+  const [said, means, fix] = words.split('\n')
   assert.match(said!, says)
   assert.match(said!, /^The verifier says: (?!\s*R\d+\S*=|last_idx|mark_precise)/)
   assert.match(means!, /^It means: .*\.$/)
   assert.match(means!, meaning)
-  assert.match(mend!, /^Mend it so: .*\.$/)
+  assert.match(fix!, /^Fix: .*\.$/)
 }
 
 for (const release of readdirSync(folder)) {
@@ -50,7 +50,7 @@ for (const release of readdirSync(folder)) {
   }
 }
 
-test('each of them is told by Linux 6.18, and most by others too', () => {
+test('Linux 6.18 reports each of them, and other kernels most', () => {
   const recorded = (release: string) => readdirSync(join(folder, release)).map(file => file.replace('.txt', '')).sort()
   assert.equal(recorded('6.18'), refused.map(({ name }) => name).sort())
   for (const release of readdirSync(folder)) assert.ok(recorded(release).length > 10, release)
@@ -63,7 +63,7 @@ const explanationOf = (release: string, name: string) => {
 }
 
 for (const [release, value] of [['5.10', 'map_value_or_null(id=1,off=0,ks=4,vs=8,imm=0)'], ['6.18', 'map_value_or_null(id=1,map=numbers,ks=4,vs=8)']]) {
-  test(`the way to the fault, the registers and what follows are shown as Linux ${release} tells of them`, () => {
+  test(`the path to the fault, the registers and what follows are shown from the log of Linux ${release}`, () => {
     assert.is(explanationOf(release!, 'or-null').replace(/0x[0-9a-f]{9,}/, '0x0'), `\
       1: (bf) r2 = r10
       2: (07) r2 += -4
@@ -76,7 +76,7 @@ for (const [release, value] of [['5.10', 'map_value_or_null(id=1,off=0,ks=4,vs=8
 
 The verifier says: R0 invalid mem access 'map_value_or_null'
 It means: what a call returned is used as a pointer, and it may be 0.
-Mend it so: compare it with 0 right after the call, jeq(r0, 0, …), and use it only on the way on which it is not.`)
+Fix: compare it with 0 right after the call, jeq(r0, 0, …), and use it only on the way on which it is not.`)
   })
 }
 
@@ -98,14 +98,14 @@ test('a program that is refused before its first instruction is shown at the one
   assert.match(explanationOf('6.18', 'unreachable'), /^> +1: \(b7\) r1 = 1 {3}<- forgotten\n +2: \(b7\) r0 = 0\n +3: \(95\) exit\n\n/)
 })
 
-test('registers are told only where the log tells of them from the beginning: what it says at a jump may be old', () => {
+test('registers are shown only if the log has them from the beginning: those at a jump may be stale', () => {
   const log = '0: (79) r0 = *(u64 *)(r1 +0)\n1: (15) if r0 == 0x0 goto pc+1\n R0_w=inv(id=0) R10=fp0\n2: (bf) r0 = r10\n3: (79) r0 = *(u64 *)(r0 +8)\nno\n'
   const explained = (log: string) => new VerifierError('x', constants.errno.EACCES, log).explanation
   assert.not.match(explained(log), / r0 is /)
   assert.match(explained(`0: R1=ctx(id=0) R10=fp0\n${log}`), / r0 is inv\(id=0\)/)
 })
 
-test('a refusal that is not common is told as the verifier tells it', () => {
+test('an uncommon refusal is reported in the verifier’s words', () => {
   const { explanation } = new VerifierError('x', constants.errno.EACCES, '0: (95) exit\nnever heard of that\nprocessed 1 insns\n')
   assert.is(explanation, '>     0: (95) exit\n\nThe verifier says: never heard of that')
   assert.is(new VerifierError('x', constants.errno.EACCES, 'no\n').explanation, 'The verifier says: no')

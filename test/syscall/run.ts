@@ -15,7 +15,7 @@ import { bufferOf, fakeKernel, numberOf, putField } from '../kit/fake.js'
 
 const spec = { name: 'tried', type: 'raw_tracepoint', insns: new Uint8Array(16), license: 'GPL' } as const
 
-test('a program is run on what it is given, and what came of it is told', () => {
+test('a test run gets its input and returns its result', () => {
   const { descriptors, calls } = fakeKernel(call => {
     if (call.name !== 'PROG_TEST_RUN' && call.name !== 'PROG_RUN') return
     putField(call, progTest, 'retval', 0xffff_fffe)

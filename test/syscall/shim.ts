@@ -76,7 +76,7 @@ test('without a shim a file of the kernel is read as any other', async () => {
   })
 })
 
-test('one whose end is missing is not loaded, which would end the process: it is told, or another one taken', async () => {
+test('a truncated shim, which would crash the process, is not loaded: it is reported, or another one used', async () => {
   assert.match((await refusal({ [built]: 'cut' })).message, /^the native shim \S+ is damaged: install it again, or run npm run build$/)
   assert.type((await load({ [built]: 'cut', [prebuilt]: 'real' })).bpf, 'function')
 })

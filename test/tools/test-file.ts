@@ -26,7 +26,7 @@ test('a file whose tests take their time passes', async () => {
 })
 
 for (const [how, forever] of [['waits', 'await new Promise(() => setInterval(() => {}, 1000))'], ['computes', 'for (;;);']] as const) {
-  test(`a test that ${how} for ever fails, and its name is printed`, async () => {
+  test(`a test that ${how} forever fails, and its name is printed`, async () => {
     const { failed, output } = await run(`${quick}test('this one', async () => { ${forever} })\ntest('never run', () => {})\ntest.run()`)
     assert.is(failed, 1)
     assert.match(output, '"this one" still ran after 4 s')

@@ -31,7 +31,7 @@ test('no more events are taken at once than the queue holds, however fast others
   }
 })
 
-test('what was lost is told once', () => {
+test('lost events are reported once', () => {
   const counts = [3n, 3n, 5n]
   const events = eventsFrom(() => undefined, 16, () => counts.shift()!)
   assert.equal([events.lost(), events.lost(), events.lost()], [3, 0, 2])

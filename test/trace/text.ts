@@ -43,7 +43,7 @@ test('any IPv6 address is written as the URL standard writes it', () => {
   })
 })
 
-test('a C string ends at its NUL, or with its room', () => {
+test('a C string ends at its NUL, or with its buffer', () => {
   const view = new DataView(Uint8Array.from([0x2e, ...new TextEncoder().encode('näh\0le')]).buffer, 1)
   assert.is(cText(view, 0, 7), 'näh')
   assert.is(cText(view, 1, 2), 'ä')

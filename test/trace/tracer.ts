@@ -78,7 +78,7 @@ test('a tracer gives back everything that it took, and knows its maps by name', 
   assert.is(kernel.open, 0)
 })
 
-test('the first candidate that is taken is started, and what was refused before it is told', () => {
+test('the first accepted candidate is started, and those refused before it are returned', () => {
   const refusals = [new SyscallError('bpf', constants.errno.EPERM), new UnsupportedError('it')]
   const start = (index: number) => {
     const refusal = refusals[index]

@@ -31,12 +31,12 @@ function numbers(size: number, bucket: number, random: Random) {
   }
 }
 
-test('every entry is met once, in buckets larger than the room too', seeded(async random => {
+test('every entry is read once, also in buckets larger than the buffer', seeded(async random => {
   const met = [...entries(numbers(10_000, 5_000, random))].map(([key, value]) => [key.getUint32(0, true), Number(value.getBigUint64(0, true))])
   assert.equal(met, Array.from({ length: 10_000 }, (_, index) => [index, 2 * index]))
 }))
 
-test('room that was once too small stays large', seeded(async random => {
+test('a buffer that was once too small stays large', seeded(async random => {
   const rooms: number[] = []
   for (const count of walk(numbers(2_000, 500, random), 10, entries => {
     rooms.push(entries)
@@ -45,7 +45,7 @@ test('room that was once too small stays large', seeded(async random => {
   assert.equal(rooms, [...rooms].sort((a, b) => a - b))
 }))
 
-test('a walk can be left, and what else the source throws is thrown', seeded(async random => {
+test('reading can stop early, and other errors of the source are thrown', seeded(async random => {
   for (const [key] of entries(numbers(5_000, 10, random))) if (key.getUint32(0, true) === 3) break
   assert.throws(() => [...entries({ keySize: 1, valueSize: 1, batch: () => ({ done: false, next: () => { throw new Error('EIO') } }) })], /^EIO$/)
 }))

@@ -66,7 +66,7 @@ test('the lower half of an id finds it', () => {
   assert.is(walked({ id: 2n ** 32n * 5n + 7n, path: '/a' }).pathOf('7'), '/a')
 })
 
-test('nothing is walked for a row that nobody reads, nor for one without a cgroup, nor for what no process moved', () => {
+test('directories are not read for rows that are not shown, have no cgroup or no process', () => {
   const { paths, pathOf, count } = walked({ id: 7n, path: '/a' })
   paths.named({ cgroup: '7', rx: 1, tx: 2 })
   assert.is(paths.named({ pid: 1, rx: 1, tx: 2 }).cgroup, undefined)
@@ -86,7 +86,7 @@ test('what is known is not walked for again; what is not, once in a frame and a 
   assert.equal([pathOf('8'), pathOf('9'), count.walks], ['/b', '9', 2])
 })
 
-test('what is never found takes a walk a second, however many frames there are, and what is new is found at once', () => {
+test('a path that is never found costs one scan per second, and a new one is found at once', () => {
   const { paths, pathOf, found, count, clock } = walked({ id: 7n, path: '/a' })
   for (let frame = 0; frame < 100; frame++) {
     clock.now = frame / 10

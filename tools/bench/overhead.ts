@@ -44,7 +44,7 @@ const [trips, passes] = [1000, 5]
 const tolerance = 10
 /** Where `npm run bench` puts what Debian has of them. */
 const others = fileURLToPath(new URL('../../bench/others', import.meta.url))
-/** Others' tools for the same purpose, as Debian installs them, and how they are told to keep quiet. */
+/** Others' tools for the same purpose, as Debian installs them, and how to make them quiet. */
 const tools = [
   { tool: 'libbpf-tools', paths: ['/usr/sbin/tcptop', `${others}/usr/sbin/tcptop`], args: ['-C', '1000'] },
   { tool: 'bcc', paths: ['/usr/sbin/tcptop-bpfcc'], args: ['-C', '1000'] },
@@ -98,7 +98,7 @@ interface Variation {
   readonly change: (plan: Plan) => Plan
 }
 
-/** Filters are told apart at one number of connections alone: they do the same at every other. */
+/** Filters are measured at one number of connections only: they do the same at every other. */
 function variationsOf(pid: number, count: number): Variation[] {
   const same = (plan: Plan) => plan
   const always = [{ what: 'empty programs', change: hollow }, { what: 'everything', change: same }]

@@ -26,7 +26,7 @@ export function tableOf({ guests, drain, start, idle }: Result): string {
     )),
     ...start.map(({ what, cpu, wall }) => row(
       `start of ${what}`, `${ms(cpu)} of CPU${timesEmpty(start, what, cpu)}, ${ms(wall)}`,
-      `from exec until attached, which the first output tells; all of them in turn, median of ${startTimes}`,
+      `from exec until attached, which the first output shows; all of them in turn, median of ${startTimes}`,
     )),
     ...idle.map(({ flows, share, peak }) => row(
       `at 1 s with ${flows.toLocaleString('en')} flows`, `${(100 * share).toFixed(2)} % of a core, ${peak.toFixed(0)} MB at most`,

@@ -76,7 +76,7 @@ function grouped(group: RegExp): string[] {
       continue
     }
   }
-  throw new Error('groups of tracepoints are read from tracefs, which is not mounted here: mount -t tracefs nodev /sys/kernel/tracing, or leave out the group')
+  throw new Error('groups of tracepoints are read from tracefs, which is not mounted here: mount -t tracefs nodev /sys/kernel/tracing, or omit the group')
 }
 
 const settings = commandLine({

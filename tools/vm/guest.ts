@@ -64,7 +64,7 @@ async function bootOnce(job: Job): Promise<Ended & { readonly died: boolean }> {
   try {
     const emulator = spawn(...emulatorOf(job, folder), { stdio: ['ignore', 'pipe', 'pipe'] })
     let errors = ''
-    /** What the console showed of the boot: told where nothing came after. */
+    /** What the console showed of the boot: printed if nothing came after it. */
     let boot = ''
     let output = ''
     let up = false

@@ -19,7 +19,7 @@ export interface GuestKernel {
   readonly initramfs: string
 }
 
-/** What the guest needs to reach the host's files, and what some cases need; whatever a kernel has built in, or lacks, is left out. */
+/** What the guest needs to reach the host's files, and what some cases need; modules that a kernel has built in, or lacks, are skipped. */
 const modules = [
   'virtio_pci', 'virtio_mmio', '9pnet_virtio', '9p', 'overlay',
   'gf128mul', 'ghash-generic', 'ghash_generic', 'ctr', 'geniv', 'seqiv', 'gcm', 'aes_generic', 'tls',

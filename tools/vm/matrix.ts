@@ -1,19 +1,20 @@
 /**
- * Runs every case of tools/workload with every backend on Debian's kernels, in guests, and makes README's table of it. In a guest a case that
- * is not exact, or is not run, is a failure unless test/e2e/exception.ts says why. What each backend does with few capabilities and in lockdown
- * is tested there too.
+ * Runs every case of tools/workload with every backend on Debian's kernels, in guests, and makes the table of tools/doc/accuracy.md of it. In a
+ * guest a case that is not exact, or is not run, is a failure unless test/e2e/exception.ts says why. What each backend does with few capabilities
+ * and in lockdown is tested there too.
  *
- *   npm run matrix [-- RELEASE[/ARCH][:PART,…]…] [--passes alone,together] [--seeds N] [--readme]
+ *   npm run matrix [-- RELEASE[/ARCH][:PART,…]…] [--passes alone,together] [--seeds N] [--page]
  *
  *   ARCH: amd64 (default) or arm64     PART: a backend, one with `-no-btf` or `-random`, `capability` or `lockdown`; all but `-random` without
  *   --seeds: that many random mixes (test/e2e/random.ts), from SEED on if that is set, are watched in each `-random` part; without
  *     a PART only these run
- *   --readme: rewrites the table in README.md, of the last run without a failure of each backend on each kernel
+ *   --page: rewrites the table in tools/doc/accuracy.md, of the last run without a failure of each backend on each kernel
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { backends } from '../../src/backend/index.js'
+import { withBlock } from '../page.js'
 import { closingLine, type Count, countOf } from '../uvu.js'
 import { runInGuest } from './guest.js'
 import { fetchKernel, releases } from './kernel.js'
@@ -21,7 +22,7 @@ import { archs, prepareFor } from './machine.js'
 import { type Column, tableOf } from './table.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
-const readme = new URL('../../../README.md', import.meta.url)
+const page = new URL('../../../tools/doc/accuracy.md', import.meta.url)
 /** The columns of runs without a failure, so that what fails by its luck is run again alone. */
 const kept = new URL('../../matrix.json', import.meta.url)
 /** How much slower than this machine a guest may be. */
@@ -41,12 +42,12 @@ interface Boot {
   readonly parts: readonly { readonly name: string; readonly script: string }[]
 }
 
-const { values: { passes, readme: rewrites, seeds: seedCount }, positionals } = parseArgs({
+const { values: { passes, page: rewrites, seeds: seedCount }, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     passes: { type: 'string', default: 'alone,together' },
     seeds: { type: 'string', default: '0' },
-    readme: { type: 'boolean', default: false },
+    page: { type: 'boolean', default: false },
   },
 })
 const seeds = Number(seedCount)
@@ -129,10 +130,7 @@ if (rewrites) {
     const outcomes = columns[`${kernel} ${backend}`]
     return outcomes === undefined ? [] : [{ kernel, backend, outcomes: new Map(outcomes) }]
   })))
-  const [start, end] = ['<!-- matrix -->\n', '<!-- /matrix -->']
-  const text = readFileSync(readme, 'utf8')
-  const [from, to] = [text.indexOf(start) + start.length, text.indexOf(end)]
-  writeFileSync(readme, `${text.slice(0, from)}${table}${text.slice(to)}`)
+  writeFileSync(page, withBlock(readFileSync(page, 'utf8'), 'matrix', table))
 }
 console.log(closingLine(passed, failed, sum(one => one.skipped.length)))
 process.exitCode = failed > 0 ? 1 : 0

@@ -1,3 +1,5 @@
+import { tableRow } from '../page.js'
+
 /** What the cases came to with a backend on a kernel: `exact`, or why not. */
 export interface Column {
   /** Its release, and its architecture if that is not the usual one. */
@@ -21,12 +23,11 @@ export function tableOf(columns: readonly Column[]): string {
   }
   const isExact = (name: string) => columns.every(({ outcomes }) => outcomes.get(name) === 'exact')
   const exceptions = cases.filter(name => !isExact(name))
-  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
   return [
-    row(['case', ...columns.map(({ kernel, backend }) => `${kernel} ${backend}`)]),
-    row(['---', ...columns.map(() => '---')]),
-    row([`${cases.length - exceptions.length} cases`, ...columns.map(() => 'exact')]),
-    ...exceptions.map(name => row([`\`${name}\``, ...columns.map(({ outcomes }) => cell(outcomes.get(name)))])),
+    tableRow(['case', ...columns.map(({ kernel, backend }) => `${kernel} ${backend}`)]),
+    tableRow(['---', ...columns.map(() => '---')]),
+    tableRow([`${cases.length - exceptions.length} cases`, ...columns.map(() => 'exact')]),
+    ...exceptions.map(name => tableRow([`\`${name}\``, ...columns.map(({ outcomes }) => cell(outcomes.get(name)))])),
     '\n',
     ...reasons.map((reason, index) => `${index + 1}. ${reason}\n`),
   ].join('')

@@ -11,7 +11,7 @@ export interface Places {
   func(name: string): Func | undefined
   /** The BTF id of an iterator, a function `bpf_iter_<name>` (since 5.8). */
   iterator(name: string): number | undefined
-  /** Whether there is a tracepoint, a function of this name; true also where that cannot be told. */
+  /** Whether there is a tracepoint, a function of this name; true also where that is not known. */
   mayHaveTracepoint(name: string): boolean
   mayHaveFunction(name: string): boolean
 }
