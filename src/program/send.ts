@@ -1,16 +1,16 @@
-import { aside, type Code, is, ja, label, leave, load, not, note, place, r0, r1, r9, when } from '../../bpf-asm/index.js'
+import { aside, type Code, is, ja, label, leave, load, not, note, place, r1, r9, when } from '../../bpf-asm/index.js'
 import { chargeOf, loseCurrent } from './charge.js'
 import type { Call, Context } from './context.js'
 import { queued, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
 import { nobody } from './entry.js'
 import { present } from './field.js'
-import { withFlow } from './flow.js'
+import { findFlow, withFlow } from './flow.js'
 import { amount, flow, program, socket } from './frame.js'
 import { message, protocol } from './kernel.js'
 import { tx } from './moved.js'
 import { ifRedirected, lookMptcp } from './result.js'
-import { countInSlot, findSlot, queuedInSlot, slot, writeBack } from './slot.js'
+import { countInSlot, findSlot, queuedInSlot, slot } from './slot.js'
 
 /** `trace_sock_send_length(sk, ret, flags)`, since 6.3, after the lock is released: charges what the caller sent. */
 export function sent(context: Context): Code {
@@ -58,9 +58,7 @@ export function sentLocked(context: Context, call: Call): Code {
         access.read(r1, present(field, 'msgFlags'), r9),
         not(is.set(r1, message.splicePages)).jump(plain),
       ],
-      access.find(),
-      is.eq(r0, 0).jump(exit),
-      writeBack(context),
+      findFlow(context, exit),
       queued(context),
       flow.txSeen.store(r1),
       leave(),
