@@ -1,4 +1,4 @@
-import { AssemblyError, type Code, type Insn, isLabel, type Label, type Place, type Target, withoutSites } from './code.js'
+import { AssemblyError, type Code, type Insn, isLabel, isList, type Label, type Place, type Target, withoutSites } from './code.js'
 import { Class, exists, Jump, loadImm64Code, Pseudo } from './opcode.js'
 
 /** A program whose labels are resolved: only descriptors of maps are missing. */
@@ -116,23 +116,23 @@ function gather(code: Code): Gathered {
   const uses = new Map<Target, number>()
   const [jumped, called]: [Place[], Place[]] = [[], []]
   let isOpen = false
-  let next: Code | undefined = code
-  while (next !== undefined) {
-    for (const part of [next as unknown].flat(Infinity) as (Insn | Label)[]) {
-      parts.push(part)
-      const goal = isLabel(part) ? undefined : goalOf(part)
-      if (goal === undefined) continue
-      const count = uses.get(goal) ?? 0
-      uses.set(goal, count + 1)
-      const { ifReached, code: opcode } = part as Insn
-      isOpen ||= ifReached === true
-      if (count > 0 || typeof goal === 'string' || goal.code === undefined) continue
-      if (distanceField(part as Insn) === 'imm' && opcode !== gotolCode) called.push(goal)
-      else jumped.push(goal)
-    }
-    const place: Place | undefined = jumped.shift() ?? called.shift()
-    isOpen ||= place !== undefined
-    next = place && [{ define: place.name, place, site: place.site }, place.code!()]
+  const add = (code: Code): void => {
+    if (isList(code)) return code.forEach(add)
+    parts.push(code)
+    const goal = isLabel(code) ? undefined : goalOf(code)
+    if (goal === undefined) return
+    const count = uses.get(goal) ?? 0
+    uses.set(goal, count + 1)
+    const { ifReached, code: opcode } = code as Insn
+    isOpen ||= ifReached === true
+    if (count > 0 || typeof goal === 'string' || goal.code === undefined) return
+    if (distanceField(code as Insn) === 'imm' && opcode !== gotolCode) called.push(goal)
+    else jumped.push(goal)
+  }
+  add(code)
+  for (let place = jumped.shift() ?? called.shift(); place !== undefined; place = jumped.shift() ?? called.shift()) {
+    isOpen = true
+    add([{ define: place.name, place, site: place.site }, place.code!()])
   }
   return { parts, uses, isOpen }
 }
@@ -208,8 +208,10 @@ function resolve(insn: Insn, slot: number, places: ReadonlyMap<Target, number>, 
     throw at(insn.site, `${shown(goal)} is ${distance} slots from instruction ${slot}: a jump reaches 32767, gotol any`)
   }
   if (insn.place === undefined) return { ...insn, [field]: distance }
-  const { place: _, ifReached: __, ...rest } = insn
-  return { ...rest, label: names.get(goal)!, [field]: distance }
+  const { code, dst, src, off, imm, high, note, site } = insn
+  const resolved = { code, dst, src, off, imm, site, label: names.get(goal)!, [field]: distance }
+  if (high === undefined && note === undefined) return resolved
+  return { ...resolved, ...high === undefined ? {} : { high }, ...note === undefined ? {} : { note } }
 }
 
 /** The bytes that the kernel takes, little-endian. Throws AssemblyError when a map has no descriptor. */

@@ -147,14 +147,18 @@ export function record<const Of extends Fields>(fields: Of, size?: number): Reco
   }
   if (size !== undefined && size < end) throw new AssemblyError(`the fields take ${end} bytes of ${size}`)
   const all = Object.entries(fields).map(([name, field]) => ({ name, offset: offsets[name]!, shape: isPlaced(field) ? field.shape : field }))
+  // Programs use few fields of the many records that they name, so each is made when it is asked for.
+  const views = Object.defineProperties({}, Object.fromEntries(all.map(({ name, offset, shape }) => [name, {
+    enumerable: true,
+    get(this: Located) {
+      return viewOf(shape, this[where].base, this[where].offset + offset)
+    },
+  }])))
   const type: RecordType<Of> = {
     fields,
     size: size ?? upTo(end, unit),
-    in: register => ({ ...type.at(register, 0), register: register.register }),
-    at: (base, offset) => Object.assign(
-      located(base, offset, type.size),
-      Object.fromEntries(all.map(field => [field.name, viewOf(field.shape, base, offset + field.offset)])),
-    ) as RecordView<Of>,
+    in: register => Object.assign(type.at(register, 0), { register: register.register }),
+    at: (base, offset) => Object.assign(Object.create(views) as RecordView<Of>, located(base, offset, type.size)),
     onStack: () => type.at(r10, -upTo(type.size, 8)),
     decode: (view, offset = 0) => Object.fromEntries(
       all.map(field => [field.name, decoded(field.shape, view, offset + field.offset)])) as RecordValues<Of>,
@@ -177,19 +181,55 @@ function viewOf(shape: Shape, base: Register, offset: number): Located {
 
 /** An integer `offset` bytes after where `base` points. */
 export function fieldAt(base: Register, offset: number, shape: Integer): Field {
-  const { load: loaded, store: size } = integers[shape]
-  const atomic = size as AtomicSize
-  return {
-    ...located(base, offset, bytesIn(size)),
-    load: dst => load(dst, loaded, base, offset),
-    store: value => store(size, base, offset, value),
-    add: src => atomicAdd(atomic, base, offset, src),
-    or: src => atomicOr(atomic, base, offset, src),
-    and: src => atomicAnd(atomic, base, offset, src),
-    xor: src => atomicXor(atomic, base, offset, src),
-    fetchAdd: src => fetchAdd(atomic, base, offset, src),
-    exchange: src => xchg(atomic, base, offset, src),
-    compareExchange: src => cmpxchg(atomic, base, offset, src),
+  return new Word(base, offset, shape)
+}
+
+class Word implements Field {
+  readonly [where]: Located[typeof where]
+
+  constructor(private readonly base: Register, private readonly offset: number, private readonly shape: Integer) {
+    this[where] = { base, offset, size: bytesIn(integers[shape].store) }
+  }
+
+  /** Refused by the instruction unless it is one of 4 or 8 bytes. */
+  private get atomic(): AtomicSize {
+    return integers[this.shape].store as AtomicSize
+  }
+
+  load(dst: Register): Insn {
+    return load(dst, integers[this.shape].load, this.base, this.offset)
+  }
+
+  store(value: Operand): Insn {
+    return store(integers[this.shape].store, this.base, this.offset, value)
+  }
+
+  add(src: Register): Insn {
+    return atomicAdd(this.atomic, this.base, this.offset, src)
+  }
+
+  or(src: Register): Insn {
+    return atomicOr(this.atomic, this.base, this.offset, src)
+  }
+
+  and(src: Register): Insn {
+    return atomicAnd(this.atomic, this.base, this.offset, src)
+  }
+
+  xor(src: Register): Insn {
+    return atomicXor(this.atomic, this.base, this.offset, src)
+  }
+
+  fetchAdd(src: Register): Insn {
+    return fetchAdd(this.atomic, this.base, this.offset, src)
+  }
+
+  exchange(src: Register): Insn {
+    return xchg(this.atomic, this.base, this.offset, src)
+  }
+
+  compareExchange(src: Register): Insn {
+    return cmpxchg(this.atomic, this.base, this.offset, src)
   }
 }
 

@@ -1,5 +1,5 @@
 import {
-  add, block, type Code, copy, fieldAt, is, ja, leave, load, lookup, mov, note, type Place, r0, r1, r2, r3, r9, remove, sub, unless, update, when,
+  add, block, type Code, copy, fieldAt, is, ja, load, lookup, mov, note, type Place, r0, r1, r2, r3, r9, remove, sub, unless, update, when,
 } from '../../bpf-asm/index.js'
 import { maskOf } from './access.js'
 import { chargeLast } from './charge.js'
@@ -8,7 +8,7 @@ import { consumed, consumedUrgent, finSent, firstSequence, queued } from './coun
 import { nobody, unknownEnd } from './entry.js'
 import { present } from './field.js'
 import { choosesProcesses } from './filter.js'
-import { amount, Flow, flow, FlowKey, mapName, socket, stack } from './frame.js'
+import { amount, Flow, flow, FlowKey, mapName, program, socket, stack } from './frame.js'
 import { isIn, state } from './kernel.js'
 import { count, lose, type Moved, rx, tx } from './moved.js'
 import { ifRedirected } from './result.js'
@@ -47,38 +47,35 @@ function audit(context: Context, over: Over): Code {
   const { read, refresh } = byAddress.access
   const { subflow } = field
   const key = FlowKey.in(r1)
-  return [
-    block('exit', exit => [
-      block('stale', stale => [
-        note('struct bpf_iter__bpf_map_elem: the key', load(key, 'u64', r1, 16)),
-        is.eq(key, 0).jump(exit),
-        copy(stack.key, key, r2),
-        stack.key.pid.load(r1),
-        note('a share', is.ne(r1, 0).jump(exit)),
-        lookup(mapName.flows, stack.key),
-        is.eq(r0, 0).jump(stale),
-        mov(own, r0),
-        own.flags.load(r1),
-        is.ne(r1, 0).jump(stale),
-        own.sk.load(socket),
-        is.eq(socket, 0).jump(stale),
-        refresh(),
-        isOfKey(read, stale),
-        read(r1, field.state, socket),
-        note('counted when the connection is established', is.eq(r1, state.synSent).jump(exit)),
-        calls && subflow !== undefined ? [read(r1, subflow, socket), is.set(r1, maskOf(subflow)).jump(stale)] : [],
-        ifRedirected(byAddress, socket, stale),
-        catchUp(byAddress, exit, { seen: 'txSeen', moved: tx, over, waits: !context.locked, total: () => sentTwice(byAddress, exit) }),
-        catchUp(byAddress, exit, { seen: 'rxSeen', moved: rx, over, waits: false, total: settled => receivedTwice(byAddress, settled, exit) }),
-      ]),
-      over === 'flows' ? [] : [
-        remove(mapName.unsettled, stack.key),
-        is.ne(r0, 0).jump(exit),
-        count('unsettled', -1),
-      ],
+  return program(exit => [
+    block('stale', stale => [
+      note('struct bpf_iter__bpf_map_elem: the key', load(key, 'u64', r1, 16)),
+      is.eq(key, 0).jump(exit),
+      copy(stack.key, key, r2),
+      stack.key.pid.load(r1),
+      note('a share', is.ne(r1, 0).jump(exit)),
+      lookup(mapName.flows, stack.key),
+      is.eq(r0, 0).jump(stale),
+      mov(own, r0),
+      own.flags.load(r1),
+      is.ne(r1, 0).jump(stale),
+      own.sk.load(socket),
+      is.eq(socket, 0).jump(stale),
+      refresh(),
+      isOfKey(read, stale),
+      read(r1, field.state, socket),
+      note('counted when the connection is established', is.eq(r1, state.synSent).jump(exit)),
+      calls && subflow !== undefined ? [read(r1, subflow, socket), is.set(r1, maskOf(subflow)).jump(stale)] : [],
+      ifRedirected(byAddress, socket, stale),
+      catchUp(byAddress, exit, { seen: 'txSeen', moved: tx, over, waits: !context.locked, total: () => sentTwice(byAddress, exit) }),
+      catchUp(byAddress, exit, { seen: 'rxSeen', moved: rx, over, waits: false, total: settled => receivedTwice(byAddress, settled, exit) }),
     ]),
-    leave(),
-  ]
+    over === 'flows' ? [] : [
+      remove(mapName.unsettled, stack.key),
+      is.ne(r0, 0).jump(exit),
+      count('unsettled', -1),
+    ],
+  ])
 }
 
 /** One direction of a socket. */

@@ -1,4 +1,4 @@
-import { at, bytes, r6, r7, r8, r9, record, type RecordView } from '../../bpf-asm/index.js'
+import { at, block, bytes, type Code, leave, type Place, r6, r7, r8, r9, record, type RecordView } from '../../bpf-asm/index.js'
 import { Key, Name, Stat, Value } from '../layout.js'
 
 /**
@@ -48,7 +48,7 @@ export const Stats = record({
 /** What a process is called: the value under its id in `mapName.names`. */
 export const ProcessName = record({ start: at(Name.start, 'u64'), comm: at(Name.comm, bytes(16)) }, Name.size)
 
-/** What user space tells the programs: the one value of `mapName.known`. */
+/** What user space passes to the programs: the one value of `mapName.known`. */
 export const Known = record({
   /** Whether all sockets older than the programs have been found, so that one first seen from then on is new. */
   found: 'u64',
@@ -112,6 +112,9 @@ export const stack = Frame.onStack()
 /** Bytes of the stack frame. What reading.ts copies of a socket lies below it. */
 export const stackSize = Frame.size
 
+/** A whole program: `body` leaves for `exit`, ends by itself, or comes to its end. */
+export const program = (body: (exit: Place) => Code): Code => [block('exit', body), leave()]
+
 /** The names of the maps. */
 export const mapName = {
   flows: 'flows',
@@ -130,7 +133,7 @@ export const mapName = {
   pids: 'pids',
   /** All slots, in one value. */
   slots: 'slots',
-  /** An entry for each part of `slots` that one run of the flush empties: iterating over it runs the flush. */
+  /** An entry for each page of slots that one run of the flush empties: user space iterates over this map to flush. */
   pages: 'pages',
   /** When processes were renamed, for slots. */
   renames: 'renames',

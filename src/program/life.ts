@@ -9,14 +9,14 @@ import { enter, expectCurrent, syn, unlessDead } from './enter.js'
 import { established, identify, markGone, nobody, unknownEnd } from './entry.js'
 import { choosesProcesses } from './filter.js'
 import { findFlow } from './flow.js'
-import { flow, socket } from './frame.js'
+import { flow, program, socket } from './frame.js'
 import { bits, isIn, portChosen, protocol, state } from './kernel.js'
 import { count, lose, type Moved, rx, tx } from './moved.js'
 import { endFastOpen, stateSetMptcp, unlessCountedAtMptcp } from './mptcp.js'
 import { endSlot, writeBack } from './slot.js'
 import { typed } from './typed.js'
 
-/** The old and the new state at `stateSet`; the socket's own flow where the new state is not needed any more, and at `destroyed`. */
+/** The old and the new state at `stateSet`. The socket's own flow, at `destroyed` and where the new state is no longer needed. */
 const [before, now, own] = [r7, r9, r9]
 
 /**
@@ -26,38 +26,35 @@ const [before, now, own] = [r7, r9, r9]
 export function stateSet(context: Context): Code {
   const { access, calls, field, mptcp } = context
   const connected = place('connected')
-  return [
-    block('exit', exit => {
-      const noTcp = aside('mptcp', () => mptcp ? stateSetMptcp(context, exit) : endMptcp(context, exit))
-      const unknown = aside('unknown', () => stateSetUnknown(context, connected, exit))
-      const anew = aside('anew', () => connectsAgain(context, exit))
-      return [
-        load(socket, 'u64', r1, 0),
-        load(now, 'u32', r1, 16),
-        note('r7: the old state, r9: the new one', load(before, 'u32', r1, 8)),
-        calls ? [access.read(r2, field.protocol, socket), is.ne(r2, protocol.tcp).jump(noTcp)] : [],
-        unless(any(is.eq(before, state.synSent), is.eq(before, state.synRecv)), [
-          is.eq(before, state.listen).jump(exit),
-          not(isIn(bits(state.close, state.finWait1, state.lastAck, state.synSent), now, r1)).jump(exit),
-        ]),
-        access.asTcp(socket, mptcp ? noTcp : exit),
-        findFlow(context, unknown),
-        is.eq(now, state.synSent).jump(anew),
-        when(is.eq(before, state.synSent), opensKnown(context, connected, exit)),
+  return program(exit => {
+    const noTcp = aside('mptcp', () => mptcp ? stateSetMptcp(context, exit) : endMptcp(context, exit))
+    const unknown = aside('unknown', () => stateSetUnknown(context, connected, exit))
+    const anew = aside('anew', () => connectsAgain(context, exit))
+    return [
+      load(socket, 'u64', r1, 0),
+      load(now, 'u32', r1, 16),
+      note('r7: the old state, r9: the new one', load(before, 'u32', r1, 8)),
+      calls ? [access.read(r2, field.protocol, socket), is.ne(r2, protocol.tcp).jump(noTcp)] : [],
+      unless(any(is.eq(before, state.synSent), is.eq(before, state.synRecv)), [
+        is.eq(before, state.listen).jump(exit),
+        not(isIn(bits(state.close, state.finWait1, state.lastAck, state.synSent), now, r1)).jump(exit),
+      ]),
+      access.asTcp(socket, mptcp ? noTcp : exit),
+      findFlow(context, unknown),
+      is.eq(now, state.synSent).jump(anew),
+      when(is.eq(before, state.synSent), opensKnown(context, connected, exit)),
 
-        label(connected),
-        is.eq(now, state.established).jump(exit),
-        mov(r7, now),
-        expectCloser(context),
-        keepEnd(context),
-        is.ne(r7, state.close).jump(exit),
-        note('it has ended', call('ktime_get_ns')),
-        flow.ended.store(r0),
-        restReceived(context, exit),
-      ]
-    }),
-    leave(),
-  ]
+      label(connected),
+      is.eq(now, state.established).jump(exit),
+      mov(r7, now),
+      expectCloser(context),
+      keepEnd(context),
+      is.ne(r7, state.close).jump(exit),
+      note('it has ended', call('ktime_get_ns')),
+      flow.ended.store(r0),
+      restReceived(context, exit),
+    ]
+  })
 }
 
 /** A connection leaves SYN_SENT that has a flow: by fast open, or with the port that the process chose again. */
@@ -94,7 +91,7 @@ function connectsAgain(context: Context, exit: Place): Code {
       access.read(r1, field.userlocks, socket),
       is.set(r1, portChosen << (field.userlocks.bitOffset ?? 0)).jump(exit),
     ] : [],
-    note('the port will be another: this connection is over', markGone()),
+    note('the port will be another: this connection is closed', markGone()),
     endSlot(context),
     access.forget(),
     leave(),
@@ -151,40 +148,37 @@ function endMptcp({ field }: Context, exit: Place): Code {
  */
 export function destroyed(context: Context): Code {
   const { access } = context
-  return [
-    block('exit', exit => {
-      const spilled = aside('spilled', () => [
-        endSlot(context),
-        endSpilled(context, exit, exit, { isLast: true }),
-        access.forget(),
-        leave(),
-      ])
-      return [
-        load(socket, 'u64', r1, 0),
-        access.asTcp(socket, exit),
-        access.find(),
-        is.eq(r0, 0).jump(spilled),
-        writeBack(context),
-        endSlot(context),
-        access.unlessStale(exit),
-        flow.flags.load(r1),
-        note('another program has seen it', is.ne(r1, 0).jump(exit)),
-        note('r9: the socket’s own flow', mov(own, flow)),
-        block('sent', sent => restSent(context, sent)),
-        mov(flow, own),
-        block('received', received => restReceived(context, received)),
-        mov(flow, own),
-        markGone(),
-        access.freed(),
-      ]
-    }),
-    leave(),
-  ]
+  return program(exit => {
+    const spilled = aside('spilled', () => [
+      endSlot(context),
+      endSpilled(context, exit, exit, { isLast: true }),
+      access.forget(),
+      leave(),
+    ])
+    return [
+      load(socket, 'u64', r1, 0),
+      access.asTcp(socket, exit),
+      access.find(),
+      is.eq(r0, 0).jump(spilled),
+      writeBack(context),
+      endSlot(context),
+      access.unlessStale(exit),
+      flow.flags.load(r1),
+      note('another program has seen it', is.ne(r1, 0).jump(exit)),
+      note('r9: the socket’s own flow', mov(own, flow)),
+      block('sent', sent => restSent(context, sent)),
+      mov(flow, own),
+      block('received', received => restReceived(context, received)),
+      mov(flow, own),
+      markGone(),
+      access.freed(),
+    ]
+  })
 }
 
 /**
  * A process that ends a connection without a known user is taken for its user: its calls may have been missed. At the return of functions, what the
- * kernel moves by itself is seen too, so whoever moved what is charged already is known. Tracepoints do not show that, but they show every call: what
+ * kernel moves by itself is seen too, so it is known who moved what is charged already. Tracepoints do not show that, but they show every call: what
  * no call moved is the kernel's. r9 is lost.
  */
 function expectCloser(context: Context): Code {

@@ -11,7 +11,7 @@ import { fill, identify, markGone } from './entry.js'
 import type { Mptcp, Unread } from './field.js'
 import { choosesProcesses } from './filter.js'
 import { withFlow } from './flow.js'
-import { amount, flow, socket, stack } from './frame.js'
+import { amount, flow, program, socket, stack } from './frame.js'
 import { bits, isIn, protocol, socketDead, state } from './kernel.js'
 import { both } from './moved.js'
 
@@ -59,18 +59,15 @@ export function unlessFastOpen(context: Context, otherwise: Place): Code {
  */
 export function sentWithSyn(context: Context, call: Call): Code {
   const { access } = context
-  return [
-    block('exit', exit => [
-      load(socket, 'u64', r1, call.first),
-      access.asTcp(socket, exit, { sure: true }),
-      block('mptcp', mptcp => [unlessCountedAtMptcp(context, mptcp), ja(exit)]),
-      unlessSendsWithSyn(context, exit),
-      access.find(),
-      is.ne(r0, 0).jump(exit),
-      enter(context, 'used', exit, exit),
-    ]),
-    leave(),
-  ]
+  return program(exit => [
+    load(socket, 'u64', r1, call.first),
+    access.asTcp(socket, exit, { sure: true }),
+    block('mptcp', mptcp => [unlessCountedAtMptcp(context, mptcp), ja(exit)]),
+    unlessSendsWithSyn(context, exit),
+    access.find(),
+    is.ne(r0, 0).jump(exit),
+    enter(context, 'used', exit, exit),
+  ])
 }
 
 /** The flow of such a subflow, in r9, ends when it is connected. Leaves for `otherwise` for any other socket. */
@@ -92,53 +89,50 @@ export function releasedMptcp(whole: Context, { first }: Call): Code {
   const { access, field, filter } = context
   const chooses = choosesProcesses(filter)
   const { current, lost } = chargeOf(context, both)
-  return [
-    block('exit', exit => {
-      const dead = aside('dead', () => [
-        access.read(r1, field.state, socket),
-        is.ne(r1, state.close).jump(exit),
-        unless(is.eq(flow, 0), markGone()),
-        access.forget(),
-        leave(),
-      ])
-      return [
-        load(socket, 'u64', r1, first),
-        access.refresh([field.family, field.state, field.flags]),
-        withFlow(context, {
-          find: unknown => [
-            access.find(),
-            note('closed by all: no process moves bytes, and what was not read is dropped', access.read(r1, field.flags, socket)),
-            is.set(r1, socketDead).jump(dead),
-            is.eq(flow, 0).jump(unknown),
-            unlessOther(context, mptcp, aside('stale', () => [note('its end was missed', markGone()), access.forget(), ja(unknown)]), exit),
-          ],
-          make: known => [
-            access.read(r1, field.state, socket),
-            unless(isIn(connected, r1, r2), [
-              note('no more, but what waits may still be read', is.ne(r1, state.close).jump(exit)),
-              access.kept(false),
-              is.eq(r0, 0).jump(exit),
-            ]),
-            access.read(r1, field.dport, socket),
-            note('its addresses are not known yet', is.eq(r1, 0).jump(exit)),
-            !chooses ? [] : block('weighed', unwanted => [
-              stack.wanted.store(0),
-              access.current(),
-              admit(context, unwanted),
-              stack.wanted.store(1),
-            ]),
-            valueOf(context, mptcp),
-            identify(context, 'mptcp', exit),
-            access.remember(true, exit),
-            publish(context, chooses ? 'when wanted' : 'always', known, exit),
-          ],
-          found: [takeMoved(context, mptcp, exit), current],
-          spilled: [takeMoved(context, mptcp, exit), loseCurrent(context, lost, exit)],
-        }),
-      ]
-    }),
-    leave(),
-  ]
+  return program(exit => {
+    const dead = aside('dead', () => [
+      access.read(r1, field.state, socket),
+      is.ne(r1, state.close).jump(exit),
+      unless(is.eq(flow, 0), markGone()),
+      access.forget(),
+      leave(),
+    ])
+    return [
+      load(socket, 'u64', r1, first),
+      access.refresh([field.family, field.state, field.flags]),
+      withFlow(context, {
+        find: unknown => [
+          access.find(),
+          note('closed by all: no process moves bytes, and what was not read is dropped', access.read(r1, field.flags, socket)),
+          is.set(r1, socketDead).jump(dead),
+          is.eq(flow, 0).jump(unknown),
+          unlessOther(context, mptcp, aside('stale', () => [note('its end was missed', markGone()), access.forget(), ja(unknown)]), exit),
+        ],
+        make: known => [
+          access.read(r1, field.state, socket),
+          unless(isIn(connected, r1, r2), [
+            note('no more, but what waits may still be read', is.ne(r1, state.close).jump(exit)),
+            access.kept(false),
+            is.eq(r0, 0).jump(exit),
+          ]),
+          access.read(r1, field.dport, socket),
+          note('its addresses are not known yet', is.eq(r1, 0).jump(exit)),
+          !chooses ? [] : block('weighed', unwanted => [
+            stack.wanted.store(0),
+            access.current(),
+            admit(context, unwanted),
+            stack.wanted.store(1),
+          ]),
+          valueOf(context, mptcp),
+          identify(context, 'mptcp', exit),
+          access.remember(true, exit),
+          publish(context, chooses ? 'when wanted' : 'always', known, exit),
+        ],
+        found: [takeMoved(context, mptcp, exit), current],
+        spilled: [takeMoved(context, mptcp, exit), loseCurrent(context, lost, exit)],
+      }),
+    ]
+  })
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Call, Context } from './context.js'
 import { consumed, consumedUrgent, takeConsumed, takeQueued } from './counter.js'
 import { enter, unlessDead } from './enter.js'
 import { findFlow, withFlow } from './flow.js'
-import { amount, socket, stack } from './frame.js'
+import { amount, program, socket, stack } from './frame.js'
 import { both } from './moved.js'
 import { unlessFastOpen } from './mptcp.js'
 import { countInSlot, findSlot, movedInSlot, slot } from './slot.js'
@@ -16,26 +16,23 @@ import { countInSlot, findSlot, movedInSlot, slot } from './slot.js'
 export function released(context: Context, call: Call): Code {
   const { access, field } = context
   const { current, lost } = chargeOf(context, both, { makesSlot: context.slots })
-  return [
-    block('exit', exit => [
-      load(socket, 'u64', r1, call.first),
-      countInSlot(context, without => [findSlot(context, without), movedInSlot(context, without, exit), both(slot), leave()]),
-      withFlow(context, {
-        find: unknown => findFlow(context, unknown, access.refresh()),
-        make: known => [
-          access.asTcp(socket, exit),
-          unlessFastOpen(context, exit),
-          access.read(r1, field.dport, socket),
-          note('not connected, or listening', is.eq(r1, 0).jump(exit)),
-          unlessDead(context, exit),
-          enter(context, 'used', known, exit),
-        ],
-        found: [takeMoved(context, exit), current],
-        spilled: [takeMoved(context, exit), loseCurrent(context, lost, exit)],
-      }),
-    ]),
-    leave(),
-  ]
+  return program(exit => [
+    load(socket, 'u64', r1, call.first),
+    countInSlot(context, without => [findSlot(context, without), movedInSlot(context, without, exit), both(slot), leave()]),
+    withFlow(context, {
+      find: unknown => findFlow(context, unknown, access.refresh()),
+      make: known => [
+        access.asTcp(socket, exit),
+        unlessFastOpen(context, exit),
+        access.read(r1, field.dport, socket),
+        note('not connected, or listening', is.eq(r1, 0).jump(exit)),
+        unlessDead(context, exit),
+        enter(context, 'used', known, exit),
+      ],
+      found: [takeMoved(context, exit), current],
+      spilled: [takeMoved(context, exit), loseCurrent(context, lost, exit)],
+    }),
+  ])
 }
 
 /** `amount =` what was sent and `stack.received =` what was received that no process was charged for; leaves for `none` when both are zero. */

@@ -1,9 +1,9 @@
-import { and, aside, block, type Code, is, ja, label, leave, load, note, type Place, place, r0, r1, r2, type Register, unless } from '../../bpf-asm/index.js'
+import { and, aside, block, type Code, is, ja, label, load, note, type Place, place, r0, r1, r2, type Register, unless } from '../../bpf-asm/index.js'
 import { chargeOf, loseCurrent } from './charge.js'
 import type { Call, Context } from './context.js'
 import { enter } from './enter.js'
 import { present } from './field.js'
-import { amount, flow, socket, stack } from './frame.js'
+import { amount, flow, program, socket, stack } from './frame.js'
 import { message, protocol, userDataPsock } from './kernel.js'
 import { type Moved, rx, tx } from './moved.js'
 import { typed } from './typed.js'
@@ -52,35 +52,32 @@ export function received(context: Context): Code {
     unless(is.eq(r1, 0), note('the stream will come to it', flow.rxSeen.add(amount))),
   ]
   const found = place('found')
-  return [
-    block('exit', exit => {
-      const unattributed = place('unattributed')
-      const spilled = aside('spilled', () => [skipped(), label(unattributed), loseCurrent(context, lost, exit)])
-      const mptcp = aside('mptcp', () => lookMptcp(context, { found, none: exit, spilled: unattributed }))
-      return [
-        load(amount, 'u32', r1, 8),
-        is.sle32(amount, 0).jump(exit),
-        load(socket, 'u64', r1, 0),
-        load(r2, 'u32', r1, 16),
-        is.set(r2, notTaken).jump(exit),
-        and(r2, message.urgent),
-        stack.received.store(r2),
-        access.read(r1, field.protocol, socket),
-        is.eq(r1, protocol.mptcp).jump(mptcp),
-        is.ne(r1, protocol.tcp).jump(exit),
-        block('tcp', tcp => [
-          is.ne(r2, 0).jump(tcp),
-          ifRedirected(context, socket, tcp),
-          ja(exit),
-        ]),
-        lookTcp(context, { found, none: exit, spilled }),
-        label(found),
-        skipped(),
-        current,
-      ]
-    }),
-    leave(),
-  ]
+  return program(exit => {
+    const unattributed = place('unattributed')
+    const spilled = aside('spilled', () => [skipped(), label(unattributed), loseCurrent(context, lost, exit)])
+    const mptcp = aside('mptcp', () => lookMptcp(context, { found, none: exit, spilled: unattributed }))
+    return [
+      load(amount, 'u32', r1, 8),
+      is.sle32(amount, 0).jump(exit),
+      load(socket, 'u64', r1, 0),
+      load(r2, 'u32', r1, 16),
+      is.set(r2, notTaken).jump(exit),
+      and(r2, message.urgent),
+      stack.received.store(r2),
+      access.read(r1, field.protocol, socket),
+      is.eq(r1, protocol.mptcp).jump(mptcp),
+      is.ne(r1, protocol.tcp).jump(exit),
+      block('tcp', tcp => [
+        is.ne(r2, 0).jump(tcp),
+        ifRedirected(context, socket, tcp),
+        ja(exit),
+      ]),
+      lookTcp(context, { found, none: exit, spilled }),
+      label(found),
+      skipped(),
+      current,
+    ]
+  })
 }
 
 /** Where the search for a flow ends. */
@@ -98,18 +95,15 @@ function byResult(context: Context, call: Call, moved: Moved, look: (context: Co
   const flags = call.argument('flags')
   const { current, lost } = chargeOf(context, moved)
   const found = place('found')
-  return [
-    block('exit', exit => [
-      load(amount, 'u32', r1, call.result),
-      is.sle32(amount, 0).jump(exit),
-      moved === tx || flags === undefined ? [] : [load(r2, 'u32', r1, flags), is.set(r2, notTaken).jump(exit)],
-      load(socket, 'u64', r1, call.first),
-      look(context, { found, none: exit, spilled: aside('unattributed', () => loseCurrent(context, lost, exit)) }),
-      label(found),
-      current,
-    ]),
-    leave(),
-  ]
+  return program(exit => [
+    load(amount, 'u32', r1, call.result),
+    is.sle32(amount, 0).jump(exit),
+    moved === tx || flags === undefined ? [] : [load(r2, 'u32', r1, flags), is.set(r2, notTaken).jump(exit)],
+    load(socket, 'u64', r1, call.first),
+    look(context, { found, none: exit, spilled: aside('unattributed', () => loseCurrent(context, lost, exit)) }),
+    label(found),
+    current,
+  ])
 }
 
 /** Finds or makes the flow of a TCP socket whose counters do not say what a process moved. The lock is not held: a slot stays as it is. */

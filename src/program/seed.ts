@@ -1,9 +1,9 @@
-import { aside, block, type Code, is, ja, leave, load, mov, note, type Place, r0, r1, r8 } from '../../bpf-asm/index.js'
+import { aside, type Code, is, ja, load, mov, note, type Place, r0, r1, r8 } from '../../bpf-asm/index.js'
 import { unsettledIfBusy } from './audit.js'
 import type { Context } from './context.js'
 import { enter } from './enter.js'
 import { withFlow } from './flow.js'
-import { socket, task } from './frame.js'
+import { program, socket, task } from './frame.js'
 import { state } from './kernel.js'
 import { seedMptcp, unlessCountedAtMptcp } from './mptcp.js'
 
@@ -12,18 +12,15 @@ export function seedFile(context: Context): Code {
   const { access } = context
   const iterator = { task: 8, file: 24 }
   const file = r8
-  return [
-    block('exit', exit => [
-      note('struct bpf_iter__task_file', load(file, 'u64', r1, iterator.file)),
-      is.eq(file, 0).jump(exit),
-      load(task, 'u64', r1, iterator.task),
-      is.eq(task, 0).jump(exit),
-      access.socketOf(file, exit),
-      mov(socket, r0),
-      seed(context, 'seeded', exit),
-    ]),
-    leave(),
-  ]
+  return program(exit => [
+    note('struct bpf_iter__task_file', load(file, 'u64', r1, iterator.file)),
+    is.eq(file, 0).jump(exit),
+    load(task, 'u64', r1, iterator.task),
+    is.eq(task, 0).jump(exit),
+    access.socketOf(file, exit),
+    mov(socket, r0),
+    seed(context, 'seeded', exit),
+  ])
 }
 
 /**
@@ -31,14 +28,11 @@ export function seedFile(context: Context): Code {
  * it is the kernel's, counts from here.
  */
 export function seedSocket(context: Context): Code {
-  return [
-    block('exit', exit => [
-      note('struct bpf_iter__tcp', load(socket, 'u64', r1, 8)),
-      is.eq(socket, 0).jump(exit),
-      seed(context, 'unowned', exit),
-    ]),
-    leave(),
-  ]
+  return program(exit => [
+    note('struct bpf_iter__tcp', load(socket, 'u64', r1, 8)),
+    is.eq(socket, 0).jump(exit),
+    seed(context, 'unowned', exit),
+  ])
 }
 
 /** Makes the flow of `socket` if it is a connection that has none. */

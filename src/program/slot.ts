@@ -1,12 +1,12 @@
 import {
-  add, and, block, call, type Code, copy, type Field as Word, fieldAt, is, ja, leave, load, loadMapValue, lookup, loop, lsh, mov, mul, mul32, note,
+  add, and, block, call, type Code, copy, type Field as Word, fieldAt, is, ja, load, loadMapValue, lookup, loop, lsh, mov, mul, mul32, note,
   or, part, type Place, type Pointer, r0, r1, r2, r3, r6, r8, r9, rarely, type Register, rsh32, sub, sub32, unless, when,
 } from '../../bpf-asm/index.js'
 import { admit } from './admit.js'
 import type { Context } from './context.js'
 import { consumed } from './counter.js'
 import { nobody } from './entry.js'
-import { amount, flow, Flow, mapName, Slot, socket, stack } from './frame.js'
+import { amount, flow, Flow, mapName, program, Slot, socket, stack } from './frame.js'
 import { state, urgentRead } from './kernel.js'
 import { both, lose } from './moved.js'
 
@@ -14,14 +14,14 @@ import { both, lose } from './moved.js'
  * A slot is where a process that has a socket to itself counts, so that no map has to be searched. A hash of the socket's identity picks the one slot
  * it may use. On a collision the socket goes without a slot, permanently if the occupant's close was missed.
  *
- * Whoever uses a slot holds the socket's lock, except the flush. The slot is written back to the flow, and has no owner, before anything else is done
+ * A program that uses a slot holds the socket's lock, except the flush. The slot is written back to the flow, and has no owner, before anything else is done
  * with the flow, except by programs at the return of a call, which do not hold the lock. A flush empties all slots into the flows before each drain.
  */
 
 /** The identity of a slot whose socket is finished with it: neither a cookie, which are small or nearly 2^64, nor the address of a socket. */
 const over = -0x8000_0000
 
-/** There are 2^15 slots. The flush empties a page of them per run, a loop that a verifier walks through. */
+/** There are 2^15 slots. The flush empties a page of them per run, a loop that the verifier can follow to its end. */
 const slotBits = 15
 const slots = 2 ** slotBits
 const pageful = 64
@@ -135,8 +135,8 @@ export function movedInSlot(context: Context, without: Place, none: Place): Code
 }
 
 /**
- * Advances a counter of bytes seen by `more`; `before`, its value, is lost. What the audit charged in between is taken off `more`: whoever takes the
- * old count out of the slot charges the difference, so no byte is charged twice.
+ * Advances a counter of bytes seen by `more`; `before`, its value, is lost. What the audit charged in between is taken off `more`: the
+ * one that takes the old count out of the slot charges the difference, so no byte is charged twice.
  */
 function advance({ audited }: Context, seen: Word, more: Register, before: Register): Code {
   return [
@@ -225,7 +225,7 @@ const takenOut = -1
 /** The counters of a flow that are ahead in its slot. */
 const seen = ['txSeen', 'rxSeen'] as const
 
-/** After `find`: makes `flow` have all that was counted, and its slot have no owner. A slot of the socket's last connection is over. Clobbers r0 to r5. */
+/** After `find`: makes `flow` have all that was counted, and its slot have no owner. A slot of the socket's last connection is marked `over`. Clobbers r0 to r5. */
 export function writeBack(context: Context): Code {
   if (!context.slots) return []
   const from = Slot.in(r0)
@@ -295,43 +295,40 @@ export function withoutSlot(context: Context, busy: Place): Code {
 
 /**
  * The flush of one page of slots (`iter/bpf_map_elem`, `struct bpf_iter__bpf_map_elem` of kernel/bpf/map_iter.c, since 5.8), without locks: moves what
- * is in a slot to its flow, and frees one that is over.
+ * is in a slot to its flow, and frees one that is `over`.
  */
 export function flushed(): Code {
   const [its, number] = [Slot.in(r6), r9]
-  return [
-    block('exit', exit => [
-      load(r2, 'u64', r1, 16),
-      is.eq(r2, 0).jump(exit),
-      note('the key: the page', load(r1, 'u32', r2, 0)),
-      and(r1, pages - 1),
-      mul(r1, pageful * Slot.size),
-      loadMapValue(its, mapName.slots, 0),
-      add(its, r1),
-      mov(number, 0),
-      loop('slot', again => [
-        block('next', next => [
-          its.identity.load(r1),
-          is.eq(r1, 0).jump(next),
-          its.tx.load(r2),
-          its.rx.load(r3),
-          or(r2, r3),
-          when(is.eq(r2, 0), [is.ne(r1, over).jump(next), its.identity.store(0), ja(next)]),
-          mov(amount, 0),
-          its.tx.exchange(amount),
-          mov(r1, 0),
-          its.rx.exchange(r1),
-          stack.received.store(r1),
-          copy(stack.key, its.key, r1),
-          note('a flow stays as long as its socket', lookup(mapName.flows, stack.key)),
-          rarely('lost', is.eq(r0, 0), [lose(both), ja(next)]),
-          both(Flow.in(r0)),
-        ]),
-        add(its, Slot.size),
-        add(number, 1),
-        is.lt(number, pageful).jump(again),
+  return program(exit => [
+    load(r2, 'u64', r1, 16),
+    is.eq(r2, 0).jump(exit),
+    note('the key: the page', load(r1, 'u32', r2, 0)),
+    and(r1, pages - 1),
+    mul(r1, pageful * Slot.size),
+    loadMapValue(its, mapName.slots, 0),
+    add(its, r1),
+    mov(number, 0),
+    loop('slot', again => [
+      block('next', next => [
+        its.identity.load(r1),
+        is.eq(r1, 0).jump(next),
+        its.tx.load(r2),
+        its.rx.load(r3),
+        or(r2, r3),
+        when(is.eq(r2, 0), [is.ne(r1, over).jump(next), its.identity.store(0), ja(next)]),
+        mov(amount, 0),
+        its.tx.exchange(amount),
+        mov(r1, 0),
+        its.rx.exchange(r1),
+        stack.received.store(r1),
+        copy(stack.key, its.key, r1),
+        note('a flow stays while its socket exists', lookup(mapName.flows, stack.key)),
+        rarely('lost', is.eq(r0, 0), [lose(both), ja(next)]),
+        both(Flow.in(r0)),
       ]),
+      add(its, Slot.size),
+      add(number, 1),
+      is.lt(number, pageful).jump(again),
     ]),
-    leave(),
-  ]
+  ])
 }
