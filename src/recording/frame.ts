@@ -1,0 +1,42 @@
+import type { Frame, Row } from '../frame/index.js'
+
+/** Where frames come from: the same for all that one run of `tcptop record` writes. */
+export interface Origin {
+  /** The host's name. */
+  readonly host: string
+  /** The id of this boot of the kernel: what it counts from a boot is only unique within that. Null where it cannot be read. */
+  readonly boot: string | null
+  /** The version of tcptop. */
+  readonly program: string
+  /** What a row is: the names of the groupings, separated by commas. */
+  readonly by: string
+}
+
+/** Who moved the bytes of a row: all fields but what was measured. One object serves all rows of a member that agree in it. */
+export type Identity = Readonly<Omit<Row, 'rx' | 'tx'>>
+
+/** A row as it is recorded: to sum many, rows need not be made. */
+export interface Entry {
+  readonly identity: Identity
+  readonly rx: number
+  readonly tx: number
+  /** What else was measured, by name; undefined where that is nothing. */
+  readonly more: Readonly<Record<string, unknown>> | undefined
+}
+
+/** A frame as it was recorded. `rows` are made of `entries` when they are first read. */
+export interface RecordedFrame extends Frame {
+  readonly origin: Origin
+  readonly entries: readonly Entry[]
+}
+
+/**
+ * The fields that identify a row, in the order of the format. A field that is not among them is kept as a measured value: nothing is lost when a
+ * new one is forgotten here, but it is written in every frame.
+ */
+export const identityFields = [
+  'pid', 'hostPid', 'start', 'comm', 'family', 'laddr', 'lport', 'raddr', 'rport', 'port', 'cgroup', 'container', 'netns', 'cookie',
+] as const
+
+/** Those of them that are numbers; all others are texts. */
+export const numericFields: ReadonlySet<string> = new Set(['pid', 'hostPid', 'family', 'lport', 'rport', 'port', 'netns'])
