@@ -12,21 +12,17 @@ export interface Origin {
   readonly by: string
 }
 
-/** Who moved the bytes of a row: all fields but what was measured. One object serves all rows of a member that agree in it. */
+/** Who moved the bytes of a row: all fields but what was measured. */
 export type Identity = Readonly<Omit<Row, 'rx' | 'tx'>>
 
-/** A row as it is recorded: to sum many, rows need not be made. */
-export interface Entry {
-  readonly identity: Identity
-  readonly rx: number
-  readonly tx: number
-  /** What else was measured, by name; undefined where that is nothing. */
-  readonly more: Readonly<Record<string, unknown>> | undefined
-}
+/** A row as it is recorded: the number of its identity, what it received and sent, and what else was measured. To sum many, rows need not be made. */
+export type Entry = readonly [identity: number, rx: number, tx: number, ...more: unknown[]]
 
 /** A frame as it was recorded. `rows` are made of `entries` when they are first read. */
 export interface RecordedFrame extends Frame {
   readonly origin: Origin
+  /** One list for all frames of a member. */
+  readonly identities: readonly Identity[]
   readonly entries: readonly Entry[]
 }
 

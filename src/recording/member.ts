@@ -26,6 +26,7 @@ export const most = { frames: 60, seconds: 60, text: 4 * 1024 * 1024 } as const
 /** What a reader takes at most for the text of one member: a frame of a million rows is far below. */
 const mostText = 512 * 1024 * 1024
 
+const newline = 0x0a
 /** Bytes before the deflated text, and after it. */
 export const headSize = 40
 const tailSize = 8
@@ -176,8 +177,8 @@ export interface Member {
 /** Reads a member. Throws Damage when it is not whole, UnknownVersion when it is of a later version. */
 export function readMember(bytes: Buffer): Member {
   const text = textOf(bytes)
-  const end = text.indexOf('\n')
-  const head = object(parse(text.slice(0, end)))
+  const end = text.indexOf(newline)
+  const head = object(parse(text.toString('utf8', 0, end)))
   if (head.recording !== version) throw new UnknownVersion(head.recording)
   const values = list(head.values).map(textual)
   if (values[0] !== 'rx' || values[1] !== 'tx') throw new Damage('the values do not begin with rx and tx')
@@ -192,8 +193,9 @@ export function readMember(bytes: Buffer): Member {
     previous: head.previous === null ? null : whole(head.previous),
     *frames() {
       for (let at = end + 1; at < text.length;) {
-        const next = text.indexOf('\n', at)
-        yield frameOf(object(parse(text.slice(at, next))), identities, values, origin)
+        // Line by line, for the text of a member as one string would stay in memory until V8 looks at what is old.
+        const next = text.indexOf(newline, at)
+        yield frameOf(object(parse(text.toString('utf8', at, next))), identities, values, origin)
         at = next + 1
       }
     },
@@ -210,7 +212,7 @@ export class UnknownVersion extends Error {
 }
 
 /** The text, which is what was written: its checksum says so. */
-function textOf(bytes: Buffer): string {
+function textOf(bytes: Buffer): Buffer {
   const head = headOf(bytes)
   if (head === undefined || head.length !== bytes.length) throw new Damage('it has no head')
   const body = bytes.subarray(headSize, bytes.length - tailSize)
@@ -223,8 +225,8 @@ function textOf(bytes: Buffer): string {
     throw new Damage('it cannot be decompressed', { cause })
   }
   if (text.length !== length || crc32(text) !== bytes.readUInt32LE(bytes.length - tailSize)) throw new Damage('its checksum is wrong')
-  if (text.at(-1) !== 0x0a) throw new Damage('its last line has no end')
-  return text.toString()
+  if (text.at(-1) !== newline) throw new Damage('its last line has no end')
+  return text
 }
 
 function identityOf(fields: readonly string[], values: readonly unknown[]): Identity {
@@ -240,13 +242,7 @@ const isAddress: ReadonlySet<string> = new Set(['laddr', 'raddr'])
 
 function frameOf(line: Readonly<Record<string, unknown>>, identities: readonly Identity[], values: readonly string[], origin: Origin): RecordedFrame {
   const { member: _, time, interval, rows, loadavg, backend, total, lost, missed, cost, ...rest } = line
-  const entries = list(rows).map((entry): Entry => {
-    const [index, rx, tx, ...more] = list(entry)
-    const identity = identities[whole(index)]
-    if (identity === undefined) throw new Damage('a row has no identity')
-    const named = more.length === 0 ? undefined : Object.fromEntries(more.flatMap((value, at) => value === null ? [] : [[values[at + 2]!, value]]))
-    return { identity, rx: whole(rx), tx: whole(tx), more: named }
-  })
+  const entries = list(rows).map(entry => entryOf(list(entry), identities.length))
   const sums = (value: unknown) => ({ rx: whole(object(value).rx), tx: whole(object(value).tx) })
   let made: readonly Row[] | undefined
   return {
@@ -260,11 +256,25 @@ function frameOf(line: Readonly<Record<string, unknown>>, identities: readonly I
     missed: missed === null ? null : whole(missed),
     cost: costOf(object(cost)),
     origin,
+    identities,
     entries,
     get rows() {
-      return made ??= entries.map(({ identity, rx, tx, more }) => ({ ...identity, rx, tx, ...more }))
+      return made ??= entries.map(entry => rowOf(entry, identities, values))
     },
   }
+}
+
+function entryOf(entry: readonly unknown[], identities: number): Entry {
+  const [index, rx, tx] = entry
+  if (isWhole(index) && index < identities && isWhole(rx) && isWhole(tx)) return entry as Entry
+  throw new Damage('a row has no identity, or bytes that are no whole numbers')
+}
+
+function rowOf(entry: Entry, identities: readonly Identity[], values: readonly string[]): Row {
+  const [index, rx, tx] = entry
+  const row: Row & Record<string, unknown> = { ...identities[index], rx, tx }
+  for (let at = 3; at < entry.length; at++) if (entry[at] !== null) row[values[at - 1]!] = entry[at]
+  return row
 }
 
 function costOf({ cpu, drain, runs, run, ...rest }: Readonly<Record<string, unknown>>): Frame['cost'] {
@@ -312,7 +322,11 @@ function number(value: unknown): number {
   throw new Damage('a value is no number')
 }
 
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number >= 0
+}
+
 function whole(value: unknown): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  if (isWhole(value)) return value
   throw new Damage('a value is no whole number')
 }

@@ -41,11 +41,11 @@ export interface RecorderOptions extends Retention {
  * UsageError when there can be no recording at that path, RecordingError when another process writes it.
  */
 export async function openRecorder(path: string, options: RecorderOptions): Promise<Recorder> {
-  const isFolder = path.endsWith('/') || statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-  if (!isFolder && (options.keep !== undefined || options.maxSize !== undefined)) {
-    throw new UsageError(`--keep and --max-size are for a directory with a file a day, got the file ${jsonText(path)}`)
-  }
   try {
+    const isFolder = path.endsWith('/') || statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+    if (!isFolder && (options.keep !== undefined || options.maxSize !== undefined)) {
+      throw new UsageError(`--keep and --max-size are for a directory with a file a day, got the file ${jsonText(path)}`)
+    }
     if (path.endsWith('/')) mkdirSync(path, { recursive: true, mode: 0o700 })
     const file = await OpenFile.open(isFolder ? join(path, dayName(options.now())) : path, options)
     const recorder = new Recorder(isFolder ? path : undefined, file, options)

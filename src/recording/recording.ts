@@ -73,7 +73,7 @@ export class Recording {
     const [from, to] = [after?.getTime() ?? -Infinity, until?.getTime() ?? Infinity]
     for (const [index, { earliest, latest }] of this.#places.entries()) {
       if (latest <= from || earliest > to) continue
-      for (const frame of this.member(index)) {
+      for (const frame of this.#read(index)) {
         const time = frame.time.getTime()
         if (time > from && time <= to) yield frame
       }
@@ -88,14 +88,18 @@ export class Recording {
 
   /** The frames of a member; none when it is damaged. Throws UsageError when it is of a later version. */
   member(index: number): readonly RecordedFrame[] {
+    return [...this.#read(index)]
+  }
+
+  /** Frames are made one after the other: those of a minute may take much more memory than their text. */
+  *#read(index: number): Generator<RecordedFrame> {
     const { part, offset, length } = this.#places[index]!
     try {
-      return [...readMember(readAt(part.fd, offset, length)).frames()]
+      yield* readMember(readAt(part.fd, offset, length)).frames()
     } catch (error) {
       if (error instanceof UnknownVersion) throw new UsageError(`${jsonText(part.path)} cannot be read: ${error.message}`, { cause: error })
       if (!(error instanceof Damage)) throw error
       this.#say(part, `${jsonText(part.path)} is damaged at ${offset}: ${error.message}; what is whole is read`)
-      return []
     }
   }
 

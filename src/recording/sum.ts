@@ -24,8 +24,9 @@ interface Group {
  */
 export class Sum {
   readonly #groups = new Map<string, Group>()
-  /** The groups of identities: those of a member are the same objects in all of its frames. */
-  readonly #known = new WeakMap<Identity, Group | typeof unwanted>()
+  /** The groups of the identities that frames of a member have in common, by their numbers. */
+  #identities: readonly Identity[] = []
+  #known: (Group | typeof unwanted | undefined)[] = []
   #first: RecordedFrame | undefined
   #last: RecordedFrame | undefined
   readonly #total = { rx: 0, tx: 0 }
@@ -42,7 +43,11 @@ export class Sum {
   add(frame: RecordedFrame): void {
     this.#first ??= frame
     this.#last = frame
-    const { entries, interval, total, lost, missed, cost } = frame
+    const { identities, entries, interval, total, lost, missed, cost } = frame
+    if (identities !== this.#identities) {
+      this.#identities = identities
+      this.#known = []
+    }
     for (const entry of entries) this.#addEntry(entry)
     if (this.where === undefined) add(this.#total, total)
     add(this.#lost, lost)
@@ -82,8 +87,8 @@ export class Sum {
     return new Map(Array.from(this.#groups, ([key, group]) => [key, this.#row(group)]))
   }
 
-  #addEntry({ identity, rx, tx }: Entry): void {
-    const group = this.#known.get(identity) ?? this.#find(identity)
+  #addEntry([index, rx, tx]: Entry): void {
+    const group = this.#known[index] ??= this.#find(this.#identities[index]!)
     if (group === unwanted) return
     group.rx = exact(group.rx + rx)
     group.tx = exact(group.tx + tx)
@@ -91,9 +96,7 @@ export class Sum {
   }
 
   #find(identity: Identity): Group | typeof unwanted {
-    const group = this.where === undefined || this.where(identity) ? this.#groupOf(identity) : unwanted
-    this.#known.set(identity, group)
-    return group
+    return this.where === undefined || this.where(identity) ? this.#groupOf(identity) : unwanted
   }
 
   #groupOf(identity: Identity): Group {

@@ -7,7 +7,7 @@ import type { Random } from '../kit/random.js'
 import { origin } from './traffic.js'
 
 /** The frame without what a recording adds. */
-export function plain({ origin: _, entries: __, rows, ...frame }: RecordedFrame): Frame {
+export function plain({ origin: _, identities: __, entries: ___, rows, ...frame }: RecordedFrame): Frame {
   return { ...frame, rows: [...rows] }
 }
 
