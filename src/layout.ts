@@ -12,9 +12,11 @@
  *               | pid | last | comm | laddr | raddr | lport | rport | service | family | netns | cgroup | start | sk | opened | ended |
  *               the identity is what is before sk
  *
- * row           0    8    16
- *               | rx | tx | total |                                     u64, of one frame
- *               24 …                                                    the identity above, masked by the grouping
+ * row           0          80       96      104
+ *               | identity | hidden | total | amounts … |
+ *
+ *               the identity above, masked by the grouping; what WASM keeps beside it; then u64 each, of one frame: the total, and an amount for
+ *               each entry of the list in frame/measure.ts
  * ```
  */
 
@@ -114,16 +116,20 @@ export const enum Pid {
   filtered = 0xfffffffe,
 }
 
-/** A row as WASM hands it out: counters of one frame, then the identity of the group. */
+/**
+ * A row as WASM hands it out: the identity of the group, then what it moved in one frame. Its size depends on the number of measures. Within WASM
+ * two sets of amounts are in the place of the total and its amounts: one frame is picked from while the next is counted.
+ */
 export const enum Row {
-  rx = 0,
-  tx = 8,
-  /** rx + tx */
-  total = 16,
-  identity = 24,
-  /** u32: the frame that the counters are of; WASM's own. */
-  frame = 104,
-  size = 112,
+  identity = 0,
+  /** u32 each, WASM's own: the frames that the first and the second amounts are of. */
+  frames = 80,
+  /** u32, WASM's own: the number of the row of a coarser grouping to which the amounts were added last. */
+  group = 88,
+  /** u64: the sum of all amounts that count as traffic. */
+  total = 96,
+  /** u64 each: counters first, then gauges. */
+  amounts = 104,
 }
 
 /** The counters that the program keeps about itself: one value of an array map, u64 each. */

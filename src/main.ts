@@ -5,14 +5,13 @@ import {
   startBest, startSession,
 } from './backend/index.js'
 import { lookAt, reportJson, reportOf, reportText, selfCheck } from './doctor/index.js'
-import { type Clock, type Frame, loadAggregate, missedText, type Row, trace } from './frame/index.js'
+import { type Clock, countedFrames, loadAggregate, pour, untilEnded } from './frame/index.js'
 import { advice, giveUp, powerOf } from './host/index.js'
-import { Row as RowBytes } from './layout.js'
-import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, type Options, parseOptions, pinSets, SetAppeared, Wanted } from './option/index.js'
+import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, type Options, parseOptions, pinSets, SetAppeared } from './option/index.js'
 import { type Field, fieldsOf, mapName, type PidNamespace } from './program/index.js'
 import { jsonText, printable, type Refusal, Scope, startFirst } from './trace/index.js'
 import { UsageError } from './usage-error.js'
-import { type CgroupDirectory, CgroupPaths, column, rowInside, startOf } from './view/index.js'
+import { type CgroupDirectory, cgroupPath, CgroupPaths, costs, currentName, insideNamespace, type Output, printed, type Usage } from './view/index.js'
 
 /** Everything that the program needs from outside. */
 export interface World {
@@ -47,22 +46,13 @@ export interface World {
   mayBePin(path: string): boolean
   /** Removes a file. */
   remove(path: string): void
-  /** CPU seconds used so far, and bytes of memory now, which only /proc tells. */
-  usage(): { readonly cpu: number; readonly rss: number | undefined }
+  usage(): Usage
   /** Ids of the threads of this process but the main one; undefined when they are not known. */
   otherThreads(): readonly number[] | undefined
   /** Ids of all processes now; undefined when they are not known. */
   processes(): ReadonlySet<number> | undefined
   /** Aborts when the user has seen enough. Until it is asked for, that ends the process at once. */
   interrupted(): AbortSignal
-}
-
-export interface Output {
-  readonly isTerminal: boolean
-  /** Lines and columns of the terminal now; undefined when it does not tell. */
-  size(): { readonly rows: number; readonly columns: number } | undefined
-  /** Resolves when all is written; rejects with EPIPE when nobody reads any more. */
-  write(text: string): Promise<void>
 }
 
 /** Runs the program and returns its exit status: 0, 1 when the kernel refuses, or the doctor says that it would, 2 for wrong usage. */
@@ -145,91 +135,33 @@ async function run(options: Options, world: World): Promise<void> {
     const gaveUp = giveUp(kernel, () => void [session.stats(), session.flows.batch(), pidNamespace && session.pidInside(1)], world.otherThreads())
     if (options.verbose) world.tell(gaveUp)
 
-    const stop = AbortSignal.any([world.interrupted(), scope.own(untilOver(options.pids, world)).signal])
-    const { format, grouping } = options
+    const stop = AbortSignal.any([world.interrupted(), scope.own(untilEnded(options.pids, world)).signal])
     const clear = options.clear && world.out.isTerminal
-    const paths = new CgroupPaths(world.cgroups, world.clock.now)
-    const decorations: readonly Decoration[] = [
-      named(session.nameOf),
-      ...pidNamespace === undefined ? [] : [inside(session.pidInside)],
-      row => paths.named(row),
-    ]
-    const size = () => clear ? screenOf(world.out, options.verbose) : undefined
-    const frames = trace(session, aggregate, plan.backend.name, world.clock, {
+    const frames = countedFrames({
+      session,
+      aggregate,
+      backend: plan.backend.name,
+      clock: world.clock,
       interval: options.interval,
       count: options.count,
-      sort: options.sort,
-      byFamily: grouping.byFamily,
-      limit: () => Math.min(options.rows ?? Infinity, size()?.rows ?? Infinity),
-      decode: (view, offset) => {
-        const start = startOf(view, offset)
-        return decorations.reduce((row, decorate) => decorate(row, start), grouping.decode(view, offset))
-      },
-      order: options.sort === column.comm.fields[0].sort && grouping.columns.includes(column.pid) ? byName : undefined,
-    }, options.maxFlows, stop, RowBytes.size)
-
-    await world.out.write(format.start(options))
-    let warned = false
-    for await (const frame of frames) {
-      paths.refresh()
-      if (frame.loadavg === null && options.summary && !warned) {
-        world.tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
-        warned = true
-      }
-      await world.out.write(format.frame(frame, { clear, ...size(), summary: options.summary, grouping }))
-      if (options.verbose) world.tell(costText(frame, aggregate.flows, world))
-    }
+      maxFlows: options.maxFlows,
+      stop,
+      decorators: [
+        currentName(session.nameOf),
+        ...pidNamespace === undefined ? [] : [insideNamespace(session.pidInside)],
+        cgroupPath(new CgroupPaths(world.cgroups, world.clock.now)),
+      ],
+    })
+    await pour(frames, [
+      // Lines of `-v` under each frame take up one of the screen.
+      printed({ ...options, clear, spare: options.verbose ? 1 : 0 }, world.out, world.tell),
+      ...options.verbose ? [costs(world.usage, world.tell)] : [],
+    ])
     // Frames have cleared what was said at the start.
     if (clear) [...notes, ...options.verbose ? [gaveUp] : []].forEach(world.tell)
   } finally {
     scope.close()
   }
-}
-
-/** Makes a row as WASM has it, of a process that started then, the one that is shown. */
-type Decoration = (row: Row, start: bigint) => Row
-
-/** A row has the name that its process has now, where that is known. */
-function named(nameOf: Session['nameOf']): Decoration {
-  return (row, start) => {
-    const comm = row.pid === undefined ? undefined : nameOf(row.pid, start)
-    return comm === undefined ? row : { ...row, comm }
-  }
-}
-
-/** By the bytes of the names that are shown, then as rows that tie always are. */
-function byName(one: Row, other: Row): number {
-  return Buffer.compare(Buffer.from(one.comm ?? ''), Buffer.from(other.comm ?? '')) || other.rx + other.tx - one.rx - one.tx
-}
-
-/** How often it is looked whether processes have ended, in seconds. */
-const lookEvery = 1
-
-/** Tells which of the processes are not there, and aborts when all have been there and have ended. */
-function untilOver(pids: readonly number[], { processes, clock, tell }: World): { readonly signal: AbortSignal; close(): void } {
-  const over = new AbortController()
-  const wanted = new Wanted(pids)
-  const look = () => {
-    const there = processes()
-    if (there === undefined) return false
-    wanted.look(there)
-    if (wanted.over) over.abort()
-    return true
-  }
-  if (pids.length === 0 || !look()) return { signal: over.signal, close: () => {} }
-  if (wanted.absence !== undefined) tell(`tcptop: ${wanted.absence}`)
-  return { signal: over.signal, close: clock.every(lookEvery, look) }
-}
-
-/** Lines of `-v` under each frame take up one of the screen. */
-function screenOf({ size }: Output, verbose: boolean): ReturnType<Output['size']> {
-  const screen = size()
-  return screen && { ...screen, rows: screen.rows - (verbose ? 1 : 0) }
-}
-
-/** A row as it is seen from within a pid namespace. */
-function inside(pidInside: Session['pidInside']): Decoration {
-  return row => rowInside(row, pidInside)
 }
 
 /** Writes what this host offers; the status is what `auto` would come to here. */
@@ -350,19 +282,6 @@ function describe({ backend, variant, passedOver }: Plan, refused: readonly Refu
     ...variant.limits.map(limit => `note: ${limit}`),
     ...runs().missed === null ? ['note: this kernel does not count the program runs that it skips'] : [],
   ]
-}
-
-/** The line of `-v` under each frame. */
-function costText({ missed, cost: { cpu, drain, runs, run } }: Frame, flows: number, { usage }: World): string {
-  const total = usage()
-  return [
-    `flows ${flows}`,
-    `cpu ${(100 * cpu).toFixed(1)} %, ${total.cpu.toFixed(3)} s in all`,
-    `drain ${(1000 * drain).toFixed(1)} ms`,
-    ...runs === null || run === null ? [] : [`programs ran ${runs} times, ${(1000 * run).toFixed(1)} ms`],
-    `memory ${total.rss === undefined ? 'unknown' : `${(total.rss / 1024 / 1024).toFixed(1)} MiB`}`,
-    ...missed === null || missed === 0 ? [] : [missedText(missed)],
-  ].join(', ')
 }
 
 function isClosedPipe(error: unknown): boolean {

@@ -92,24 +92,26 @@ const programs: readonly Changes[] = [
 const others: readonly Changes[] = [
   { file: 'src/wasm/flow.ts', test: 'test/frame/aggregate.ts', changes: [
     ['if (load<u16>(slot, Slot.over) != 0) store<u16>(slot, 0, Slot.over)', ''],
-    ['const moreRx = rx - load<u64>(slot, Slot.rx)', 'const moreRx = rx'],
+    ['store<u64>(amounts + at, now - load<u64>(slot + at, Slot.counters))', 'store<u64>(amounts + at, now)'],
     ['if (who == ownOf(who)) endedCount++', 'endedCount++'],
   ] },
   { file: 'src/wasm/group.ts', test: 'test/frame/aggregate.ts', changes: [
-    ['store<u64>(group, load<u64>(group, Row.total) + moreRx + moreTx, Row.total)', 'store<u64>(group, load<u64>(group, Row.total) + moreRx, Row.total)'],
-    ['memory.fill(index, 0, places * sizeof<u32>())', ''],
+    ['store<u64>(totals + at, load<u64>(totals + at) + more)', 'store<u64>(totals + at, more)'],
+    ['this.frame - latest <= 1', 'this.frame == latest'],
+    ['memory.fill(this.totalsOf(this.frame), 0, Measure.all)', ''],
   ] },
   { file: 'src/wasm/select.ts', test: 'test/frame/aggregate.ts', changes: [
-    ['return total != otherTotal ? total > otherTotal :', 'return total != otherTotal ? total < otherTotal :'],
+    ['return moved > otherMoved != (', 'return moved < otherMoved != ('],
     ['return <i32>bswap(load<u16>(one)) - <i32>bswap(load<u16>(other))', 'return <i32>load<u16>(one) - <i32>load<u16>(other)'],
   ] },
   { file: 'src/frame/aggregate.ts', test: 'test/frame/aggregate.ts', changes: [
     ['      ended += wasm.endedCount()\n', ''],
     ['for (const family of byFamily ? [4, 6] : [0])', 'for (const family of byFamily ? [4] : [0])'],
+    ['      isGrouped = false\n', ''],
   ] },
   { file: 'src/frame/frames.ts', test: 'test/frame/frames.ts', changes: [
     ['gone - aggregate.ended > maxFlows / 8', 'gone > maxFlows / 8'],
-    ['rx: lost.rx - previous.lost.rx', 'rx: lost.rx'],
+    ['now[name] - before[name]', 'now[name]'],
     ['cpu: (cpu - previous.cpu) / length', 'cpu: cpu - previous.cpu'],
     ['failure ??= error', 'void error'],
   ] },
@@ -117,7 +119,7 @@ const others: readonly Changes[] = [
     ['runTimeNs / 1e9', 'runTimeNs / 1e6'],
     ['tx: at(Stat.lostTx)', 'tx: at(Stat.lostRx)'],
   ] },
-  { file: 'src/view/inside.ts', test: 'test/view/inside.ts', changes: [
+  { file: 'src/view/decorator.ts', test: 'test/view/decorator.ts', changes: [
     [' || hostPid === Pid.kernel', ''],
   ] },
   { file: 'src/view/cgroup.ts', test: 'test/view/cgroup.ts', changes: [

@@ -1,9 +1,8 @@
 import type { Kernel, Socket } from '../../syscall/index.js'
 import { type Plan, startSession } from '../backend/index.js'
 import { loadAggregate, type Row } from '../frame/index.js'
-import { Row as RowBytes } from '../layout.js'
 import { Scope, startFirst } from '../trace/index.js'
-import { commonSorts, groupings } from '../view/index.js'
+import { groupings } from '../view/index.js'
 
 /** Bytes that the client and the server send: both have several digits that are not the other's. */
 const sent = { client: 5003, server: 12_011 } as const
@@ -22,8 +21,9 @@ export async function selfCheck(plans: Iterable<Plan>, kernel: Kernel): Promise<
     const { started } = startFirst(plans, plan => scope.own(startSession(plan, kernel)))
     const [client, server] = exchange(kernel)
     aggregate.drain(started.flows)
-    const { rows, count } = aggregate.take(Infinity, commonSorts.all, grouping.byFamily)
-    const found = Array.from({ length: count }, (_, index) => grouping.decode(rows, index * RowBytes.size))
+    aggregate.next()
+    const sort = grouping.sorts.get('all')!
+    const found = aggregate.pick({ mask: grouping.mask(), sort, limit: Infinity, byFamily: grouping.byFamily, read: grouping.decode })
     return wrongIn(found, client, server, sent.client, sent.server) ?? wrongIn(found, server, client, sent.server, sent.client)
   } finally {
     scope.close()

@@ -2,36 +2,36 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { UnsupportedError } from '../../syscall/index.js'
 import { aggregateUrl } from '../asset.js'
-import { Identity, Key, Row, Value } from '../layout.js'
-import { type Source as Walked, walk } from '../trace/index.js'
+import { Identity, Key, Value } from '../layout.js'
+import { type Source, walk } from '../trace/index.js'
+import { type Counts, inRow, type Measure, measures as known } from './measure.js'
+import type { Sort } from './row.js'
 
-/** A map that is walked and thinned, such as a `BpfMap`. */
-export interface Source extends Walked {
+/** The kernel's map of flows, which is walked and thinned. */
+export interface FlowMap extends Source {
   deleteBatch(keys: Uint8Array, count: number): number
 }
 
-/** What rows are sorted by: a field of `Row` and its bytes. Fields of 2 and 16 bytes sort as bytes, those of 4 and 8 as numbers. */
-export interface Sort {
-  readonly offset: number
-  readonly size: 2 | 4 | 8 | 16
-  readonly order: 'descending' | 'ascending'
-}
-
-/** The rows of a frame. */
-export interface Taken {
-  /** `count` rows of `Row.size` bytes, valid until the next call of any method. */
-  readonly rows: DataView
-  readonly count: number
-  /** Bytes of all rows, taken or not. */
-  readonly total: { readonly rx: number; readonly tx: number }
+/** Which rows of a frame are wanted, and what is made of each. */
+export interface Selection<Item> {
+  /** `Identity.size` bytes: what of an identity is told apart, which is no more than the aggregate was loaded for. */
+  readonly mask: Uint8Array
+  readonly sort: Sort
+  /** The first so many, of each family or of all. */
+  readonly limit: number
+  readonly byFamily: boolean
+  /** Reads the row at `offset` (layout `Row`). The view is good for this call alone. */
+  read(view: DataView, offset: number): Item
 }
 
 /** The host side of the WASM module. */
 export interface Aggregate {
-  /** Walks over the whole map, adds what is new to the frame in the making and deletes what is over. Throws what the source throws. */
-  drain(source: Source): void
-  /** The first `limit` rows in order, of each family or of all, and starts the next frame. */
-  take(limit: number, sort: Sort, byFamily: boolean): Taken
+  /** Walks over the whole map, adds what is new to the frame in the making and deletes what is over. Throws what the map throws. */
+  drain(map: FlowMap): void
+  /** Finishes the frame in the making and begins the next. Returns the bytes of all its rows, and those since the start. */
+  next(): { readonly total: Counts; readonly sinceStart: Counts }
+  /** Rows of the frame that was finished last, in order; any number of times, whatever was drained since. Throws Error for a mask that is too fine. */
+  pick<Item>(selection: Selection<Item>): Item[]
   /** Flows that are known. */
   readonly flows: number
   /** Flows ever deleted from the map. */
@@ -45,7 +45,9 @@ export interface Aggregate {
 /** What the module exports: src/wasm/index.ts. */
 interface Exports {
   readonly memory: WebAssembly.Memory
-  mask(): number
+  measure(place: number, isCounter: boolean, isTraffic: boolean, merge: number): void
+  finestMask(): number
+  coarseMask(): number
   prepare(entries: number): void
   keysAt(): number
   valuesAt(): number
@@ -55,15 +57,19 @@ interface Exports {
   removedCount(): number
   endedCount(): number
   flows(): number
-  order(offset: number, size: number, descending: number): void
-  pick(family: number, limit: number): void
+  next(): void
+  totalsAt(): number
+  regroup(isOther: boolean): void
+  order(offset: number, size: number, descending: boolean): void
+  beginPick(): void
+  pick(isFinest: boolean, family: number, limit: number): void
   rowsAt(): number
   rowsCount(): number
-  totalRx(): number
-  totalTx(): number
-  clear(): void
+  rowSize(): number
 }
 
+/** `Merge` in src/wasm/measure.ts. */
+const merges: Readonly<Record<Measure['merge'], number>> = { sum: 0, max: 0, last: 1 }
 /** Entries of a batch at first, and at most for the sake of speed; a bucket that needs more gets more. */
 const fewest = 1024
 const most = 16384
@@ -78,14 +84,29 @@ async function instantiate(file: URL): Promise<WebAssembly.Instance> {
   }
 }
 
-/** Loads the module for groups that are the same under `mask`, which has `Identity.size` bytes. */
-export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
+/**
+ * Loads the module for groupings that are no finer than `mask`, which has `Identity.size` bytes. Rows of just this grouping are picked as they were
+ * counted; those of a coarser one are grouped again, once a frame. Throws UnsupportedError when the installation is damaged.
+ */
+export async function loadAggregate(mask: Uint8Array, measures: readonly Measure[] = known): Promise<Aggregate> {
   const instance = await instantiate(aggregateUrl)
   const wasm = instance.exports as unknown as Exports
   /** A view of the module's memory as it is now: when it grows, all views of it are void. */
   const view = (at: number, length: number) => new Uint8Array(wasm.memory.buffer, at >>> 0, length)
-  view(wasm.mask(), Identity.size).set(mask)
+  const ordered = inRow(measures)
+  for (const { from, merge, traffic = false } of ordered) wasm.measure(from, merge === 'sum', traffic, merges[merge])
+  const finest = mask.slice()
+  view(wasm.finestMask(), Identity.size).set(finest)
+  wasm.next()
 
+  const counters = ordered.filter(({ merge }) => merge === 'sum')
+  const sumsOf = (sum: (name: string, index: number) => number) =>
+    // Counters are named as `Counts` is made from their list.
+    Object.fromEntries(counters.map(({ name }, index) => [name, sum(name, index)])) as unknown as Counts
+  let sinceStart: Readonly<Record<string, number>> = sumsOf(() => 0)
+  /** By what mask rows are grouped coarsely, and whether that is done in this frame. */
+  let coarse = finest
+  let isGrouped = false
   let entries = fewest
   let deleted = 0
   let ended = 0
@@ -97,25 +118,46 @@ export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
     return { keys: view(wasm.keysAt(), entries * Key.size), values: view(wasm.valuesAt(), entries * Value.size) }
   }
 
+  /** Sees to it that the rows of this frame are there by this mask; returns whether it is the finest. */
+  function group(mask: Uint8Array): boolean {
+    if (isSame(mask, finest)) return true
+    if (isGrouped && isSame(mask, coarse)) return false
+    if (mask.some((byte, index) => (byte & ~finest[index]!) !== 0)) throw new Error('rows cannot be told apart by more than they were counted by')
+    const isOther = !isSame(mask, coarse)
+    if (isOther) view(wasm.coarseMask(), Identity.size).set(coarse = mask.slice())
+    wasm.regroup(isOther)
+    isGrouped = true
+    return false
+  }
+
   return {
-    drain(source) {
+    drain(map) {
       if (wasm.flows() > 4 * entries) entries = Math.max(entries, Math.min(most, 2 * entries))
       wasm.begin()
-      for (const count of walk(source, entries, roomFor)) wasm.ingest(count)
+      for (const count of walk(map, entries, roomFor)) wasm.ingest(count)
       const count = wasm.removedCount()
       if (count === 0) return
-      source.deleteBatch(view(wasm.removedAt(), count * Key.size), count)
+      map.deleteBatch(view(wasm.removedAt(), count * Key.size), count)
       deleted += count
       ended += wasm.endedCount()
     },
-    take(limit, { offset, size, order }, byFamily) {
-      wasm.order(offset, size, order === 'descending' ? 1 : 0)
-      for (const family of byFamily ? [4, 6] : [0]) wasm.pick(family, Math.min(limit, everything))
-      const count = wasm.rowsCount()
-      const rows = new DataView(wasm.memory.buffer, wasm.rowsAt() >>> 0, count * Row.size)
-      const total = { rx: wasm.totalRx(), tx: wasm.totalTx() }
-      wasm.clear()
-      return { rows, count, total }
+    next() {
+      wasm.next()
+      isGrouped = false
+      const amounts = new DataView(wasm.memory.buffer, wasm.totalsAt() >>> 0, 8 * counters.length)
+      const total = sumsOf((_, index) => Number(amounts.getBigUint64(8 * index, true)))
+      const before = sinceStart
+      sinceStart = sumsOf(name => before[name]! + (total as Readonly<Record<string, number>>)[name]!)
+      return { total, sinceStart: sinceStart as unknown as Counts }
+    },
+    pick({ mask, sort: { offset, size, order }, limit, byFamily, read }) {
+      const isFinest = group(mask)
+      wasm.order(offset, size, order === 'descending')
+      wasm.beginPick()
+      for (const family of byFamily ? [4, 6] : [0]) wasm.pick(isFinest, family, Math.min(limit, everything))
+      const [count, stride] = [wasm.rowsCount(), wasm.rowSize()]
+      const rows = new DataView(wasm.memory.buffer, wasm.rowsAt() >>> 0, count * stride)
+      return Array.from({ length: count }, (_, index) => read(rows, index * stride))
     },
     get flows() {
       return wasm.flows() >>> 0
@@ -130,4 +172,8 @@ export async function loadAggregate(mask: Uint8Array): Promise<Aggregate> {
       return wasm.memory.buffer.byteLength
     },
   }
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return one.every((byte, index) => byte === other[index])
 }

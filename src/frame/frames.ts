@@ -1,7 +1,8 @@
 import type { Session } from '../backend/index.js'
 import { type Clock as Timer, intervals } from '../trace/index.js'
-import type { Aggregate, Sort } from './aggregate.js'
-import type { Frame, Row } from './row.js'
+import type { Aggregate } from './aggregate.js'
+import type { Frame, View } from './frame.js'
+import type { Row } from './row.js'
 
 /** The outside world of the tracer, apart from the kernel. */
 export interface Clock extends Timer {
@@ -14,20 +15,25 @@ export interface Clock extends Timer {
   every(seconds: number, callback: () => void): () => void
 }
 
-/** What is shown of what is counted. */
-export interface View {
+/** Begins a frame: what it returns makes a row as the kernel has it, of a process that started then (`Groups.startOf`), the row that is shown. */
+export type Decorator = () => (row: Row, start: bigint | undefined) => Row
+
+/** The kernel as a source of frames. */
+export interface Counting {
+  readonly session: Session
+  readonly aggregate: Aggregate
+  /** The name of the backend. */
+  readonly backend: string
+  readonly clock: Clock
   /** Seconds between frames. */
   readonly interval: number
   /** Frames until the end; forever without. */
   readonly count?: number | undefined
-  readonly sort: Sort
-  /** Whether the limit is one of each family. */
-  readonly byFamily: boolean
-  /** Rows wanted in the next frame: asked every time, for a terminal may change its size. */
-  limit(): number
-  decode(view: DataView, offset: number): Row
-  /** Which of two rows comes first, where only what `decode` makes of them tells; the rows that are not wanted are then decoded too. */
-  readonly order?: ((one: Row, other: Row) => number) | undefined
+  /** Flows that the kernel's map has room for. */
+  readonly maxFlows: number
+  readonly stop: AbortSignal
+  /** What is done to each row, in this order. */
+  readonly decorators: readonly Decorator[]
 }
 
 /** Seconds between looks at how full the map is. */
@@ -37,11 +43,11 @@ const auditEvery = 10
 
 /**
  * Yields a frame every interval, and a last one of the time so far when `stop` aborts. Of intervals that passed while the consumer was
- * busy the bytes are in the next frame. Between frames the map is drained when closed connections take up much of it.
+ * busy the bytes are in the next frame. Between frames the map is drained when closed connections take up much of it. Throws SyscallError.
  */
-export async function* trace(
-  session: Session, aggregate: Aggregate, backend: string, clock: Clock, view: View, maxFlows: number, stop: AbortSignal, rowSize: number,
-): AsyncGenerator<Frame> {
+export async function* countedFrames(
+  { session, aggregate, backend, clock, interval, count, maxFlows, stop, decorators }: Counting,
+): AsyncGenerator<Frame, void> {
   let drained = 0
   const drain = () => {
     const before = clock.now()
@@ -66,32 +72,35 @@ export async function* trace(
     }
   })
   try {
-    for await (const { length } of intervals(view.interval, { clock, count: view.count, stop })) {
+    let latest = 0
+    for await (const { length } of intervals(interval, { clock, count, stop })) {
       if (failure !== undefined) throw failure
       const runs = session.runs()
       audit(runs.missed)
       drain()
       const { lost } = session.stats()
-      const { rows, total } = take(aggregate, view, rowSize)
+      const sums = aggregate.next()
+      const decorate = decorators.map(begin => begin())
       const cpu = clock.cpu()
+      const number = ++latest
       yield {
         time: clock.date(),
         interval: length,
         backend,
         loadavg: clock.loadavg(),
-        rows,
-        total,
-        lost: {
-          events: lost.events - previous.lost.events,
-          rx: lost.rx - previous.lost.rx,
-          tx: lost.tx - previous.lost.tx,
-        },
+        ...sums,
+        lost: difference(lost, previous.lost),
         missed: runs.missed === null || previous.runs.missed === null ? null : runs.missed - previous.runs.missed,
+        flows: aggregate.flows,
         cost: {
           cpu: (cpu - previous.cpu) / length,
           drain: drained - previous.drained,
           runs: runs.count === 0 ? null : runs.count - previous.runs.count,
           run: runs.count === 0 ? null : runs.seconds - previous.runs.seconds,
+        },
+        pick: view => {
+          if (number !== latest) throw new Error('rows are picked of the latest frame only')
+          return pick(aggregate, view, decorate)
         },
       }
       previous = { cpu, drained, runs, lost }
@@ -101,13 +110,26 @@ export async function* trace(
   }
 }
 
-/** The rows that are wanted of a frame, in order, and the bytes of all. */
-function take(aggregate: Aggregate, view: View, rowSize: number): Pick<Frame, 'rows' | 'total'> {
-  const { sort, byFamily, order } = view
-  const limit = view.limit()
-  const taken = aggregate.take(order === undefined ? limit : Infinity, sort, byFamily)
-  const rows = Array.from({ length: taken.count }, (_, index) => view.decode(taken.rows, index * rowSize))
-  if (order === undefined) return { rows, total: taken.total }
-  const groups = byFamily ? [rows.filter(({ family }) => family === 4), rows.filter(({ family }) => family === 6)] : [rows]
-  return { rows: groups.flatMap(group => group.sort(order).slice(0, limit)), total: taken.total }
+/** How much each number has grown. */
+function difference<Numbers extends { readonly [name in keyof Numbers]: number }>(now: Numbers, before: Numbers): Numbers {
+  const names = Object.keys(now) as (keyof Numbers)[]
+  return Object.fromEntries(names.map(name => [name, now[name] - before[name]])) as Numbers
+}
+
+function pick(aggregate: Aggregate, { grouping, sort, limit }: View, decorate: readonly ReturnType<Decorator>[]): Row[] {
+  const { byFamily } = grouping
+  const { compare } = sort
+  const rows = aggregate.pick({
+    mask: grouping.mask(),
+    sort,
+    limit: compare === undefined ? limit : Infinity,
+    byFamily,
+    read: (view, offset) => {
+      const start = grouping.startOf(view, offset)
+      return decorate.reduce((row, change) => change(row, start), grouping.decode(view, offset))
+    },
+  })
+  if (compare === undefined) return rows
+  const families = byFamily ? [rows.filter(({ family }) => family === 4), rows.filter(({ family }) => family === 6)] : [rows]
+  return families.flatMap(family => family.sort(compare).slice(0, limit))
 }

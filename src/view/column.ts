@@ -1,4 +1,4 @@
-import type { Row, Sort } from '../frame/index.js'
+import { type Measure, offsetIn, type Row, type Sort } from '../frame/index.js'
 import { Identity, Row as At, Value } from '../layout.js'
 import { addressText, cText, cut, printable } from '../trace/index.js'
 import { shortCgroup } from './cgroup.js'
@@ -57,10 +57,8 @@ const rport = field('rport', identity(Value.rport), 2, networkUint16)
 const port = field('port', identity(Value.service), 2, networkUint16)
 /** As the kernel tells it: `CgroupPaths` knows the path. */
 const cgroup = field('cgroup', identity(Value.cgroup), 4, (view, at) => `${uint32(view, at)}`)
-const rx = field('rx', At.rx, 8, uint64, 'descending')
-const tx = field('tx', At.tx, 8, uint64, 'descending')
 
-/** All columns there are. Header words, widths and alignment are bcc's (tools/tcptop.py) where it has them. */
+/** All columns of what a row is. Header words, widths and alignment are bcc's (tools/tcptop.py) where it has them. */
 export const column = {
   pid: { name: 'PID', fields: [pid], width: 7, align: 'left', text: row => `${row.pid ?? '-'}` },
   comm: { name: 'COMM', fields: [comm], width: 12, align: 'left', text: row => cut(printable(row.comm ?? ''), 12) },
@@ -81,20 +79,31 @@ export const column = {
   },
   port: { name: 'PORT', fields: [port], width: 5, align: 'left', text: row => `${row.port}` },
   cgroup: { name: 'CGROUP', fields: [cgroup], width: 30, align: 'left', wider: true, text: row => printable(shortCgroup(row.cgroup ?? '')) },
-  rx: { name: 'RX_KB', fields: [rx], width: 6, align: 'right', text: row => kilobytes(row.rx) },
-  tx: { name: 'TX_KB', fields: [tx], width: 6, align: 'right', text: row => kilobytes(row.tx) },
 } as const satisfies Record<string, Column>
 
 /** What JSON and CSV have of a row and the table does not. */
 export const unseen: readonly Field[] = [cgroup]
 
-/** What every row can be sorted by: both directions together, and each. */
-export const commonSorts: Readonly<Record<'all' | 'sent' | 'received', Sort>> = {
-  all: { offset: At.total, size: 8, order: 'descending' },
-  sent: tx.sort,
-  received: rx.sort,
+/** How a number of a unit reads in the table, and what its header says of that. */
+const units: Readonly<Record<Measure['unit'], { readonly header: string; text(value: number): string }>> = {
+  bytes: { header: 'KB', text: bytes => `${Math.floor(bytes / 1024)}` },
+  nanoseconds: { header: 'MS', text: nanoseconds => `${Math.floor(nanoseconds / 1e6)}` },
 }
 
-function kilobytes(bytes: number): string {
-  return `${Math.floor(bytes / 1024)}`
+/** The columns of what is measured, in the order of the list. */
+export function measureColumns(measures: readonly Measure[]): readonly Column[] {
+  return measures.map(measure => {
+    const { header, text } = units[measure.unit]
+    // What is in the list is in `Row`.
+    const name = measure.name as 'rx'
+    const shown = field(name, offsetIn(measures, measure), 8, uint64, 'descending')
+    return { name: `${name.toUpperCase()}_${header}`, fields: [shown], width: 6, align: 'right', text: row => text(row[name]) }
+  })
+}
+
+/** What every row can be sorted by: both directions together, and each. */
+export function commonSorts(measures: readonly Measure[]): Readonly<Record<'all' | 'sent' | 'received', Sort>> {
+  const by = (wanted: string): Sort =>
+    ({ offset: offsetIn(measures, measures.find(({ name }) => name === wanted)!), size: 8, order: 'descending' })
+  return { all: { offset: At.total, size: 8, order: 'descending' }, sent: by('tx'), received: by('rx') }
 }

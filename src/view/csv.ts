@@ -1,3 +1,4 @@
+import type { Shown } from '../frame/index.js'
 import { printable } from '../trace/index.js'
 import type { Field } from './column.js'
 import type { Format } from './format.js'
@@ -18,15 +19,17 @@ export const csv: Format = {
   frame: ({ time, interval, rows, lost }, { grouping: { fields } }) => {
     const when = [time.toISOString(), microseconds(interval)]
     const records = rows.map(row => [...when, ...fields.map(({ name }) => row[name])])
-    if (lost.events !== 0 || lost.rx !== 0 || lost.tx !== 0) records.push([...when, ...lostRecord(fields, lost)])
+    if (Object.values(lost).some(count => count !== 0)) records.push([...when, ...lostRecord(fields, lost)])
     return records.map(record).join('')
   },
 }
 
-function lostRecord(fields: readonly Field[], { rx, tx }: { readonly rx: number; readonly tx: number }) {
+/** Counters have what is lost, and gauges nothing. */
+function lostRecord(fields: readonly Field[], lost: Shown['lost']) {
+  const counts: Readonly<Record<string, number>> = lost
   const names = fields.map(({ name }) => name)
   const word = names.includes('comm') ? 'comm' : names[0]
-  return names.map(name => name === word ? 'lost' : name === 'rx' ? rx : name === 'tx' ? tx : '')
+  return names.map(name => name === word ? 'lost' : counts[name] ?? '')
 }
 
 function record(values: readonly (string | number | undefined)[]): string {

@@ -1,4 +1,4 @@
-import type { Frame } from '../frame/index.js'
+import type { Shown } from '../frame/index.js'
 import type { Grouping } from './grouping.js'
 
 /** What is known before the first frame. */
@@ -29,5 +29,5 @@ export interface Format {
   readonly fullScreen: boolean
   /** What is printed once, before the first frame; may be empty. */
   start(heading: Heading): string
-  frame(frame: Frame, screen: Screen): string
+  frame(frame: Shown, screen: Screen): string
 }

@@ -1,86 +1,126 @@
-import type { Row, Sort } from '../frame/index.js'
+import { type Groups, type Measure, measures as known, type Row, type Sort } from '../frame/index.js'
 import { Identity, Row as At, Value } from '../layout.js'
-import { type Column, column, commonSorts, type Field, unseen } from './column.js'
+import { type Column, column, commonSorts, type Field, measureColumns, startOf, unseen } from './column.js'
 
 /** What a row is: the flows that agree in the grouping's fields. */
-export interface Grouping {
+export interface Grouping extends Groups {
+  /** What the user calls it: names separated by commas. */
   readonly name: string
-  /** What a row is, for the help. */
-  readonly description: string
-  /** Whether IPv4 and IPv6 are apart, each with its own table and its own limit of rows. */
-  readonly byFamily: boolean
+  readonly keys: readonly Key[]
   readonly columns: readonly Column[]
   /** The fields of the columns and what the table has no room for, in the order of JSON and CSV. */
   readonly fields: readonly Field[]
   /** What its rows can be sorted by. */
   readonly sorts: ReadonlyMap<string, Sort>
-  /** `Identity.size` bytes: 0xff where flows of a row agree, 0 elsewhere. */
-  mask(): Uint8Array
-  /** Reads the row at `offset` (layout `Row`); what the grouping leaves out is absent. */
-  decode(view: DataView, offset: number): Row
 }
 
-/** A part of the identity that is told apart but not shown. */
-interface Hidden {
-  readonly offset: number
-  readonly size: number
+/** What flows can be grouped by, alone or with others. */
+export interface Key {
+  readonly name: string
+  readonly columns: readonly Column[]
+  /** What JSON and CSV have of it and the table does not. */
+  readonly unseen: readonly Field[]
+  /** What of an identity its flows agree in. */
+  readonly agreed: readonly Part[]
 }
 
-const hiddenAt = (offset: number, size: number): Hidden => ({ offset: At.identity + offset - Identity.start, size })
+/** A part of an identity, where it is in a row. */
+type Part = Pick<Sort, 'offset'> & { readonly size: number }
+
+const hiddenAt = (offset: number, size: number): Part => ({ offset: At.identity + offset - Identity.start, size })
 /** The same addresses and ports in two containers are two connections. */
 const netns = hiddenAt(Value.netns, 4)
 /** The same id at another time is another process. */
 const start = hiddenAt(Value.start, 8)
 
-/** All groupings, the default first. */
-export const groupings: readonly Grouping[] = [
-  grouping('connection', 'a process and the two ends of its connection', true,
-    [column.pid, column.comm, column.local, column.remote], unseen, [netns]),
-  grouping('process', 'a process', false, [column.pid, column.comm]),
-  grouping('comm', 'a name of processes', false, [column.comm]),
-  grouping('host', 'a remote address', true, [column.host]),
-  grouping('port', 'the port of a service, here or there', false, [column.port]),
-  grouping('cgroup', 'a cgroup, such as a container or a service', false, [column.cgroup]),
+const fieldsOf = (columns: readonly Column[]) => columns.flatMap(column => column.fields)
+const isComm = ({ name }: Field) => name === 'comm'
+const isIn = (part: Part, parts: readonly Part[]) => parts.some(({ offset }) => offset === part.offset)
+
+/** All keys, the default first. */
+const keys: readonly Key[] = [
+  key('connection', [column.pid, column.comm, column.local, column.remote], unseen, [netns]),
+  key('process', [column.pid, column.comm]),
+  key('comm', [column.comm]),
+  key('host', [column.host]),
+  key('port', [column.port]),
+  key('cgroup', [column.cgroup]),
 ]
 
-function grouping(
-  name: string, description: string, byFamily: boolean, keys: readonly Column[], more: readonly Field[] = [], hidden: readonly Hidden[] = [],
-): Grouping {
-  const columns = [...keys, column.rx, column.tx]
-  const fieldsOf = (columns: readonly Column[]) => columns.flatMap(column => column.fields)
-  const fields = [...fieldsOf(keys), ...more, column.rx.fields[0], column.tx.fields[0]]
+function key(name: string, columns: readonly Column[], unseen: readonly Field[] = [], hidden: readonly Part[] = []): Key {
   // A process is one whatever it is called.
-  const isOfProcess = keys.includes(column.pid)
-  const compared = [...fieldsOf(keys), ...more].filter(({ name }) => !(isOfProcess && name === 'comm'))
-  const agreed = [...compared.map(({ sort }) => sort), ...isOfProcess ? [start] : [], ...hidden]
+  const isOfProcess = columns.includes(column.pid)
+  const compared = [...fieldsOf(columns), ...unseen].filter(field => !(isOfProcess && isComm(field)))
+  return { name, columns, unseen, agreed: [...compared.map(({ sort }) => sort), ...isOfProcess ? [start] : [], ...hidden] }
+}
+
+/** A grouping by each key, where so much is measured. */
+export function groupingsWith(measures: readonly Measure[]): readonly Grouping[] {
+  return keys.map(key => groupingBy([key], measures))
+}
+
+/** All groupings by one key, the default first. */
+export const groupings: readonly Grouping[] = groupingsWith(known)
+
+/**
+ * The grouping that tells apart all that these do; columns are in their order, each once, and those of which others show all are left out. Of one
+ * grouping, however often it is named, it is that.
+ */
+export function together(groupings: readonly Grouping[], measures: readonly Measure[] = known): Grouping {
+  const all = [...new Set(groupings.flatMap(({ keys }) => keys))]
+  return groupings.find(({ keys }) => keys.length === all.length) ?? groupingBy(all, measures)
+}
+
+function groupingBy(keys: readonly Key[], measures: readonly Measure[]): Grouping {
+  const agreed = keys.flatMap(({ agreed }) => agreed)
+  const shown = withoutRepeats([...new Set(keys.flatMap(({ columns }) => columns))])
+  const measured = measureColumns(measures)
+  const columns = [...shown, ...measured]
+  const fields = [...new Set([...fieldsOf(shown), ...keys.flatMap(({ unseen }) => unseen), ...fieldsOf(measured)])]
+  // What is counted under a name stays with it; otherwise a process is shown by the name that it has now.
+  const isRenamed = shown.includes(column.pid) && !isIn(column.comm.fields[0].sort, agreed)
   return {
-    name,
-    description,
-    byFamily,
+    name: keys.map(({ name }) => name).join(),
+    keys,
+    byFamily: shown.some(({ ipv6 }) => ipv6 !== undefined),
     columns,
     fields,
-    sorts: sortsOf(columns),
+    sorts: sortsOf(columns, measures, isRenamed),
     mask: () => agreed.reduce(
       (mask, { offset, size }) => mask.fill(0xff, offset - At.identity, offset - At.identity + size),
       new Uint8Array(Identity.size)),
     decode: (view, offset) => {
       const entries = fields.map(field => [field.name, field.read(view, offset)])
       // A field reads what `Row` has by its name, which `Object.fromEntries` cannot know.
-      return Object.fromEntries(entries) as Row
+      return Object.fromEntries(entries) as unknown as Row
     },
+    startOf: (view, offset) => isRenamed ? startOf(view, offset) : undefined,
   }
+}
+
+/** A column whose fields others have is a repetition: the host of a connection. */
+function withoutRepeats(columns: readonly Column[]): readonly Column[] {
+  return columns.filter(({ fields }, index) => {
+    const others = fieldsOf(columns.filter((_, other) => other !== index))
+    return !fields.every(field => others.includes(field))
+  })
 }
 
 /**
  * The common keys, then header words in lower case, or the fields of a column with several. A family is a table of its
  * own and sorts nothing.
  */
-function sortsOf(columns: readonly Column[]): ReadonlyMap<string, Sort> {
-  const sorts = new Map(Object.entries(commonSorts))
+function sortsOf(columns: readonly Column[], measures: readonly Measure[], isRenamed: boolean): ReadonlyMap<string, Sort> {
+  const sorts = new Map<string, Sort>(Object.entries(commonSorts(measures)))
   for (const { name, fields } of columns) {
     const shown = fields.filter(field => field.name !== 'family')
-    if (shown.length === 1) sorts.set(name.toLowerCase(), shown[0]!.sort)
+    if (shown.length === 1) sorts.set(name.toLowerCase(), isRenamed && isComm(shown[0]!) ? { ...shown[0]!.sort, compare: byName } : shown[0]!.sort)
     else for (const field of shown) sorts.set(field.name, field.sort)
   }
   return sorts
+}
+
+/** By the bytes of the names that are shown, then as rows that tie always are. */
+function byName(one: Row, other: Row): number {
+  return Buffer.compare(Buffer.from(one.comm ?? ''), Buffer.from(other.comm ?? '')) || other.rx + other.tx - one.rx - one.tx
 }

@@ -2,6 +2,7 @@ import type { Row } from '../frame/index.js'
 import { jsonText } from '../trace/index.js'
 import type { Field } from './column.js'
 import type { Format } from './format.js'
+import type { Grouping } from './grouping.js'
 
 /** Changes when a field is renamed, removed or means something else; new fields do not change it. */
 const version = 1
@@ -24,11 +25,16 @@ export const json: Format = {
     backend,
     loadavg: averages(loadavg),
     rows: rows.map(row => pick(row, grouping.fields)),
-    total: { rx: total.rx, tx: total.tx },
-    lost: { events: lost.events, rx: lost.rx, tx: lost.tx },
+    total: inOrder(total, grouping),
+    lost: { events: lost.events, ...inOrder(lost, grouping) },
     missed,
     cost: { cpu: microseconds(cost.cpu), drain: microseconds(cost.drain), runs: cost.runs, run: cost.run && microseconds(cost.run) },
   })}\n`,
+}
+
+/** Counters in the order of the fields, of which some may be gauges. */
+function inOrder(counts: Readonly<Record<string, number>>, { fields }: Grouping): Record<string, number> {
+  return Object.fromEntries(fields.flatMap(({ name }) => counts[name] === undefined ? [] : [[name, counts[name]]]))
 }
 
 /** Seconds without the noise below a microsecond. */

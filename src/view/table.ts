@@ -1,4 +1,4 @@
-import { type Frame, missedText, type Row } from '../frame/index.js'
+import { missedText, type Row, type Shown } from '../frame/index.js'
 import { cells, pad } from '../trace/index.js'
 import type { Column } from './column.js'
 import type { Format, Screen } from './format.js'
@@ -26,7 +26,7 @@ export const table: Format = {
   },
 }
 
-function summaryLines({ time, loadavg }: Frame): string[] {
+function summaryLines({ time, loadavg }: Shown): string[] {
   return loadavg === null ? [] : [`${clockText(time)} loadavg: ${loadavg}`, '']
 }
 
@@ -55,7 +55,7 @@ function tableOf(columns: readonly Column[], rows: readonly Row[]): Table {
 }
 
 /** What is inexact about the rows. */
-function lastLines({ lost: { events, rx, tx }, missed }: Frame): string[] {
+function lastLines({ lost: { events, rx, tx }, missed }: Shown): string[] {
   return [
     ...events === 0 && rx === 0 && tx === 0 ? [] : [`lost: ${rx} bytes received and ${tx} sent (${events} events); try a larger --max-flows`],
     ...missed === null || missed === 0 ? [] : [`missed: ${missedText(missed)}`],

@@ -1,5 +1,6 @@
-import { Flag, Key, Value } from '../layout'
-import { Group } from './group'
+import { Flag, Identity, Key, Value } from '../layout'
+import { finest } from './group'
+import { Measure } from './measure'
 import { copy16, renew, resize } from './room'
 
 /**
@@ -12,13 +13,12 @@ const enum Slot {
   port = 12,
   /** u16: whether an earlier walk found it to be over. */
   over = 14,
-  tx = 16,
-  rx = 24,
   /** u32: the slot of the flow that came next in the last walk. */
-  next = 32,
+  next = 16,
   /** u32: the number of the row that its bytes went to last. */
-  row = 36,
-  size = 40,
+  row = 20,
+  /** u64 each: the counters as they were read last. */
+  counters = 24,
 }
 
 const smallest: u32 = 1024
@@ -70,14 +70,8 @@ export namespace Flow {
     const cookie = load<u64>(key, Key.cookie)
     const who = load<u64>(key, Key.pid)
     const slot = meet(cookie, who)
-    const tx = load<u64>(value, Value.tx)
-    const rx = load<u64>(value, Value.rx)
-    const moreTx = tx - load<u64>(slot, Slot.tx)
-    const moreRx = rx - load<u64>(slot, Slot.rx)
-    if ((moreTx | moreRx) != 0) {
-      store<u64>(slot, tx, Slot.tx)
-      store<u64>(slot, rx, Slot.rx)
-      store<u32>(slot, Group.add(value, moreRx, moreTx, load<u32>(slot, Slot.row)), Slot.row)
+    if (hasMoved(slot, value)) {
+      store<u32>(slot, finest.add(value + Identity.start, Measure.amounts, load<u32>(slot, Slot.row)), Slot.row)
     }
     if (!isOver(cookie, who, value)) {
       if (load<u16>(slot, Slot.over) != 0) store<u16>(slot, 0, Slot.over)
@@ -91,6 +85,32 @@ export namespace Flow {
       store<u64>(slot, 0, Slot.cookie)
       count--
     }
+  }
+
+  /** Reads the amounts of a flow. Returns whether any counter has changed since it was read last. */
+  @inline
+  function hasMoved(slot: usize, value: usize): bool {
+    const counters = Measure.counters
+    const places = Measure.places
+    let changed: u64 = 0
+    for (let at: usize = 0; at < counters; at += sizeof<u64>()) {
+      changed |= Measure.read(value, places, at) ^ load<u64>(slot + at, Slot.counters)
+    }
+    if (changed == 0) return false
+    const amounts = Measure.amounts
+    for (let at: usize = 0; at < counters; at += sizeof<u64>()) {
+      const now = Measure.read(value, places, at)
+      store<u64>(amounts + at, now - load<u64>(slot + at, Slot.counters))
+      store<u64>(slot + at, now, Slot.counters)
+    }
+    for (let at = counters; at < Measure.all; at += sizeof<u64>()) store<u64>(amounts + at, Measure.read(value, places, at))
+    return true
+  }
+
+  /** Bytes of a slot. */
+  @inline
+  function size(): usize {
+    return <usize>Slot.counters + Measure.counters
   }
 
   /** The socket's own entry says so; another process' share is over when the socket's own entry has gone. */
@@ -108,7 +128,7 @@ export namespace Flow {
 
   @inline
   function at(number: u32): usize {
-    return slots + <usize>number * Slot.size
+    return slots + <usize>number * size()
   }
 
   /** Process and port of a slot, without what is ours. */
@@ -164,7 +184,7 @@ export namespace Flow {
     const oldHere = here
     const oldUsed = used
     room = max(smallest, (count + more + 1) / 2 * 3)
-    slots = renew(0, <usize>room * Slot.size)
+    slots = renew(0, <usize>room * size())
     used = 1
     here = slots
     // At most three quarters of the index are used, so that a search is short.
@@ -180,12 +200,12 @@ export namespace Flow {
   function move(old: usize, start: u32, oldHere: usize): void {
     let number = start
     do {
-      const slot = old + <usize>number * Slot.size
+      const slot = old + <usize>number * size()
       number = load<u32>(slot, Slot.next)
       store<u32>(slot, 0, Slot.next)
       const cookie = load<u64>(slot, Slot.cookie)
       if (cookie != 0) {
-        memory.copy(at(used), slot, Slot.size)
+        memory.copy(at(used), slot, size())
         store<u32>(at(used - 1), used, Slot.next)
         store<u32>(find(cookie, whoOf(slot)), used++)
         store<u64>(slot, 0, Slot.cookie)

@@ -1,21 +1,35 @@
 /**
  * Aggregates what the BPF program counted. The kernel writes batches of its map into this module's memory; here they are subtracted
- * from what was seen before, summed by group, and the first rows are picked. It knows bytes, not meanings: a grouping is a mask
- * over the identity, an order is the offset of a field. Host side: src/aggregate.ts.
+ * from what was seen before and summed by group. When a frame is finished, the first rows of it are picked by this grouping or a coarser one,
+ * any number of times, while the next frame is counted. It knows bytes, not meanings: a measure is an offset, a grouping is a mask over the
+ * identity, an order is the offset of a field. Host side: src/frame/aggregate.ts.
  */
 import { Key, Value } from '../layout'
 import { Flow } from './flow'
-import { Group } from './group'
+import { coarse, finest } from './group'
+import { Measure } from './measure'
 import { resize } from './room'
-import { Order, Select } from './select'
+import { Order, pickedSize, Select } from './select'
 
 let keys: usize = 0
 let values: usize = 0
 let room: u32 = 0
 
-/** Where the mask is, `Identity.size` bytes, all zero at first. */
-export function mask(): usize {
-  return Group.mask
+/**
+ * Defines the next measure, before all else: where a flow's value has it (u64), whether it only ever grows and so is subtracted and summed,
+ * whether it is part of a row's total, and how a gauge is merged (`Merge`). Traffic comes first, then other counters, then gauges.
+ */
+export function measure(place: u32, isCounter: bool, isTraffic: bool, merge: u32): void {
+  Measure.define(place, isCounter, isTraffic, merge)
+}
+
+/** Where the mask of the finest grouping is, and that of a coarser one: `Identity.size` bytes, all zero at first. */
+export function finestMask(): usize {
+  return finest.mask
+}
+
+export function coarseMask(): usize {
+  return coarse.mask
 }
 
 /** Makes room for batches of so many entries. */
@@ -70,6 +84,22 @@ export function flows(): u32 {
   return Flow.count
 }
 
+/** The frame in the making is finished, and the next one starts. */
+export function next(): void {
+  finest.next()
+}
+
+/** All amounts of the finished frame. */
+export function totalsAt(): usize {
+  return finest.shownTotals
+}
+
+/** Groups the rows of the finished frame by the coarser mask; `isOther` when it is not the mask of last time. */
+export function regroup(isOther: bool): void {
+  if (isOther) coarse.forget()
+  coarse.regroup(finest)
+}
+
 /** What `pick` sorts by: see `Order`. */
 export function order(offset: u32, size: u32, descending: bool): void {
   Order.offset = offset
@@ -77,12 +107,17 @@ export function order(offset: u32, size: u32, descending: bool): void {
   Order.descending = descending
 }
 
-/** Adds the first `limit` rows of a family, or of all if it is 0, to what was picked. */
-export function pick(family: u32, limit: u32): void {
-  Select.pick(<u16>family, limit)
+/** Nothing is picked. */
+export function beginPick(): void {
+  Select.begin()
 }
 
-/** The rows that were picked, and how many. They stay until rows are picked for the next frame. */
+/** Adds the first `limit` rows of a family, or of all if it is 0, to what was picked: of the finest grouping, or as they were regrouped last. */
+export function pick(isFinest: bool, family: u32, limit: u32): void {
+  Select.pick(isFinest ? finest : coarse, <u16>family, limit)
+}
+
+/** The rows that were picked, how many, and the bytes of each. They stay until rows are picked again. */
 export function rowsAt(): usize {
   return Select.out
 }
@@ -91,17 +126,6 @@ export function rowsCount(): u32 {
   return Select.count
 }
 
-/** All bytes of the frame. */
-export function totalRx(): f64 {
-  return <f64>Group.rx
-}
-
-export function totalTx(): f64 {
-  return <f64>Group.tx
-}
-
-/** The next frame starts. */
-export function clear(): void {
-  Group.clear()
-  Select.count = 0
+export function rowSize(): usize {
+  return pickedSize()
 }

@@ -1,5 +1,6 @@
 import { Identity, Row, Value } from '../layout'
-import { Group } from './group'
+import { Groups } from './group'
+import { Measure } from './measure'
 import { resize } from './room'
 
 const family: usize = Row.identity + Value.family - Identity.start
@@ -13,6 +14,11 @@ export namespace Order {
   export let descending: bool = true
 }
 
+/** Bytes of a row that is handed out: it has one set of amounts. */
+export function pickedSize(): usize {
+  return <usize>Row.amounts + Measure.all
+}
+
 /** Picks the first rows in order with a heap of that many, whose root is the last of them: no more is sorted than is shown. */
 export namespace Select {
   /** The rows that were picked, in order, and how many. */
@@ -22,15 +28,27 @@ export namespace Select {
   /** Addresses of rows. */
   let places: usize = 0
   let placesRoom: u32 = 0
+  /** Where the amounts of the frame that is picked from are, and the field to sort by, if that is not the total. */
+  let amounts: usize = 0
+  let field: usize = 0
+  let mask: usize = 0
 
-  /** Adds the first `limit` rows of a family, or of all if it is 0, to what was picked. */
-  export function pick(wanted: u16, limit: u32): void {
-    const most = min(limit, Group.shown)
+  /** Nothing is picked. */
+  export function begin(): void {
+    count = 0
+  }
+
+  /** Adds the first `limit` rows of a family, or of all if it is 0, of the finished frame to what was picked. */
+  export function pick(groups: Groups, wanted: u16, limit: u32): void {
+    amounts = Groups.amounts(groups.frame - 1)
+    field = Order.offset < <usize>Row.amounts ? Order.offset : Order.offset - Row.amounts + amounts
+    mask = groups.mask
+    const most = min(limit, groups.shown)
     reserve(most)
     let used: u32 = 0
-    const end = Group.rows + <usize>Group.count * Row.size
-    for (let row = Group.rows; row < end; row += Row.size) {
-      if (load<u32>(row, Row.frame) != Group.frame) continue
+    const end = groups.rows + <usize>groups.count * Groups.stride
+    for (let row = groups.rows; row < end; row += Groups.stride) {
+      if (!groups.isShown(row)) continue
       if (wanted != 0 && load<u16>(row, family) != wanted) continue
       if (used < most) {
         rise(used++, row)
@@ -39,12 +57,15 @@ export namespace Select {
       }
     }
     // The root is the last in order: rows are written from the end.
-    const start = out + <usize>count * Row.size
+    const start = out + <usize>count * pickedSize()
     count += used
     while (used > 0) {
       const last = at(0)
       const rest = used - 1
-      memory.copy(start + <usize>rest * Row.size, last, Row.size)
+      const to = start + <usize>rest * pickedSize()
+      memory.copy(to, last, Row.total)
+      store<u64>(to, Measure.total(last + amounts), Row.total)
+      memory.copy(to + Row.amounts, last + amounts, Measure.all)
       sink(at(rest), rest)
       used = rest
     }
@@ -53,7 +74,7 @@ export namespace Select {
   function reserve(more: u32): void {
     if (outRoom < count + more) {
       outRoom = count + more
-      out = resize(out, <usize>outRoom * Row.size)
+      out = resize(out, <usize>outRoom * pickedSize())
     }
     if (placesRoom < more) {
       placesRoom = more
@@ -98,18 +119,21 @@ export namespace Select {
   }
 
   function comesBefore(one: usize, other: usize): bool {
-    const order = compare(one + Order.offset, other + Order.offset)
-    if (order != 0) return order < 0 != Order.descending
-    const total = load<u64>(one, Row.total)
-    const otherTotal = load<u64>(other, Row.total)
-    return total != otherTotal ? total > otherTotal : isSmaller(one + Row.identity, other + Row.identity)
+    if (Order.offset != Row.total) {
+      const order = compare(one + field, other + field)
+      if (order != 0) return order < 0 != Order.descending
+    }
+    const moved = Measure.total(one + amounts)
+    const otherMoved = Measure.total(other + amounts)
+    if (moved != otherMoved) return moved > otherMoved != (Order.offset == Row.total && !Order.descending)
+    return isSmaller(one + Row.identity, other + Row.identity)
   }
 
   /** Rows that tie keep their order from frame to frame: by the bytes of what a row is, which no two rows have in common. */
   function isSmaller(one: usize, other: usize): bool {
     for (let at: usize = 0; at < size; at += 8) {
-      const mask = load<u64>(Group.mask + at)
-      const order = difference(bswap(load<u64>(one + at) & mask), bswap(load<u64>(other + at) & mask))
+      const counts = load<u64>(mask + at)
+      const order = difference(bswap(load<u64>(one + at) & counts), bswap(load<u64>(other + at) & counts))
       if (order != 0) return order < 0
     }
     return false

@@ -2,8 +2,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Session, Stats } from '../../src/backend/session.js'
 import type { Aggregate } from '../../src/frame/aggregate.js'
-import { trace, type View } from '../../src/frame/frames.js'
-import type { Frame } from '../../src/frame/row.js'
+import type { Frame, View } from '../../src/frame/frame.js'
+import { type Counting, countedFrames, type Decorator } from '../../src/frame/frames.js'
 import { fakeClock } from '../kit/clock.js'
 
 function fakeSession(stats: Partial<Stats> = {}) {
@@ -16,7 +16,8 @@ function fakeAggregate() {
   let drains = 0
   const aggregate = {
     drain: () => ++drains,
-    take: () => ({ rows: new DataView(new ArrayBuffer(0)), count: 0, total: { rx: drains, tx: 2 * drains } }),
+    next: () => ({ total: { rx: drains, tx: 2 * drains }, sinceStart: { rx: 0, tx: 0 } }),
+    pick: () => [],
     flows: 0,
     deleted: 0,
     ended: 0,
@@ -25,9 +26,13 @@ function fakeAggregate() {
   return { aggregate: aggregate as unknown as Aggregate & { deleted: number; ended: number }, drains: () => drains }
 }
 
-const view = (interval: number, count?: number): View => ({
-  interval, count, sort: { offset: 16, size: 8, order: 'descending' }, byFamily: true, limit: () => 1, decode: () => ({ rx: 0, tx: 0 }),
-})
+/** Frames of a second, of a session and an aggregate that do nothing, unless it is changed. */
+function framesOf(change: Partial<Counting> = {}): AsyncGenerator<Frame> {
+  return countedFrames({
+    session: fakeSession().session, aggregate: fakeAggregate().aggregate, backend: 'tracepoint', clock: fakeClock().clock,
+    interval: 1, maxFlows: 100, stop: new AbortController().signal, decorators: [], ...change,
+  })
+}
 
 async function collect(frames: AsyncGenerator<Frame>, each: (frame: Frame, index: number) => void = () => {}): Promise<Frame[]> {
   const all: Frame[] = []
@@ -41,7 +46,7 @@ async function collect(frames: AsyncGenerator<Frame>, each: (frame: Frame, index
 test('60 frames of a second take 60 seconds, however long each takes to show', async () => {
   const { clock, pass } = fakeClock()
   const { session } = fakeSession()
-  const frames = await collect(trace(session, fakeAggregate().aggregate, 'tracepoint', clock, view(1, 60), 100, new AbortController().signal, 96), () => pass(0.3))
+  const frames = await collect(framesOf({ session, clock, count: 60 }), () => pass(0.3))
   assert.is(frames.length, 60)
   assert.is(Math.round(clock.now() * 1000), 160_300)
   for (const { interval } of frames.slice(1)) assert.ok(Math.abs(interval - 1) < 1e-9)
@@ -50,7 +55,7 @@ test('60 frames of a second take 60 seconds, however long each takes to show', a
 test('a slow reader makes one long frame, not many late ones', async () => {
   const { clock, pass } = fakeClock()
   const frames = await collect(
-    trace(fakeSession().session, fakeAggregate().aggregate, 'tracepoint', clock, view(1, 4), 100, new AbortController().signal, 96),
+    framesOf({ clock, count: 4 }),
     (_, index) => index === 1 && pass(5.5))
   assert.equal(frames.map(({ interval }) => Math.round(interval * 1000)), [1000, 1000, 6000, 1000])
 })
@@ -58,7 +63,7 @@ test('a slow reader makes one long frame, not many late ones', async () => {
 test('the last frame is of the time until the stop', async () => {
   const { clock, pass } = fakeClock()
   const stop = new AbortController()
-  const frames = await collect(trace(fakeSession().session, fakeAggregate().aggregate, 'tracepoint', clock, view(1), 100, stop.signal, 96), (_, index) => {
+  const frames = await collect(framesOf({ clock, stop: stop.signal }), (_, index) => {
     if (index === 2) {
       pass(0.25)
       stop.abort()
@@ -70,7 +75,7 @@ test('the last frame is of the time until the stop', async () => {
 test('what is lost is told once, in the frame in which it was lost', async () => {
   const { clock } = fakeClock()
   const { session } = fakeSession({ lost: { events: 7, tx: 70, rx: 700 } })
-  const frames = await collect(trace(session, fakeAggregate().aggregate, 'tracepoint', clock, view(1, 3), 100, new AbortController().signal, 96), (_, index) => {
+  const frames = await collect(framesOf({ session, clock, count: 3 }), (_, index) => {
     if (index === 0) session.current = { ...session.current, lost: { events: 9, tx: 75, rx: 700 } }
   })
   assert.equal(frames.map(({ lost }) => lost), [{ events: 0, rx: 0, tx: 0 }, { events: 2, rx: 0, tx: 5 }, { events: 0, rx: 0, tx: 0 }])
@@ -80,7 +85,7 @@ test('between frames the map is drained when closed connections fill it, and not
   const { clock, tick, watchers } = fakeClock()
   const { session } = fakeSession()
   const { aggregate, drains } = fakeAggregate()
-  await collect(trace(session, aggregate, 'tracepoint', clock, view(1, 2), 80, new AbortController().signal, 96), (_, index) => {
+  await collect(framesOf({ session, aggregate, clock, count: 2, maxFlows: 80 }), (_, index) => {
     if (index > 0) return
     const before = drains()
     session.current = { ...session.current, entered: 70, gone: 10 }
@@ -103,27 +108,57 @@ test('between frames the map is drained when closed connections fill it, and not
   assert.is(watchers.size, 0, 'the watch ends with the frames')
 })
 
-test('where the rows that are decoded have an order of their own, all are decoded, sorted, and cut in each family', async () => {
+const bytes = new DataView(new ArrayBuffer(0))
+/** An aggregate whose rows are these, picked as they are. */
+const aggregateOf = (rows: readonly unknown[]): Counting['aggregate'] => ({
+  ...fakeAggregate().aggregate,
+  pick: ({ limit, read }) => Array.from({ length: Math.min(limit, rows.length) }, (_, index) => read(bytes, index)),
+})
+const sort = { offset: 96, size: 8, order: 'descending' } as const
+
+test('where the rows that are shown have an order of their own, all are decoded, sorted, and cut in each family', async () => {
   const rows = [[4, 'c', 1], [6, 'b', 1], [4, 'a', 1], [6, 'd', 1], [4, 'b', 1], [4, 'a', 5]] as const
-  const aggregate = { ...fakeAggregate().aggregate, take: (limit: number) => ({ rows: new DataView(new ArrayBuffer(0)), count: Math.min(limit, rows.length), total: { rx: 0, tx: 9 } }) }
-  const shownBy = async (change: Partial<View>) => {
-    const decode: View['decode'] = (_, offset) => {
-      const [family, comm, tx] = rows[offset / 96]!
-      return { family, comm, rx: 0, tx }
-    }
-    const frames = trace(fakeSession().session, aggregate, 'tracepoint', fakeClock().clock, { ...view(1, 1), limit: () => 2, decode, ...change }, 100, new AbortController().signal, 96)
-    return (await collect(frames))[0]!.rows.map(({ family, comm, tx }) => `${family} ${comm} ${tx}`)
+  const decode = (_: DataView, offset: number) => {
+    const [family, comm, tx] = rows[offset]!
+    return { family, comm, rx: 0, tx }
   }
-  const order: View['order'] = (one, other) => one.comm! < other.comm! ? -1 : one.comm! > other.comm! ? 1 : other.tx - one.tx
-  assert.equal(await shownBy({}), ['4 c 1', '6 b 1'])
-  assert.equal(await shownBy({ order }), ['4 a 5', '4 a 1', '6 b 1', '6 d 1'])
-  assert.equal(await shownBy({ order, byFamily: false }), ['4 a 5', '4 a 1'])
+  const shownBy = async (byFamily: boolean, compare?: View['sort']['compare']) => {
+    const grouping = { byFamily, mask: () => new Uint8Array(), decode, startOf: () => undefined }
+    const picked: string[] = []
+    await collect(framesOf({ aggregate: aggregateOf(rows), count: 1 }), frame => {
+      const view = { grouping, sort: { ...sort, ...compare && { compare } }, limit: 2 }
+      picked.push(...frame.pick(view).map(({ family, comm, tx }) => `${family} ${comm} ${tx}`))
+    })
+    return picked
+  }
+  const compare: View['sort']['compare'] = (one, other) => one.comm! < other.comm! ? -1 : one.comm! > other.comm! ? 1 : other.tx - one.tx
+  assert.equal(await shownBy(true), ['4 c 1', '6 b 1'])
+  assert.equal(await shownBy(true, compare), ['4 a 5', '4 a 1', '6 b 1', '6 d 1'])
+  assert.equal(await shownBy(false, compare), ['4 a 5', '4 a 1'])
+})
+
+test('decorators change rows one after the other, and are asked anew for each frame; only the latest frame is picked from', async () => {
+  let frames = 0
+  const decorators: readonly Decorator[] = [
+    () => {
+      frames++
+      return (row, start) => ({ ...row, comm: `${row.comm} ${start} ${frames}` })
+    },
+    () => row => ({ ...row, comm: `${row.comm}!` }),
+  ]
+  const grouping = { byFamily: false, mask: () => new Uint8Array(), decode: () => ({ comm: 'a', rx: 0, tx: 0 }), startOf: () => 7n }
+  const view = { grouping, sort, limit: 1 }
+  const all = await collect(framesOf({ aggregate: aggregateOf([1, 2]), count: 2, decorators }), frame => {
+    assert.equal(frame.pick(view), frame.pick(view))
+  })
+  assert.equal(all[1]!.pick(view), [{ comm: 'a 7 2!', rx: 0, tx: 0 }])
+  assert.throws(() => all[0]!.pick(view), /the latest frame only/)
 })
 
 test('an error while watching ends the frames instead of vanishing', async () => {
   const { clock, tick } = fakeClock()
   const { session } = fakeSession()
-  const frames = trace(session, fakeAggregate().aggregate, 'tracepoint', clock, view(1), 80, new AbortController().signal, 96)
+  const frames = framesOf({ session, clock, maxFlows: 80 })
   await frames.next()
   const { stats } = session
   session.stats = () => { throw new Error('EBADF') }
@@ -142,22 +177,22 @@ test('a frame tells what the tool cost since the one before', async () => {
   let runs = { count: 100, seconds: 1, missed: 0 }
   const counting = { ...session, runs: () => (runs = { count: runs.count + 10, seconds: runs.seconds + 0.5, missed: 0 }) }
   const slow = { ...aggregate, drain: () => void pass(0.125) }
-  const frames = await collect(trace(counting, slow, 'tracepoint', clock, view(2, 3), 100, new AbortController().signal, 96))
+  const frames = await collect(framesOf({ session: counting, aggregate: slow, clock, interval: 2, count: 3 }))
   for (const { cost } of frames.slice(1)) assert.equal(cost, { cpu: 0.25, drain: 0.125, runs: 10, run: 0.5 })
-  const [frame] = await collect(trace(session, aggregate, 'tracepoint', clock, view(2, 1), 100, new AbortController().signal, 96))
+  const [frame] = await collect(framesOf({ session, aggregate, clock, interval: 2, count: 1 }))
   assert.equal([frame!.cost.runs, frame!.cost.run], [null, null], 'the kernel keeps no statistics')
 })
 
 test('runs that the kernel skipped are told once, in the frame in which it skipped them, or null where it does not count them', async () => {
   const { session } = fakeSession()
   const { clock } = fakeClock()
-  const framesOf = (counts: readonly (number | null)[]) => {
+  const missedOf = (counts: readonly (number | null)[]) => {
     const left = [...counts]
     const skipping = { ...session, runs: () => ({ count: 0, seconds: 0, missed: left.shift()! }) }
-    return collect(trace(skipping, fakeAggregate().aggregate, 'tracepoint', clock, view(1, counts.length - 1), 100, new AbortController().signal, 96))
+    return collect(framesOf({ session: skipping, clock, count: counts.length - 1 }))
   }
-  assert.equal((await framesOf([5, 5, 9, 9])).map(({ missed }) => missed), [0, 4, 0])
-  assert.equal((await framesOf([null, null, null])).map(({ missed }) => missed), [null, null])
+  assert.equal((await missedOf([5, 5, 9, 9])).map(({ missed }) => missed), [0, 4, 0])
+  assert.equal((await missedOf([null, null, null])).map(({ missed }) => missed), [null, null])
 })
 
 test.run()

@@ -1,7 +1,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Row } from '../../src/frame/row.js'
-import { type Column, column } from '../../src/view/column.js'
+import { measures } from '../../src/frame/measure.js'
+import { type Column, column, measureColumns } from '../../src/view/column.js'
+
+const [rx, tx] = measureColumns(measures) as [Column, Column]
 
 const cases: readonly (readonly [Column, Partial<Row>, string])[] = [
   [column.pid, { pid: 4194304 }, '4194304'],
@@ -18,12 +21,12 @@ const cases: readonly (readonly [Column, Partial<Row>, string])[] = [
   [column.remote, { raddr: '2001:db8::1', rport: 443 }, '2001:db8::1:443'],
   [column.host, { raddr: '::1' }, '::1'],
   [column.port, { port: 443 }, '443'],
-  [column.rx, { rx: 0 }, '0'],
-  [column.rx, { rx: 1023 }, '0'],
-  [column.rx, { rx: 1024 }, '1'],
-  [column.tx, { tx: 2047 }, '1'],
-  [column.tx, { tx: 2 ** 32 + 1024 }, '4194305'],
-  [column.tx, { tx: Number.MAX_SAFE_INTEGER }, '8796093022207'],
+  [rx, { rx: 0 }, '0'],
+  [rx, { rx: 1023 }, '0'],
+  [rx, { rx: 1024 }, '1'],
+  [tx, { tx: 2047 }, '1'],
+  [tx, { tx: 2 ** 32 + 1024 }, '4194305'],
+  [tx, { tx: Number.MAX_SAFE_INTEGER }, '8796093022207'],
 ]
 
 for (const [shown, fields, text] of cases) {

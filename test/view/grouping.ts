@@ -1,12 +1,14 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Sort } from '../../src/frame/aggregate.js'
+import { type Measure, measures, offsetIn } from '../../src/frame/measure.js'
+import type { Sort } from '../../src/frame/row.js'
 import { Identity, Row as At, Value } from '../../src/layout.js'
-import { type Grouping, groupings } from '../../src/view/grouping.js'
+import { type Grouping, groupings, groupingsWith, together } from '../../src/view/grouping.js'
 import { Random } from '../kit/random.js'
 
 /** Where the row is in the buffer: not at its start, so that a forgotten offset shows. */
 const start = 40
+const [rxAt, txAt] = measures.map(measure => offsetIn(measures, measure)) as [number, number]
 const inRow = (offset: number) => start + At.identity + offset - Identity.start
 
 const named = (name: string): Grouping => groupings.find(grouping => grouping.name === name)!
@@ -27,10 +29,10 @@ function rowView(change: Partial<Bytes> = {}): DataView {
   const fields: Bytes = {
     pid: 1234, comm: name('sshd'), laddr: ipv4(10, 0, 0, 1), raddr: ipv4(10, 0, 0, 2), family: 4, ...change,
   }
-  const bytes = new Uint8Array(start + At.size)
+  const bytes = new Uint8Array(start + At.amounts + 8 * 9)
   const view = new DataView(bytes.buffer)
-  view.setBigUint64(start + At.rx, 2n ** 40n + 1n, true)
-  view.setBigUint64(start + At.tx, 5n, true)
+  view.setBigUint64(start + rxAt, 2n ** 40n + 1n, true)
+  view.setBigUint64(start + txAt, 5n, true)
   view.setBigUint64(start + At.total, 2n ** 40n + 6n, true)
   view.setUint32(inRow(Value.pid), fields.pid, true)
   bytes.set(fields.comm, inRow(Value.comm))
@@ -120,25 +122,29 @@ for (const [title, comm, expected] of [
 }
 
 const total: Sort = { offset: At.total, size: 8, order: 'descending' }
-const rx: Sort = { offset: At.rx, size: 8, order: 'descending' }
-const tx: Sort = { offset: At.tx, size: 8, order: 'descending' }
+const rx: Sort = { offset: rxAt, size: 8, order: 'descending' }
+const tx: Sort = { offset: txAt, size: 8, order: 'descending' }
 const by = (offset: number, size: Sort['size']): Sort =>
   ({ offset: At.identity + offset - Identity.start, size, order: 'ascending' })
 const common = { all: total, sent: tx, received: rx, rx_kb: rx, tx_kb: tx }
 
+/** Sorts, of which some compare rows as they are shown. */
+const sortsOf = ({ sorts }: Grouping) =>
+  Object.fromEntries([...sorts].map(([name, { compare, ...sort }]) => [name, { ...sort, ...compare && { compare: true } }]))
+
 for (const [grouping, sorts] of [
   ['connection', {
-    ...common, pid: by(Value.pid, 4), comm: by(Value.comm, 16), laddr: by(Value.laddr, 16), lport: by(Value.lport, 2),
+    ...common, pid: by(Value.pid, 4), comm: { ...by(Value.comm, 16), compare: true }, laddr: by(Value.laddr, 16), lport: by(Value.lport, 2),
     raddr: by(Value.raddr, 16), rport: by(Value.rport, 2),
   }],
-  ['process', { ...common, pid: by(Value.pid, 4), comm: by(Value.comm, 16) }],
+  ['process', { ...common, pid: by(Value.pid, 4), comm: { ...by(Value.comm, 16), compare: true } }],
   ['comm', { ...common, comm: by(Value.comm, 16) }],
   ['host', { ...common, raddr: by(Value.raddr, 16) }],
   ['port', { ...common, port: by(Value.service, 2) }],
   ['cgroup', { ...common, cgroup: by(Value.cgroup, 4) }],
 ] as const) {
   test(`rows by ${grouping} sort by what they show`, () => {
-    assert.equal(Object.fromEntries(named(grouping).sorts), sorts)
+    assert.equal(sortsOf(named(grouping)), sorts)
   })
 }
 
@@ -146,6 +152,62 @@ test('connections and hosts are apart by family, processes, names, ports and cgr
   assert.equal(groupings.map(({ name, byFamily }) => [name, byFamily]), [
     ['connection', true], ['process', false], ['comm', false], ['host', true], ['port', false], ['cgroup', false],
   ])
+})
+
+for (const [names, fields, columns, sorts, byFamily] of [
+  ['comm,cgroup', ['comm', 'cgroup'], ['COMM', 'CGROUP'], ['comm', 'cgroup'], false],
+  ['cgroup,comm', ['cgroup', 'comm'], ['CGROUP', 'COMM'], ['cgroup', 'comm'], false],
+  ['host,port', ['raddr', 'family', 'port'], ['RADDR', 'PORT'], ['raddr', 'port'], true],
+  ['process,cgroup', ['pid', 'comm', 'cgroup'], ['PID', 'COMM', 'CGROUP'], ['pid', 'comm', 'cgroup'], false],
+  ['comm,process', ['comm', 'pid'], ['COMM', 'PID'], ['comm', 'pid'], false],
+  ['host,connection', ['pid', 'comm', 'family', 'laddr', 'lport', 'raddr', 'rport', 'cgroup'], ['PID', 'COMM', 'LADDR', 'RADDR'],
+    ['pid', 'comm', 'laddr', 'lport', 'raddr', 'rport'], true],
+  ['connection,cgroup', ['pid', 'comm', 'family', 'laddr', 'lport', 'raddr', 'rport', 'cgroup'], ['PID', 'COMM', 'LADDR', 'RADDR', 'CGROUP'],
+    ['pid', 'comm', 'laddr', 'lport', 'raddr', 'rport', 'cgroup'], true],
+] as const) {
+  test(`by ${names} a row has the fields of all, each once, and tells apart what any of them does`, () => {
+    const parts = names.split(',').map(named)
+    const grouping = together(parts)
+    assert.is(grouping.name, names)
+    assert.equal(grouping.fields.map(({ name }) => name), [...fields, 'rx', 'tx'])
+    assert.equal(grouping.columns.map(({ name }) => name), [...columns, 'RX_KB', 'TX_KB'])
+    assert.equal([...grouping.sorts.keys()].sort(), [...sorts, ...Object.keys(common)].sort())
+    assert.is(grouping.byFamily, byFamily)
+    const masks = parts.map(part => part.mask())
+    assert.equal([...grouping.mask()], [...masks[0]!].map((byte, index) => byte | masks[1]![index]!))
+    assert.equal(Object.keys(grouping.decode(rowView(), start)), grouping.fields.map(({ name }) => name))
+  })
+}
+
+test('one grouping, however often it is named, is that', () => {
+  for (const grouping of groupings) for (const count of [1, 2, 3]) assert.is(together(Array.from({ length: count }, () => grouping)), grouping)
+})
+
+test('a row by process has its name of now and sorts by that; where names are told apart, it keeps the one it was counted under', () => {
+  const view = rowView()
+  view.setBigUint64(inRow(Value.start), 77n, true)
+  for (const [names, renames] of [
+    ['process', true], ['connection', true], ['process,cgroup', true], ['process,port', true],
+    ['comm', false], ['comm,cgroup', false], ['process,comm', false], ['comm,connection', false], ['host', false],
+  ] as const) {
+    const grouping = together(names.split(',').map(named))
+    assert.is(grouping.startOf(view, start), renames ? 77n : undefined, names)
+    assert.is(grouping.sorts.get('comm')?.compare !== undefined, renames, names)
+  }
+})
+
+test('a gauge that is added to the list is a field, a column and a sort key of every grouping, with all that was there before it', () => {
+  const list: readonly Measure[] = [...measures, { name: 'rtt', from: Value.opened, merge: 'max', unit: 'nanoseconds' }]
+  const rtt = list[2]!
+  const view = rowView()
+  view.setBigUint64(start + offsetIn(list, rtt), 3_500_000n, true)
+  for (const [index, grouping] of groupingsWith(list).entries()) {
+    const before = groupings[index]!
+    assert.equal(grouping.decode(view, start), { ...before.decode(view, start), rtt: 3_500_000 })
+    assert.equal(grouping.columns.map(({ name }) => name), [...before.columns.map(({ name }) => name), 'RTT_MS'])
+    assert.is(grouping.columns.at(-1)!.text(grouping.decode(view, start)), '3')
+    assert.equal(sortsOf(grouping), { ...sortsOf(before), rtt_ms: { offset: offsetIn(list, rtt), size: 8, order: 'descending' } })
+  }
 })
 
 test.run()

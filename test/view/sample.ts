@@ -1,4 +1,5 @@
-import type { Frame, Row } from '../../src/frame/row.js'
+import type { Shown } from '../../src/frame/frame.js'
+import type { Row } from '../../src/frame/row.js'
 import { type Grouping, groupings } from '../../src/view/grouping.js'
 import type { Screen } from '../../src/view/index.js'
 import type { Random } from '../kit/random.js'
@@ -50,13 +51,13 @@ export const samples: Readonly<Record<string, readonly Row[]>> = {
   ],
 }
 
-export const noLoss: Frame['lost'] = { events: 0, rx: 0, tx: 0 }
+export const noLoss: Shown['lost'] = { events: 0, rx: 0, tx: 0 }
 
-export function frameOf(rows: readonly Row[], change: Partial<Frame> = {}): Frame {
+export function frameOf(rows: readonly Row[], change: Partial<Shown> = {}): Shown {
   const sum = (field: 'rx' | 'tx') => rows.reduce((sum, row) => sum + row[field], 0)
   return {
     time: utcTime, interval: 1.0003, backend: 'tracepoint', loadavg: '0.08 0.02 0.17 2/367 17342', rows,
-    total: { rx: sum('rx'), tx: sum('tx') }, lost: noLoss, missed: 0, cost: { cpu: 0.004, drain: 0.0005, runs: 1000, run: 0.0003 }, ...change,
+    total: { rx: sum('rx'), tx: sum('tx') }, sinceStart: { rx: 7, tx: 8 }, lost: noLoss, missed: 0, flows: 9, cost: { cpu: 0.004, drain: 0.0005, runs: 1000, run: 0.0003 }, ...change,
   }
 }
 

@@ -4,8 +4,8 @@
  *
  *   node --expose-gc dist/tools/bench/drain.js FLOWS
  */
-import { loadAggregate, type Source } from '../../src/frame/aggregate.js'
-import { Key, Row, Value } from '../../src/layout.js'
+import { type FlowMap, loadAggregate } from '../../src/frame/aggregate.js'
+import { Key, Value } from '../../src/layout.js'
 import { groupings } from '../../src/view/grouping.js'
 import { table } from '../../src/view/table.js'
 import { openKernel } from '../../syscall/index.js'
@@ -13,7 +13,7 @@ import { openKernel } from '../../syscall/index.js'
 /** Of a drain and the frame after it. */
 export interface Drain {
   readonly flows: number
-  /** Milliseconds of CPU, the median of several frames: all, and of it in the kernel's walk, WASM, and what is left, decoding and printing. */
+  /** Milliseconds of CPU, the median of several frames: all, and of it in the kernel's walk, WASM with reading what it picks, and printing. */
   readonly cpu: number
   readonly walk: number
   readonly wasm: number
@@ -57,7 +57,7 @@ const cpuNow = () => {
 }
 let walked = 0
 /** The map, with the time that its walk takes. */
-const source: Source = {
+const source: FlowMap = {
   batch: () => {
     const batch = map.batch()
     return {
@@ -82,11 +82,12 @@ for (let frame = 0; frame <= frames; frame++) {
   walked = 0
   const start = cpuNow()
   aggregate.drain(source)
-  const taken = aggregate.take(20, grouping.sorts.get('all')!, grouping.byFamily)
+  const sums = aggregate.next()
+  const { byFamily, decode: read } = grouping
+  const rows = aggregate.pick({ mask: grouping.mask(), sort: grouping.sorts.get('all')!, limit: 20, byFamily, read })
   const aggregated = cpuNow()
-  const rows = Array.from({ length: taken.count }, (_, index) => grouping.decode(taken.rows, index * Row.size))
   const text = table.frame({
-    time: new Date(), interval: 1, backend: 'bench', loadavg: null, rows, total: taken.total, lost: { events: 0, rx: 0, tx: 0 }, missed: 0,
+    time: new Date(), interval: 1, backend: 'bench', loadavg: null, rows, ...sums, flows, lost: { events: 0, rx: 0, tx: 0 }, missed: 0,
     cost: { cpu: 0, drain: 0, runs: null, run: null },
   }, { clear: false, summary: false, grouping })
   const end = cpuNow()

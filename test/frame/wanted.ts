@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Wanted } from '../../src/option/wanted.js'
+import { Wanted } from '../../src/frame/wanted.js'
 
 test('it is over when all have been there and have ended, whenever they came', () => {
   const wanted = new Wanted([5, 6])

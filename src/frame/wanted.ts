@@ -1,3 +1,5 @@
+import type { Clock } from './frames.js'
+
 /** The processes that the user named, over time: those that are not there yet are waited for. */
 export class Wanted {
   readonly #unseen: Set<number>
@@ -31,4 +33,29 @@ export class Wanted {
     const last = others.length > 0 ? `${others.length} more` : `${some.pop()}`
     return `there are no processes ${some.join(', ')} and ${last}: they are waited for`
   }
+}
+
+/** Seconds between looks at the processes. */
+const lookEvery = 1
+
+/**
+ * Aborts when all processes that the user named have been there and have ended; never where there are none, or where processes cannot be seen. Tells
+ * in one line which are not there at first. `processes` are those of now.
+ */
+export function untilEnded(
+  pids: readonly number[],
+  { processes, clock, tell }: { processes(): ReadonlySet<number> | undefined; readonly clock: Pick<Clock, 'every'>; tell(line: string): void },
+): { readonly signal: AbortSignal; close(): void } {
+  const ended = new AbortController()
+  const wanted = new Wanted(pids)
+  const look = () => {
+    const there = processes()
+    if (there === undefined) return false
+    wanted.look(there)
+    if (wanted.over) ended.abort()
+    return true
+  }
+  if (pids.length === 0 || !look()) return { signal: ended.signal, close: () => {} }
+  if (wanted.absence !== undefined) tell(`tcptop: ${wanted.absence}`)
+  return { signal: ended.signal, close: clock.every(lookEvery, look) }
 }
