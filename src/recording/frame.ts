@@ -1,4 +1,4 @@
-import type { Frame, Row } from '../frame/index.js'
+import type { Row, Shown } from '../frame/index.js'
 
 /** Where frames come from: the same for all that one run of `tcptop record` writes. */
 export interface Origin {
@@ -19,7 +19,7 @@ export type Identity = Readonly<Omit<Row, 'rx' | 'tx'>>
 export type Entry = readonly [identity: number, rx: number, tx: number, ...more: unknown[]]
 
 /** A frame as it was recorded. `rows` are made of `entries` when they are first read. */
-export interface RecordedFrame extends Frame {
+export interface RecordedFrame extends Shown {
   readonly origin: Origin
   /** One list for all frames of a member. */
   readonly identities: readonly Identity[]

@@ -13,7 +13,7 @@
  * tools/doc/recording.md describes it for those who write a reader.
  */
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib'
-import type { Frame, Row } from '../frame/index.js'
+import type { Row, Shown } from '../frame/index.js'
 import { jsonText, printable } from '../trace/index.js'
 import { type Entry, type Identity, identityFields, numericFields, type Origin, type RecordedFrame } from './frame.js'
 
@@ -94,7 +94,7 @@ export class MemberWriter {
     return this.frames >= most.frames || this.#text >= most.text || last - this.#begin >= 1000 * most.seconds || last < first
   }
 
-  add({ time, interval, rows, cost, ...rest }: Frame): void {
+  add({ time, interval, rows, cost, ...rest }: Shown): void {
     if (this.#times.length === 0) this.#begin = time.getTime() - 1000 * interval
     this.#times.push(time.getTime())
     const line = `"time":${JSON.stringify(time)},"interval":${microseconds(interval)},"rows":[${rows.map(row => this.#entry(row)).join()}],${jsonText({
@@ -241,9 +241,8 @@ function identityOf(fields: readonly string[], values: readonly unknown[]): Iden
 const isAddress: ReadonlySet<string> = new Set(['laddr', 'raddr'])
 
 function frameOf(line: Readonly<Record<string, unknown>>, identities: readonly Identity[], values: readonly string[], origin: Origin): RecordedFrame {
-  const { member: _, time, interval, rows, loadavg, backend, total, lost, missed, cost, ...rest } = line
+  const { member: _, time, interval, rows, loadavg, backend, total, sinceStart, lost, missed, flows, cost, ...rest } = line
   const entries = list(rows).map(entry => entryOf(list(entry), identities.length))
-  const sums = (value: unknown) => ({ rx: whole(object(value).rx), tx: whole(object(value).tx) })
   let made: readonly Row[] | undefined
   return {
     ...rest,
@@ -251,9 +250,11 @@ function frameOf(line: Readonly<Record<string, unknown>>, identities: readonly I
     interval: number(interval),
     backend: textual(backend),
     loadavg: loadavg === null ? null : printable(textual(loadavg)),
-    total: sums(total),
-    lost: { events: whole(object(lost).events), ...sums(lost) },
+    total: countsOf(total),
+    sinceStart: countsOf(sinceStart),
+    lost: { ...countsOf(lost), events: whole(object(lost).events) },
     missed: missed === null ? null : whole(missed),
+    flows: whole(flows),
     cost: costOf(object(cost)),
     origin,
     identities,
@@ -277,7 +278,13 @@ function rowOf(entry: Entry, identities: readonly Identity[], values: readonly s
   return row
 }
 
-function costOf({ cpu, drain, runs, run, ...rest }: Readonly<Record<string, unknown>>): Frame['cost'] {
+/** Bytes of both directions, and whatever else was counted. */
+function countsOf(value: unknown): Shown['total'] {
+  const { rx, tx, ...rest } = object(value)
+  return { ...rest, rx: whole(rx), tx: whole(tx) }
+}
+
+function costOf({ cpu, drain, runs, run, ...rest }: Readonly<Record<string, unknown>>): Shown['cost'] {
   return { ...rest, cpu: number(cpu), drain: number(drain), runs: runs === null ? null : whole(runs), run: run === null ? null : number(run) }
 }
 

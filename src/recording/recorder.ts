@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, fsync, ftruncateSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync, write } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Frame } from '../frame/index.js'
+import type { Shown } from '../frame/index.js'
 import { jsonText } from '../trace/index.js'
 import { UsageError } from '../usage-error.js'
 import { dayName, expired, isDayName, type Retention } from './day.js'
@@ -69,7 +69,7 @@ export class Recorder {
   }
 
   /** Takes a frame; once a minute it is on the disk with those before it when this resolves. Rejects with RecordingError when that is impossible. */
-  async write(frame: Frame): Promise<void> {
+  async write(frame: Shown): Promise<void> {
     const { folder } = this
     const path = folder === undefined ? this.file.path : join(folder, dayName(frame.time))
     if (path !== this.file.path) {

@@ -1,4 +1,4 @@
-import type { Frame, Row } from '../frame/index.js'
+import type { Row, Shown } from '../frame/index.js'
 import type { Entry, Identity, RecordedFrame } from './frame.js'
 
 /** What the rows of a sum are. */
@@ -61,7 +61,7 @@ export class Sum {
   }
 
   /** The sum as a frame that ends with the last one, its rows in the order in which they were first seen; undefined when nothing was added. */
-  get frame(): Frame | undefined {
+  get frame(): Shown | undefined {
     const last = this.#last
     if (last === undefined) return undefined
     return {
@@ -71,7 +71,9 @@ export class Sum {
       loadavg: last.loadavg,
       rows: Array.from(this.#groups.values(), group => this.#row(group)),
       total: { ...this.#total },
+      sinceStart: last.sinceStart,
       lost: { ...this.#lost },
+      flows: last.flows,
       missed: this.#missed,
       cost: { cpu: this.#seconds === 0 ? 0 : this.#cpu / this.#seconds, drain: this.#drain, runs: this.#runs, run: this.#run },
     }
@@ -119,7 +121,7 @@ const unwanted = Symbol('unwanted')
  * Sums of all frames, or of each `every` seconds of UTC, which begin at whole multiples of that; those without frames are skipped. Frames are read as
  * the sums are taken. Throws RangeError as `Sum`.
  */
-export function* sums(frames: Iterable<RecordedFrame>, keys: Keys, { every, where }: { readonly every?: number | undefined; readonly where?: Where | undefined }): Generator<Frame> {
+export function* sums(frames: Iterable<RecordedFrame>, keys: Keys, { every, where }: { readonly every?: number | undefined; readonly where?: Where | undefined }): Generator<Shown> {
   const partOf = ({ time }: RecordedFrame) => every === undefined ? 0 : Math.ceil(time.getTime() / (1000 * every))
   let sum = new Sum(keys, where)
   let part: number | undefined

@@ -1,4 +1,4 @@
-import type { Frame } from '../../src/frame/index.js'
+import type { Shown as Frame } from '../../src/frame/index.js'
 import { type Origin, openRecorder, type RecordedFrame, type RecorderOptions } from '../../src/recording/index.js'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -37,7 +37,7 @@ export function randomFrame(random: Random, time: Date): Frame {
   const sum = (field: 'rx' | 'tx') => rows.reduce((sum, row) => sum + row[field], 0) % 2 ** 53
   return {
     time, interval: random.below(1e9) / 7e8, backend: random.pick(['fentry', 'kprobe']), loadavg: random.pick([null, '0.08 0.02 0.17 2/367 17342']),
-    rows, total: { rx: sum('rx'), tx: sum('tx') }, lost: { events: random.below(2), rx: random.below(9), tx: random.below(9) },
+    rows, total: { rx: sum('rx'), tx: sum('tx') }, sinceStart: { rx: bytes(), tx: bytes() }, flows: random.below(99), lost: { events: random.below(2), rx: random.below(9), tx: random.below(9) },
     missed: random.pick([null, 0, 7]),
     cost: { cpu: random.below(1e9) / 1e12, drain: random.below(1e9) / 1e12, runs: random.pick([null, 12]), run: random.pick([null, 1 / 3]) },
   }

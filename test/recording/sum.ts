@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Frame, Row } from '../../src/frame/index.js'
+import type { Row, Shown as Frame } from '../../src/frame/index.js'
 import { compare, differenceJson, differenceText, type Keys, ordered, type RecordedFrame, Recording, Sum, sums, type Where } from '../../src/recording/index.js'
 import { Random } from '../kit/random.js'
 import { inFolder, randomFrame, record } from './frame.js'

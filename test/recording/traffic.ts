@@ -1,4 +1,4 @@
-import type { Frame, Row } from '../../src/frame/index.js'
+import type { Row, Shown as Frame } from '../../src/frame/index.js'
 import type { Origin } from '../../src/recording/index.js'
 import { Random } from '../kit/random.js'
 
@@ -25,7 +25,7 @@ export class Traffic {
     const load = () => (random.below(300) / 100).toFixed(2)
     return {
       time, interval: interval + random.below(1000) / 1e6, backend: 'fentry', loadavg: `${load()} ${load()} ${load()} ${random.below(9)}/${300 + random.below(99)} ${random.below(99_999)}`,
-      rows, total: { rx: sum('rx'), tx: sum('tx') }, lost: { events: 0, rx: 0, tx: 0 }, missed: 0,
+      rows, total: { rx: sum('rx'), tx: sum('tx') }, sinceStart: { rx: 0, tx: 0 }, lost: { events: 0, rx: 0, tx: 0 }, missed: 0, flows: this.#connections.length,
       cost: { cpu: random.below(9999) / 1e6, drain: random.below(9999) / 1e6, runs: null, run: null },
     }
   }
