@@ -3,7 +3,7 @@ import { backends } from '../backend/index.js'
 import type { Sort } from '../frame/index.js'
 import { jsonText } from '../trace/index.js'
 import { UsageError } from '../usage-error.js'
-import { type Format, formats, type Grouping, groupings } from '../view/index.js'
+import { type Format, formats, type Grouping, groupings, together } from '../view/index.js'
 import { choice, either, path, pids, seconds, whole } from './check.js'
 import { type CommandLine, parseCommandLine, type Spec } from './command-line.js'
 import { shells } from './completion.js'
@@ -69,7 +69,7 @@ const specs = {
   cgroup: { value: 'PATH', letter: 'c', describe: 'only this cgroup v2 directory and those below it' },
   ipv4: { letter: '4', flag: true, describe: 'IPv4 only, also where it is mapped into IPv6' },
   ipv6: { letter: '6', flag: true, describe: 'IPv6 only' },
-  by: { value: 'KEY', choices: groupings.map(({ name }) => name), describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name})` },
+  by: { value: 'KEY', choices: groupings.map(({ name }) => name), describe: `what a row is: ${either(groupings)} (default ${defaultGrouping.name}), or several, as comm,cgroup` },
   sort: { value: 'KEY', choices: ['all', 'sent', 'received'], letter: 's', describe: 'all (received and sent, the default), sent, received, or a column in lower case' },
   rows: { value: 'N', letter: 'r', describe: 'at most so many rows in a table' },
   format: { value: 'FORMAT', choices: formats.map(({ name }) => name), letter: 'f', describe: `what to print: ${either(formats)} (default ${defaultFormat.name})` },
@@ -138,7 +138,7 @@ export async function parseOptions(argv: readonly string[]): Promise<Options | A
   const format = doctor || dumpBpf
     ? choice('--format', textFormats, formatName, doctor ? ' with doctor' : ' with --dump-bpf')
     : choice('--format', formats, formatName)
-  const grouping = choice('--by', groupings, line.value('by') ?? defaultGrouping.name)
+  const grouping = together((line.value('by') ?? defaultGrouping.name).split(',').map(name => choice('--by', groupings, name)))
 
   return Object.freeze<Options>({
     clear: format.fullScreen && !line.has('noclear'),

@@ -22,7 +22,7 @@ async function textOf(argv: readonly string[]): Promise<string> {
   throw new Error('options, not an answer')
 }
 
-const [connection, process, , host, port] = groupings as [typeof groupings[0], ...typeof groupings]
+const [connection, process, comm, host, port] = groupings as [typeof groupings[0], ...typeof groupings]
 
 test('nothing given, all is as bcc has it', async () => {
   const { format, grouping, ...rest } = await optionsOf([])
@@ -67,6 +67,8 @@ const good: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [['--by', 'process', '-s', 'comm'], { grouping: process!, sort: process!.sorts.get('comm')! }],
   [['-s', 'raddr', '--by', 'host'], { grouping: host!, sort: { offset: 40, size: 16, order: 'ascending' } }],
   [['--by=port', '--sort=port'], { grouping: port!, sort: { offset: 60, size: 2, order: 'ascending' } }],
+  [['--by', 'comm,comm'], { grouping: comm! }],
+  [['--by=port,port', '-s', 'port'], { grouping: port!, sort: port!.sorts.get('port')! }],
   [['-r', '10'], { rows: 10 }],
   [['-r1000000'], { rows: 1000000 }],
   [['-c', '/sys/fs/cgroup/a b'], { cgroup: '/sys/fs/cgroup/a b' }],
@@ -168,6 +170,10 @@ const bad: readonly (readonly [readonly string[], string])[] = [
   [['-f', 'constructor'], '--format must be table, json or csv, got "constructor"'],
   [['-f', 'JSON'], '--format must be table, json or csv, got "JSON"'],
   [['--by', 'thread'], '--by must be connection, process, comm, host, port or cgroup, got "thread"'],
+  [['--by', 'comm,thread'], '--by must be connection, process, comm, host, port or cgroup, got "thread"'],
+  [['--by', 'comm,'], '--by must be connection, process, comm, host, port or cgroup, got nothing'],
+  [['--by', 'comm;cgroup'], '--by must be connection, process, comm, host, port or cgroup, got "comm;cgroup"'],
+  [['--by=comm,cgroup', '-s', 'pid'], '--sort must be all, sent, received, comm, cgroup, rx_kb or tx_kb with --by comm,cgroup, got "pid"'],
   [['--backend', 'magic'], '--backend must be auto, fentry, kprobe or tracepoint, got "magic"'],
   [['--sort', 'PID', '--by', 'port'],
     '--sort must be all, sent, received, port, rx_kb or tx_kb with --by port, got "PID"'],
@@ -227,6 +233,13 @@ test('common command lines, read without yargs, mean what yargs makes of them', 
     assert.is(await outcome(argv), await outcome([...argv, '--']), JSON.stringify(argv))
   }
 }))
+
+test('--by takes a list, and rows sort by what its columns are', async () => {
+  const { grouping, sort } = await optionsOf(['--by', 'comm,cgroup', '-s', 'CGROUP'])
+  assert.equal(grouping.columns.map(({ name }) => name), ['COMM', 'CGROUP', 'RX_KB', 'TX_KB'])
+  assert.is(sort, grouping.sorts.get('cgroup'))
+  assert.is(grouping.name, 'comm,cgroup')
+})
 
 test('options do not change once they are parsed', async () => {
   const options = await optionsOf(['-p', '1'])

@@ -4,7 +4,7 @@ import { csv } from '../../src/view/csv.js'
 import { groupings } from '../../src/view/grouping.js'
 import { matchesGolden } from '../kit/golden.js'
 import { Random } from '../kit/random.js'
-import { frameOf, groupingOf, noLoss, randomRow, samples, screenOf } from './sample.js'
+import { frameOf, groupingOf, lists, noLoss, randomRow, samples, screenOf } from './sample.js'
 
 const lost = { events: 3, rx: 1024, tx: 2097152 }
 
@@ -19,7 +19,7 @@ function parse(text: string): string[][] {
   })
 }
 
-for (const { name } of groupings) {
+for (const name of [...groupings.map(({ name }) => name), ...lists]) {
   test(`rows by ${name} are records under one header`, () => {
     const grouping = groupingOf(name)
     const header = csv.start({ intervalText: '1', grouping })

@@ -4,7 +4,7 @@ import { groupings } from '../../src/view/grouping.js'
 import { json } from '../../src/view/json.js'
 import { matchesGolden } from '../kit/golden.js'
 import { Random } from '../kit/random.js'
-import { frameOf, groupingOf, randomRow, samples, screenOf } from './sample.js'
+import { frameOf, groupingOf, lists, randomRow, samples, screenOf } from './sample.js'
 
 const lost = { events: 3, rx: 1024, tx: 2097152 }
 
@@ -12,7 +12,7 @@ test('nothing comes before the first frame', () => {
   assert.is(json.start({ intervalText: '1', grouping: groupingOf('connection') }), '')
 })
 
-for (const { name } of groupings) {
+for (const name of [...groupings.map(({ name }) => name), ...lists]) {
   test(`rows by ${name} are an object a line, its fields in a fixed order`, () => {
     matchesGolden(json.frame(frameOf(samples[name]!, { lost }), screenOf(name)), `json-${name}.txt`)
   })

@@ -1,6 +1,6 @@
 import type { Shown } from '../../src/frame/frame.js'
 import type { Row } from '../../src/frame/row.js'
-import { type Grouping, groupings } from '../../src/view/grouping.js'
+import { type Grouping, groupings, together } from '../../src/view/grouping.js'
 import type { Screen } from '../../src/view/index.js'
 import type { Random } from '../kit/random.js'
 
@@ -49,6 +49,16 @@ export const samples: Readonly<Record<string, readonly Row[]>> = {
     { cgroup: '/\x1b[31m, of a name that is chosen', rx: 1, tx: 1 },
     { cgroup: '-', rx: 0, tx: 60 },
   ],
+  'comm,cgroup': [
+    { comm: 'postgres: writer', cgroup: `/docker/${'0a'.repeat(32)}`, rx: 2 ** 32 + 1023, tx: 1023 },
+    { comm: 'sshd', cgroup: '/system.slice/ssh.service', rx: 1024, tx: 2097152 },
+    { comm: 'kernel', cgroup: '-', rx: 0, tx: 60 },
+  ],
+  'process,host': [
+    { pid: 1234, comm: 'sshd', raddr: '10.0.0.2', family: 4, rx: 1024, tx: 2097152 },
+    { pid: 99, comm: '\x1b[31m,"red"', raddr: '2001:db8:1111:2222:3333:4444:5555:6666', family: 6, rx: 1, tx: 2047 },
+    { pid: 0, comm: 'kernel', raddr: '::1', family: 6, rx: 0, tx: 60 },
+  ],
 }
 
 export const noLoss: Shown['lost'] = { events: 0, rx: 0, tx: 0 }
@@ -61,8 +71,11 @@ export function frameOf(rows: readonly Row[], change: Partial<Shown> = {}): Show
   }
 }
 
-export function groupingOf(name: string): Grouping {
-  return groupings.find(grouping => grouping.name === name)!
+/** Lists of which there are samples too. */
+export const lists = ['comm,cgroup', 'process,host'] as const
+
+export function groupingOf(names: string): Grouping {
+  return together(names.split(',').map(name => groupings.find(grouping => grouping.name === name)!))
 }
 
 export function screenOf(by: string, change: Partial<Screen> = {}): Screen {

@@ -6,7 +6,7 @@ import { groupings } from '../../src/view/grouping.js'
 import { table } from '../../src/view/table.js'
 import { matchesGolden } from '../kit/golden.js'
 import { Random } from '../kit/random.js'
-import { frameOf, groupingOf, localTime, noLoss, randomRow, samples, screenOf } from './sample.js'
+import { frameOf, groupingOf, lists, localTime, noLoss, randomRow, samples, screenOf } from './sample.js'
 
 const lost = { events: 3, rx: 1024, tx: 2097152 }
 const clearScreen = '\x1b[H\x1b[2J'
@@ -30,7 +30,7 @@ test('the first line is bcc’s, with the interval as it was given', () => {
   assert.is(table.start({ intervalText: '.50', grouping }), 'Tracing... Output every .50 secs. Hit Ctrl-C to end\n')
 })
 
-for (const { name } of groupings) {
+for (const name of [...groupings.map(({ name }) => name), ...lists]) {
   test(`rows by ${name} are printed as they were`, () => {
     matchesGolden(table.frame(frameOf(samples[name]!, { time: localTime, lost }), screenOf(name)), `table-${name}.txt`)
   })
@@ -71,7 +71,7 @@ for (const [title, loadavg, summary, expected] of [
   ['nothing when there is no /proc/loadavg', null, true, '\n'],
 ] as const) {
   test(`an update without rows is ${title}`, () => {
-    for (const { name } of groupings) {
+    for (const name of [...groupings.map(({ name }) => name), ...lists]) {
       assert.is(table.frame(frameOf([], { time: localTime, loadavg }), screenOf(name, { summary })), expected)
     }
   })
