@@ -1,7 +1,7 @@
 import type { Session } from '../backend/index.js'
 import { type Clock as Timer, intervals } from '../trace/index.js'
 import type { Aggregate } from './aggregate.js'
-import type { Frame, View } from './frame.js'
+import type { Frame, Origin, View } from './frame.js'
 import type { Row } from './row.js'
 
 /** The outside world of the tracer, apart from the kernel. */
@@ -25,6 +25,7 @@ export interface Counting {
   /** The name of the backend. */
   readonly backend: string
   readonly clock: Clock
+  readonly origin?: Origin
   /** Seconds between frames. */
   readonly interval: number
   /** Frames until the end; forever without. */
@@ -46,7 +47,7 @@ const auditEvery = 10
  * busy the bytes are in the next frame. Between frames the map is drained when closed connections take up much of it. Throws SyscallError.
  */
 export async function* countedFrames(
-  { session, aggregate, backend, clock, interval, count, maxFlows, stop, decorators }: Counting,
+  { session, aggregate, backend, clock, origin, interval, count, maxFlows, stop, decorators }: Counting,
 ): AsyncGenerator<Frame, void> {
   let drained = 0
   const drain = () => {
@@ -84,6 +85,7 @@ export async function* countedFrames(
       const cpu = clock.cpu()
       const number = ++latest
       yield {
+        ...origin && { origin },
         time: clock.date(),
         interval: length,
         backend,

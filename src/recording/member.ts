@@ -15,7 +15,7 @@
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Row, Shown } from '../frame/index.js'
 import { jsonText, printable } from '../trace/index.js'
-import { type Entry, type Identity, identityFields, numericFields, type Origin, type RecordedFrame } from './frame.js'
+import { type Entry, type Identity, identityFields, isIdentity, numericFields, type RecordedFrame, type Run, withRows } from './frame.js'
 
 /** Changes when a reader of before would misread what is written now; new fields do not change it. */
 export const version = 1
@@ -81,7 +81,7 @@ export class MemberWriter {
   #times: number[] = []
   #begin = 0
 
-  constructor(readonly origin: Origin) {}
+  constructor(readonly run: Run) {}
 
   /** Frames of the member in the making. */
   get frames(): number {
@@ -94,7 +94,7 @@ export class MemberWriter {
     return this.frames >= most.frames || this.#text >= most.text || last - this.#begin >= 1000 * most.seconds || last < first
   }
 
-  add({ time, interval, rows, cost, ...rest }: Shown): void {
+  add({ origin: _, time, interval, rows, cost, ...rest }: Shown): void {
     if (this.#times.length === 0) this.#begin = time.getTime() - 1000 * interval
     this.#times.push(time.getTime())
     const line = `"time":${JSON.stringify(time)},"interval":${microseconds(interval)},"rows":[${rows.map(row => this.#entry(row)).join()}],${jsonText({
@@ -107,7 +107,7 @@ export class MemberWriter {
   /** The bytes of the member, which begins where the file ends; `previous` is where the one before it does. The next frame is another member's. */
   take(previous: number | null): Buffer {
     const member = JSON.stringify(new Date(this.#times[0]!))
-    const { host, boot, program, by } = this.origin
+    const { host, boot, program, by } = this.run
     const start = `{"recording":${version},"member":${member},"previous":${previous},${jsonText({
       frames: this.frames, host, boot, program, by, fields: identityFields, values: this.#values,
     }).slice(1, -1)}`
@@ -158,8 +158,6 @@ export class MemberWriter {
   }
 }
 
-const isIdentity: ReadonlySet<string> = new Set(identityFields)
-
 /** Seconds without the noise below a microsecond. */
 function microseconds(seconds: number): number {
   return Math.round(seconds * 1e6) / 1e6
@@ -167,7 +165,7 @@ function microseconds(seconds: number): number {
 
 /** What a member's first line has. */
 export interface Member {
-  readonly origin: Origin
+  readonly run: Run
   /** Where the member before it begins in the file; null in the first one. */
   readonly previous: number | null
   /** Its frames, made when they are asked for. Throws Damage. */
@@ -185,17 +183,17 @@ export function readMember(bytes: Buffer): Member {
   if (values.slice(2).some(name => isIdentity.has(name) || name === 'rx' || name === 'tx')) throw new Damage('a value has the name of another field')
   const fields = list(head.fields).map(textual)
   const identities = list(head.identities).map(identity => identityOf(fields, list(identity)))
-  const origin = {
+  const run = {
     host: textual(head.host), boot: head.boot === null ? null : textual(head.boot), program: textual(head.program), by: textual(head.by),
   }
   return {
-    origin,
+    run,
     previous: head.previous === null ? null : whole(head.previous),
     *frames() {
       for (let at = end + 1; at < text.length;) {
         // Line by line, for the text of a member as one string would stay in memory until V8 looks at what is old.
         const next = text.indexOf(newline, at)
-        yield frameOf(object(parse(text.toString('utf8', at, next))), identities, values, origin)
+        yield frameOf(object(parse(text.toString('utf8', at, next))), identities, values, run)
         at = next + 1
       }
     },
@@ -240,11 +238,10 @@ function identityOf(fields: readonly string[], values: readonly unknown[]): Iden
 
 const isAddress: ReadonlySet<string> = new Set(['laddr', 'raddr'])
 
-function frameOf(line: Readonly<Record<string, unknown>>, identities: readonly Identity[], values: readonly string[], origin: Origin): RecordedFrame {
+function frameOf(line: Readonly<Record<string, unknown>>, identities: readonly Identity[], values: readonly string[], run: Run): RecordedFrame {
   const { member: _, time, interval, rows, loadavg, backend, total, sinceStart, lost, missed, flows, cost, ...rest } = line
   const entries = list(rows).map(entry => entryOf(list(entry), identities.length))
-  let made: readonly Row[] | undefined
-  return {
+  return withRows({
     ...rest,
     time: date(time),
     interval: number(interval),
@@ -256,26 +253,17 @@ function frameOf(line: Readonly<Record<string, unknown>>, identities: readonly I
     missed: missed === null ? null : whole(missed),
     flows: whole(flows),
     cost: costOf(object(cost)),
-    origin,
+    origin: run,
     identities,
+    values,
     entries,
-    get rows() {
-      return made ??= entries.map(entry => rowOf(entry, identities, values))
-    },
-  }
+  })
 }
 
 function entryOf(entry: readonly unknown[], identities: number): Entry {
   const [index, rx, tx] = entry
   if (isWhole(index) && index < identities && isWhole(rx) && isWhole(tx)) return entry as Entry
   throw new Damage('a row has no identity, or bytes that are no whole numbers')
-}
-
-function rowOf(entry: Entry, identities: readonly Identity[], values: readonly string[]): Row {
-  const [index, rx, tx] = entry
-  const row: Row & Record<string, unknown> = { ...identities[index], rx, tx }
-  for (let at = 3; at < entry.length; at++) if (entry[at] !== null) row[values[at - 1]!] = entry[at]
-  return row
 }
 
 /** Bytes of both directions, and whatever else was counted. */

@@ -6,7 +6,7 @@ import { jsonText } from '../trace/index.js'
 import { UsageError } from '../usage-error.js'
 import { dayName, expired, isDayName, type Retention } from './day.js'
 import { openRegular, readAt, reason, type Survey, survey } from './file.js'
-import type { Origin } from './frame.js'
+import type { Run } from './frame.js'
 import { lock, Locked } from './lock.js'
 import { MemberWriter, readMember, UnknownVersion } from './member.js'
 
@@ -29,7 +29,7 @@ const disk: Disk = {
 }
 
 export interface RecorderOptions extends Retention {
-  readonly origin: Origin
+  readonly run: Run
   /** One line for the user. */
   note(line: string): void
   now(): Date
@@ -65,7 +65,7 @@ export class Recorder {
   #hasFailed = false
 
   constructor(readonly folder: string | undefined, private file: OpenFile, readonly options: RecorderOptions) {
-    this.#members = new MemberWriter(options.origin)
+    this.#members = new MemberWriter(options.run)
   }
 
   /** Takes a frame; once a minute it is on the disk with those before it when this resolves. Rejects with RecordingError when that is impossible. */

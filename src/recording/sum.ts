@@ -5,12 +5,9 @@ import type { Entry, Identity, RecordedFrame } from './frame.js'
 export interface Keys {
   /** Fields in which rows of a group agree. */
   readonly compared: readonly string[]
-  /** Fields that a group has: as of its latest row. */
+  /** Fields that a group has, as of its latest row. */
   readonly shown: readonly string[]
 }
-
-/** Which rows are summed; all without. */
-export type Where = (identity: Identity) => boolean
 
 interface Group {
   identity: Identity
@@ -20,13 +17,13 @@ interface Group {
 
 /**
  * Sums of recorded frames: rows by group, totals, losses and costs. Sums are whole numbers and exact; one beyond 2^53 - 1 bytes (9 petabytes, more
- * than a week of 100 Gbit/s) would not be, and throws RangeError. With `where`, the totals are of the rows that are summed.
+ * than a week of 100 Gbit/s) would not be, and throws RangeError.
  */
 export class Sum {
   readonly #groups = new Map<string, Group>()
   /** The groups of the identities that frames of a member have in common, by their numbers. */
   #identities: readonly Identity[] = []
-  #known: (Group | typeof unwanted | undefined)[] = []
+  #known: (Group | undefined)[] = []
   #first: RecordedFrame | undefined
   #last: RecordedFrame | undefined
   readonly #total = { rx: 0, tx: 0 }
@@ -38,7 +35,7 @@ export class Sum {
   #cpu = 0
   #drain = 0
 
-  constructor(readonly keys: Keys, readonly where?: Where) {}
+  constructor(readonly keys: Keys) {}
 
   add(frame: RecordedFrame): void {
     this.#first ??= frame
@@ -49,7 +46,7 @@ export class Sum {
       this.#known = []
     }
     for (const entry of entries) this.#addEntry(entry)
-    if (this.where === undefined) add(this.#total, total)
+    add(this.#total, total)
     add(this.#lost, lost)
     this.#lost.events = exact(this.#lost.events + lost.events)
     this.#missed = plus(this.#missed, missed)
@@ -65,6 +62,7 @@ export class Sum {
     const last = this.#last
     if (last === undefined) return undefined
     return {
+      origin: last.origin,
       time: last.time,
       interval: this.#seconds,
       backend: last.backend,
@@ -90,15 +88,9 @@ export class Sum {
   }
 
   #addEntry([index, rx, tx]: Entry): void {
-    const group = this.#known[index] ??= this.#find(this.#identities[index]!)
-    if (group === unwanted) return
+    const group = this.#known[index] ??= this.#groupOf(this.#identities[index]!)
     group.rx = exact(group.rx + rx)
     group.tx = exact(group.tx + tx)
-    if (this.where !== undefined) add(this.#total, { rx, tx })
-  }
-
-  #find(identity: Identity): Group | typeof unwanted {
-    return this.where === undefined || this.where(identity) ? this.#groupOf(identity) : unwanted
   }
 
   #groupOf(identity: Identity): Group {
@@ -115,21 +107,19 @@ export class Sum {
   }
 }
 
-const unwanted = Symbol('unwanted')
-
 /**
  * Sums of all frames, or of each `every` seconds of UTC, which begin at whole multiples of that; those without frames are skipped. Frames are read as
  * the sums are taken. Throws RangeError as `Sum`.
  */
-export function* sums(frames: Iterable<RecordedFrame>, keys: Keys, { every, where }: { readonly every?: number | undefined; readonly where?: Where | undefined }): Generator<Shown> {
+export function* sums(frames: Iterable<RecordedFrame>, keys: Keys, every?: number): Generator<Shown> {
   const partOf = ({ time }: RecordedFrame) => every === undefined ? 0 : Math.ceil(time.getTime() / (1000 * every))
-  let sum = new Sum(keys, where)
+  let sum = new Sum(keys)
   let part: number | undefined
   for (const frame of frames) {
     const next = partOf(frame)
     if (part !== undefined && next !== part) {
       yield sum.frame!
-      sum = new Sum(keys, where)
+      sum = new Sum(keys)
     }
     part = next
     sum.add(frame)

@@ -1,13 +1,13 @@
 import type { Shown as Frame } from '../../src/frame/index.js'
-import { type Origin, openRecorder, type RecordedFrame, type RecorderOptions } from '../../src/recording/index.js'
+import { type Run, openRecorder, type RecordedFrame, type RecorderOptions } from '../../src/recording/index.js'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Random } from '../kit/random.js'
-import { origin } from './traffic.js'
+import { run } from './traffic.js'
 
 /** The frame without what a recording adds. */
-export function plain({ origin: _, identities: __, entries: ___, rows, ...frame }: RecordedFrame): Frame {
+export function plain({ rows, origin: _, identities: __, values: ___, entries: ____, ...frame }: RecordedFrame): Frame {
   return { ...frame, rows: [...rows] }
 }
 
@@ -54,9 +54,9 @@ export async function inFolder(use: (folder: string) => void | Promise<void>): P
 }
 
 /** What a recorder is given, and what it notes. */
-export function surroundings(change: Partial<RecorderOptions> = {}): RecorderOptions & { readonly notes: string[]; readonly origin: Origin } {
+export function surroundings(change: Partial<RecorderOptions> = {}): RecorderOptions & { readonly notes: string[]; readonly run: Run } {
   const notes: string[] = []
-  return { origin, note: line => notes.push(line), now: () => new Date('2026-03-01T00:00:00Z'), notes, ...change }
+  return { run, note: line => notes.push(line), now: () => new Date('2026-03-01T00:00:00Z'), notes, ...change }
 }
 
 /** Records frames to a path. */

@@ -7,12 +7,12 @@ import { Damage, headOf, headSize, MemberWriter, nextHead, readMember, UnknownVe
 import { Random } from '../kit/random.js'
 import { forge } from './forge.js'
 import { plain, randomFrame, rounded } from './frame.js'
-import { frames, origin, Traffic } from './traffic.js'
+import { frames, run, Traffic } from './traffic.js'
 
 const start = new Date('2026-02-03T04:05:06.789Z')
 
 function memberOf(some: Iterable<Frame>, previous: number | null = null): Buffer {
-  const writer = new MemberWriter(origin)
+  const writer = new MemberWriter(run)
   for (const frame of some) writer.add(frame)
   return writer.take(previous)
 }
@@ -25,7 +25,7 @@ test('frames read back as they were, with everything that they have', () => {
     assert.is(member.previous, 4711)
     const read = [...member.frames()]
     assert.equal(read.map(plain), some.map(rounded))
-    assert.equal(read[0]!.origin, origin)
+    assert.equal(read[0]!.origin, run)
   })
 })
 
@@ -65,7 +65,7 @@ test('a head is found behind other bytes', () => {
 
 test('a member is full after 60 frames, after a minute, or when the clock was set back', () => {
   const framesUntilFull = (every: number) => {
-    const writer = new MemberWriter(origin)
+    const writer = new MemberWriter(run)
     for (const frame of frames(new Traffic(1), start, 1000, every)) {
       writer.add(frame)
       if (writer.isFull) return writer.frames
@@ -76,7 +76,7 @@ test('a member is full after 60 frames, after a minute, or when the clock was se
   assert.is(framesUntilFull(1), 60)
   assert.is(framesUntilFull(10), 6)
   assert.is(framesUntilFull(300), 1)
-  const writer = new MemberWriter(origin)
+  const writer = new MemberWriter(run)
   writer.add(new Traffic(1).frame(start))
   assert.not(writer.isFull)
   writer.add(new Traffic(1).frame(new Date(start.getTime() - 1)))
@@ -84,7 +84,7 @@ test('a member is full after 60 frames, after a minute, or when the clock was se
 })
 
 test('a member of very many rows is full before it has 60 frames', () => {
-  const writer = new MemberWriter(origin)
+  const writer = new MemberWriter(run)
   const traffic = new Traffic(20_000)
   for (let index = 0; !writer.isFull; index++) writer.add(traffic.frame(new Date(start.getTime() + 1000 * index)))
   assert.ok(writer.frames < 20, `${writer.frames} frames`)

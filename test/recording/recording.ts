@@ -10,7 +10,7 @@ import { UsageError } from '../../src/usage-error.js'
 import { Random } from '../kit/random.js'
 import { forge } from './forge.js'
 import { inFolder, plain, record, rounded } from './frame.js'
-import { frames, origin, Traffic } from './traffic.js'
+import { frames, run, Traffic } from './traffic.js'
 
 const start = new Date('2026-02-03T04:00:00Z')
 const at = (seconds: number) => new Date(start.getTime() + 1000 * seconds)
@@ -149,7 +149,7 @@ test('a clock that was set back hides nothing', () => inFolder(async folder => {
 
 test('a later version is a usage error, to read and to continue', () => inFolder(async folder => {
   const path = join(folder, 'x')
-  const writer = new MemberWriter({ ...origin, host: 'HOST' })
+  const writer = new MemberWriter(run)
   writer.add(some[0]!)
   writeFileSync(path, forge(writer.take(null), text => text.replace('"recording":1', '"recording":9')))
   assert.throws(() => read(path), (error: Error) => error instanceof UsageError && /it is of version 9/.test(error.message))

@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Row, Shown as Frame } from '../../src/frame/index.js'
-import { compare, differenceJson, differenceText, type Keys, ordered, type RecordedFrame, Recording, Sum, sums, type Where } from '../../src/recording/index.js'
+import { compare, differenceJson, differenceText, type Keys, only, ordered, type RecordedFrame, Recording, Sum, sums } from '../../src/recording/index.js'
 import { Random } from '../kit/random.js'
 import { inFolder, randomFrame, record } from './frame.js'
-import { frames, origin, Traffic } from './traffic.js'
+import { frames, run, Traffic } from './traffic.js'
 
 const start = new Date('2026-02-03T04:00:00Z')
 const at = (seconds: number) => new Date(start.getTime() + 1000 * seconds)
@@ -13,11 +13,11 @@ const keysOf = (...names: string[]): Keys => ({ compared: names, shown: names })
 
 function recorded(frame: Frame): RecordedFrame {
   const identities = frame.rows.map(({ rx: _, tx: __, ...identity }) => identity)
-  return { ...frame, origin, identities, entries: frame.rows.map(({ rx, tx }, index) => [index, rx, tx]) }
+  return { ...frame, origin: run, identities, values: ['rx', 'tx'], entries: frame.rows.map(({ rx, tx }, index) => [index, rx, tx]) }
 }
 
-function sumOf(frames: Iterable<Frame>, keys: Keys, where?: Where): Sum {
-  const sum = new Sum(keys, where)
+function sumOf(frames: Iterable<Frame>, keys: Keys): Sum {
+  const sum = new Sum(keys)
   for (const frame of frames) sum.add(recorded(frame))
   return sum
 }
@@ -36,7 +36,7 @@ test('a recording sums to what its frames have, by any fields', () => inFolder(a
   await record(path, all)
   const recording = Recording.open('FILE', path, assert.unreachable)
   for (const names of [[], ['comm'], ['raddr', 'family'], ['rport'], ['cgroup'], ['pid', 'hostPid', 'comm'], ['comm', 'laddr', 'lport', 'raddr', 'rport']] as const) {
-    const [sum, ...others] = sums(recording.frames(), keysOf(...names), {})
+    const [sum, ...others] = sums(recording.frames(), keysOf(...names))
     assert.equal(others, [])
     const expected = new Map<string, { rx: bigint; tx: bigint }>()
     const keyOf = (row: Row) => JSON.stringify(names.map(name => row[name] ?? null))
@@ -68,9 +68,9 @@ test('what is not known of one frame is not known of the sum', () => {
 test('totals have what the rows leave out; of a part of the rows they are those', () => {
   const frame = { ...rowsOf({ comm: 'a', rx: 1, tx: 2 }, { comm: 'b', rx: 4, tx: 8 }), total: { rx: 100, tx: 200 } }
   assert.equal(sumOf([frame, frame], keysOf('comm')).frame!.total, { rx: 200, tx: 400 })
-  const part = sumOf([frame, frame], keysOf('comm'), ({ comm }) => comm === 'b').frame!
-  assert.equal(part.total, { rx: 8, tx: 16 })
-  assert.equal(part.rows, [{ comm: 'b', rx: 8, tx: 16 }])
+  const part = only(recorded(frame), ({ comm }) => comm === 'b')
+  assert.equal(part.total, { rx: 4, tx: 8 })
+  assert.equal(part.rows, [{ comm: 'b', rx: 4, tx: 8 }])
 })
 
 test('a group has the latest of what is shown and not compared', () => {
@@ -88,12 +88,12 @@ test('a sum that would not be exact is refused', () => {
 
 test('parts are of whole multiples of their length, and those without frames are skipped', () => {
   const times = [1, 59, 60, 61, 120, 121, 400]
-  const parts = [...sums(times.map(seconds => recorded({ ...rowsOf({ comm: 'a', rx: 1, tx: 0 }), time: at(seconds) })), keysOf('comm'), { every: 60 })]
+  const parts = [...sums(times.map(seconds => recorded({ ...rowsOf({ comm: 'a', rx: 1, tx: 0 }), time: at(seconds) })), keysOf('comm'), 60)]
   assert.equal(parts.map(({ time, total: { rx } }) => [time, rx]), [[at(60), 3], [at(120), 2], [at(121), 1], [at(400), 1]])
 })
 
 test('there is no sum of no frames', () => {
-  assert.equal([...sums([], keysOf('comm'), {})], [])
+  assert.equal([...sums([], keysOf('comm'))], [])
   assert.is(new Sum(keysOf()).frame, undefined)
 })
 
@@ -152,7 +152,7 @@ test('many members sum up, and the rows to the total', () => inFolder(async fold
   const path = join(folder, 'x')
   await record(path, frames(new Traffic(50), start, 600))
   const recording = Recording.open('FILE', path, assert.unreachable)
-  const [sum] = sums(recording.frames(), keysOf('comm'), {})
+  const [sum] = sums(recording.frames(), keysOf('comm'))
   const expected = [...frames(new Traffic(50), start, 600)].reduce((sum, { total }) => sum + total.rx, 0)
   assert.is(sum!.total.rx, expected)
   assert.is(sum!.rows.reduce((sum, { rx }) => sum + rx, 0), expected)

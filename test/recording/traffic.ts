@@ -1,8 +1,8 @@
 import type { Row, Shown as Frame } from '../../src/frame/index.js'
-import type { Origin } from '../../src/recording/index.js'
+import type { Run } from '../../src/recording/index.js'
 import { Random } from '../kit/random.js'
 
-export const origin: Origin = { host: 'web1', boot: '0b0c1d2e-1111-4222-8333-444455556666', program: '0.1.0', by: 'connection' }
+export const run: Run = { host: 'web1', boot: '0b0c1d2e-1111-4222-8333-444455556666', program: '0.1.0', by: 'connection' }
 
 const services = ['nginx', 'redis-server', 'postgres', 'sshd', 'node', 'java', 'envoy', 'prometheus', 'kubelet', 'containerd', 'systemd-resolve', 'curl']
 
