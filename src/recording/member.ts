@@ -3,8 +3,8 @@
  * with an extra field that has the member's length and times, so that a reader finds its way through a file without decompressing it.
  *
  * ```
- * gzip    0    1    2   3       4       8     9    10      12          14        16       20       24      32
- *         | 1f | 8b | 8 | FEXTRA | mtime | XFL | OS | XLEN  | 'T' 'C'   | length  | member | frames | first | last |
+ * gzip    0    1    2   3        4       8     9    10     12        14       16       20       24         32       40       44
+ *         | 1f | 8b | 8 | FEXTRA | mtime | XFL | OS | XLEN | 'T' 'C' | length | member | frames | earliest | latest | CRC-32 |
  *         then the deflated text, its CRC-32 and its length
  * text    {"recording":1,"member":"2026-…","previous":…,…,"identities":[[…],…]}
  *         {"member":"2026-…","time":"2026-…","interval":1.000312,"rows":[[0,17,4],…],"total":{…},…}       once a frame
@@ -28,12 +28,14 @@ const mostText = 512 * 1024 * 1024
 
 const newline = 0x0a
 /** Bytes before the deflated text, and after it. */
-export const headSize = 40
+export const headSize = 44
 const tailSize = 8
 /** What every member begins with, and what follows its mtime. */
 const magic = Buffer.from([0x1f, 0x8b, 8, 4])
 const fixed = Buffer.from([0, 3, headSize - 12, 0, 0x54, 0x43, headSize - 16, 0])
 const fixedAt = 8
+/** What of a head its checksum is of; that follows. */
+const checkedUntil = headSize - 4
 
 /** What a member's first bytes say of it. */
 export interface Head {
@@ -57,7 +59,7 @@ export function headOf(bytes: Uint8Array): Head | undefined {
   if (!agrees(magic, 0) || !agrees(fixed, fixedAt)) return undefined
   if (head.length < headSize) return { length: Infinity, frames: 0, earliest: 0, latest: 0 }
   const length = head.readUInt32LE(16)
-  if (length < headSize + tailSize) return undefined
+  if (length < headSize + tailSize || head.readUInt32LE(checkedUntil) !== crc32(head.subarray(0, checkedUntil))) return undefined
   return { length, frames: head.readUInt32LE(20), earliest: Number(head.readBigUInt64LE(24)), latest: Number(head.readBigUInt64LE(32)) }
 }
 
@@ -124,6 +126,7 @@ export class MemberWriter {
     bytes.writeUInt32LE(this.frames, 20)
     bytes.writeBigUInt64LE(BigInt(Math.min(...this.#times)), 24)
     bytes.writeBigUInt64LE(BigInt(Math.max(...this.#times)), 32)
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, checkedUntil)), checkedUntil)
     bytes.set(body, headSize)
     bytes.writeUInt32LE(crc32(text), headSize + body.length)
     bytes.writeUInt32LE(text.length, headSize + body.length + 4)

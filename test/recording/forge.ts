@@ -10,5 +10,6 @@ export function forge(member: Buffer, change: (text: string) => string): Buffer 
   tail.writeUInt32LE(text.length, 4)
   const bytes = Buffer.concat([member.subarray(0, headSize), body, tail])
   bytes.writeUInt32LE(bytes.length, 16)
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, headSize - 4)), headSize - 4)
   return bytes
 }

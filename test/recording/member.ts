@@ -49,7 +49,7 @@ test('the head says how long a member is, how many frames it has and of when the
 test('the beginning of a head may be one, and anything else is none', () => {
   const bytes = memberOf(frames(new Traffic(3), start, 1))
   for (let length = 0; length < headSize; length++) assert.is(headOf(bytes.subarray(0, length))?.length, Infinity)
-  for (const at of [0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15]) {
+  for (let at = 0; at < headSize; at++) {
     const other = Buffer.from(bytes)
     other[at]! ^= 1
     assert.is(headOf(other), undefined, `byte ${at}`)
@@ -106,8 +106,6 @@ test('a byte that is changed is noticed, or changes nothing', () => {
   const expected = [...readMember(bytes).frames()].map(plain)
   let unnoticed = 0
   for (let at = 0; at < bytes.length; at++) {
-    // What is for the eyes of gzip alone: the time of the file, and when frames are, which a reader of the member does not use.
-    if ((at >= 4 && at < 8) || (at >= 20 && at < headSize)) continue
     const other = Buffer.from(bytes)
     other[at]! ^= 1 << at % 8
     try {
