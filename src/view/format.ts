@@ -27,6 +27,8 @@ export interface Format {
   readonly description: string
   /** Whether it is meant for eyes: only then a terminal is cleared and rows are cut to fit it. */
   readonly fullScreen: boolean
+  /** Whether rows must also have what they are told apart by and do not show: `withHidden`. */
+  readonly hidden?: boolean
   /** What is printed once, before the first frame; may be empty. */
   start(heading: Heading): string
   frame(frame: Shown, screen: Screen): string

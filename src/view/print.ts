@@ -1,4 +1,4 @@
-import type { Grouping } from './grouping.js'
+import { type Grouping, withHidden } from './grouping.js'
 import type { Sink, Sort } from '../frame/index.js'
 import type { Format } from './format.js'
 
@@ -43,7 +43,7 @@ export function printed({ format, grouping, sort, rows = Infinity, intervalText,
         isTold = true
       }
       const size = screen()
-      const shown = frame.pick({ grouping, sort, limit: Math.min(rows, size?.rows ?? Infinity) })
+      const shown = frame.pick({ grouping: format.hidden ? withHidden(grouping) : grouping, sort, limit: Math.min(rows, size?.rows ?? Infinity) })
       await out.write(format.frame({ ...frame, rows: shown }, { clear, ...size, summary, grouping }))
     },
   }
