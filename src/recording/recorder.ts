@@ -155,7 +155,9 @@ class OpenFile {
   #previous: number | null = null
   #isOpen = true
 
-  private constructor(readonly path: string, readonly fd: number, readonly release: () => void, readonly options: RecorderOptions) {}
+  private constructor(
+    readonly path: string, readonly isNew: boolean, readonly fd: number, readonly release: () => void, readonly options: RecorderOptions,
+  ) {}
 
   /**
    * Opens a recording, or makes one. What is torn at its end is cut off, for nobody can read it and what comes after it could not be read by others.
@@ -168,7 +170,7 @@ class OpenFile {
     let release: (() => void) | undefined
     try {
       release = await lock(fstatSync(fd, { bigint: true }))
-      const file = new OpenFile(path, fd, release, options)
+      const file = new OpenFile(path, isNew, fd, release, options)
       file.#find()
       if (isNew) await file.#syncFolder()
       return file
@@ -204,9 +206,11 @@ class OpenFile {
     await sync(this.fd)
   }
 
+  /** Closes the file, and removes one that was made here and has nothing. */
   close(): void {
     if (!this.#isOpen) return
     this.#isOpen = false
+    if (this.isNew && this.#end === 0 && !this.isMoved) unlinkSync(this.path)
     closeSync(this.fd)
     this.release()
   }

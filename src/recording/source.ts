@@ -1,11 +1,7 @@
 import type { Frame, Groups, Row, Shown, View } from '../frame/index.js'
-import { type Identity, isIdentity, only } from './frame.js'
+import { isIdentity, type RecordedFrame } from './frame.js'
 import { type Order, ordered } from './order.js'
-import type { Recording, Span } from './recording.js'
 import { exact, type Keys, sums } from './sum.js'
-
-/** Which rows of a recording are wanted. */
-export type Where = (identity: Identity) => boolean
 
 /** What the rows of a grouping are by the names of their fields: with what they do not show, so that they can be grouped again. */
 export function keysOf({ fields, compared }: Pick<Groups, 'fields' | 'compared'>): Keys {
@@ -14,21 +10,14 @@ export function keysOf({ fields, compared }: Pick<Groups, 'fields' | 'compared'>
   return { compared: all, shown: [...new Set([...fields.map(({ name }) => name), ...all])] }
 }
 
-/** A recording as a source of frames. Those of a part of the rows have the totals of that part. */
-export async function* recordedFrames(recording: Recording, span?: Span, where?: Where): AsyncGenerator<Frame, void> {
-  for (const frame of recording.frames(span)) yield pickable(where === undefined ? frame : only(frame, where))
+/** Recorded frames as frames of a source. */
+export async function* recordedFrames(frames: Iterable<RecordedFrame>): AsyncGenerator<Frame, void> {
+  for (const frame of frames) yield pickable(frame)
 }
 
-/** Sums of a recording as a source of frames, as `sums` has them. */
-export async function* summedFrames(recording: Recording, grouping: Groups, { span, where, every }: {
-  readonly span?: Span | undefined
-  readonly where?: Where | undefined
-  readonly every?: number | undefined
-} = {}): AsyncGenerator<Frame, void> {
-  const frames = function* () {
-    for (const frame of recording.frames(span)) yield where === undefined ? frame : only(frame, where)
-  }
-  for (const frame of sums(frames(), keysOf(grouping), every)) yield pickable(frame)
+/** Sums of recorded frames as frames of a source: of all, or of each `every` seconds, as `sums` has them. */
+export async function* summedFrames(frames: Iterable<RecordedFrame>, grouping: Groups, every?: number): AsyncGenerator<Frame, void> {
+  for (const frame of sums(frames, keysOf(grouping), every)) yield pickable(frame)
 }
 
 /** The frame with rows by any grouping that tells apart no more than the one by which they were recorded. */

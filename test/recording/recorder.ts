@@ -60,6 +60,17 @@ test('a member says where the one before it begins', () => inFolder(async folder
   }
 }))
 
+test('a recorder that has nothing leaves nothing', () => inFolder(async folder => {
+  const path = join(folder, 'x')
+  await record(path, [])
+  assert.not(existsSync(path))
+  await record(path, some.slice(0, 1))
+  await record(path, [])
+  writeFileSync(join(folder, 'empty'), '')
+  await record(join(folder, 'empty'), [])
+  assert.equal(readdirSync(folder).sort(), ['empty', 'x'])
+}))
+
 test('what is recorded is for its owner alone', () => inFolder(async folder => {
   await record(join(folder, 'x'), some.slice(0, 1))
   await record(join(folder, 'new/below/'), some.slice(0, 1))

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Frame, pour, type Row, type Shown, type View } from '../../src/frame/index.js'
-import { openRecorder, pick, recorded, recordedFrames, Recording, summedFrames } from '../../src/recording/index.js'
+import { only, openRecorder, pick, recorded, recordedFrames, Recording, summedFrames } from '../../src/recording/index.js'
 import { formats, type Grouping, groupings, together } from '../../src/view/index.js'
 import { inFolder, rounded, surroundings } from './frame.js'
 import { frames, Traffic } from './traffic.js'
@@ -43,7 +43,7 @@ test('what is printed of a recording is what was printed of the frames, to the b
   for (const names of [['connection'], ['process'], ['comm'], ['host'], ['cgroup'], ['comm', 'cgroup'], ['host', 'comm']]) {
     for (const [sort, limit] of [['all', Infinity], ['sent', 3], ['received', 7]] as const) {
       const view = viewOf(groupingOf(...names), sort, limit)
-      assert.is(await printed(recordedFrames(recording), view), await printed(sourceOf(some), view), `${names.join()} by ${sort}`)
+      assert.is(await printed(recordedFrames(recording.frames()), view), await printed(sourceOf(some), view), `${names.join()} by ${sort}`)
     }
   }
   recording.close()
@@ -53,7 +53,7 @@ test('a sum of one frame prints as the frame', () => inFolder(async folder => {
   const some = [...frames(new Traffic(30), start, 1)].map(rounded)
   const recording = await recordTo(join(folder, 'x'), some)
   const view = viewOf(groupingOf('connection'))
-  assert.is(await printed(summedFrames(recording, view.grouping), view), await printed(sourceOf(some), view))
+  assert.is(await printed(summedFrames(recording.frames(), view.grouping), view), await printed(sourceOf(some), view))
   recording.close()
 }))
 
@@ -64,11 +64,11 @@ test('a sum has the bytes of all frames, of a part of time and of the rows that 
   const span = { after: some[9]!.time, until: some[99]!.time }
   const of = (comm: string) => ({ comm: name }: { readonly comm?: string }) => name === comm
   const sum = (rows: readonly Row[]) => rows.reduce((sum, { rx }) => sum + rx, 0)
-  const [frame] = await all(summedFrames(recording, view.grouping, { span, where: of('nginx') }))
+  const [frame] = await all(summedFrames(Array.from(recording.frames(span), frame => only(frame, of('nginx'))), view.grouping))
   const expected = sum(some.slice(10, 100).flatMap(({ rows }) => rows.filter(of('nginx'))))
   assert.equal(frame!.pick(view).map(({ comm, rx }) => [comm, rx]), [['nginx', expected]])
   assert.is(frame!.total.rx, expected)
-  const minutes = await all(summedFrames(recording, view.grouping, { every: 60 }))
+  const minutes = await all(summedFrames(recording.frames(), view.grouping, 60))
   assert.equal(minutes.map(({ total }) => total.rx), [[0, 60], [60, 120], [120, 130]].map(([from, to]) => sum(some.slice(from, to).flatMap(({ rows }) => rows))))
   recording.close()
 }))
