@@ -137,6 +137,18 @@ const others: readonly Changes[] = [
     ["clear: format.fullScreen && !line.has('noclear')", "clear: !line.has('noclear')"],
     ["if (line.has('ipv4') && line.has('ipv6'))", "if (line.has('ipv4') && line.has('ipv4') && false)"],
   ] },
+  { file: 'src/option/command.ts', test: 'test/command/command.ts', changes: [
+    ['{ ...command.options, ...main.options, ...command.options }', '{ ...main.options, ...command.options }'],
+    ['rest: line.rest.slice(1)', 'rest: line.rest'],
+  ] },
+  { file: 'src/option/command-line.ts', test: 'test/option/options.ts', changes: [
+    ["if (argument === '--') next = 'word'\n      else next", 'next'],
+  ] },
+  { file: 'src/view/grouping.ts', test: 'test/view/grouping.ts', changes: [
+    ['return columns.filter(({ fields }, index)', 'if (columns.length > 0) return columns\n  return columns.filter(({ fields }, index)'],
+    ['shown.includes(column.pid) && !isIn', 'shown.includes(column.pid) || !isIn'],
+    ['groupings.find(({ keys }) => keys.length === all.length) ?? ', ''],
+  ] },
   { file: 'src/view/table.ts', test: 'test/view/table.ts', changes: [
     ['let room = rows - 1', 'let room = rows'],
     ['events === 0 && rx === 0 && tx === 0', 'events === 0'],

@@ -27,6 +27,8 @@ export interface CommandLine<Name extends string> {
   /** The value; undefined when the option is not given, empty when its value is not. */
   value(option: Name): string | undefined
   values(option: Name): readonly string[]
+  /** The options that are given, by their long names, in the order of their list. */
+  readonly given: readonly string[]
   /** What is no option. */
   readonly rest: readonly string[]
 }
@@ -51,8 +53,27 @@ export async function parseCommandLine<Name extends string>(
     has: flag => parsed[flag] === true,
     value: option => values(option)[0],
     values,
+    given: [...options.keys()].filter(name => values(name as Name).length > 0),
     rest: parsed._.map(String),
   }
+}
+
+/** The first word that is neither an option nor the value of one; undefined where there is none, or an option that is not known comes before it. */
+export function firstWord(argv: readonly string[], specs: Readonly<Record<string, Spec>>): string | undefined {
+  const options = new Map(Object.entries(specs))
+  /** What the argument before says of the next one. */
+  let next: 'any' | 'value' | 'word' = 'any'
+  try {
+    for (const argument of longNames(argv, options)) {
+      const isOption: boolean = next !== 'word' && argument.startsWith('--')
+      if (!isOption && (next !== 'value' || argument === '-')) return argument
+      if (argument === '--') next = 'word'
+      else next = isOption && !argument.includes('=') && options.get(argument.slice(2))?.flag !== true ? 'value' : 'any'
+    }
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+  }
+  return undefined
 }
 
 /**

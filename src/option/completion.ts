@@ -1,38 +1,53 @@
+import { type Command, commonOptions } from './command.js'
 import type { Spec } from './command-line.js'
-
-type Specs = Readonly<Record<string, Spec>>
 
 /** A shell whose completions there are. */
 export interface Shell {
   readonly name: string
-  /** The script that a user's shell reads, from the options and the words that may stand first. */
-  script(program: string, specs: Specs, words: readonly string[]): string
+  /** The script that a user's shell reads: options and words of `main`, and of each command behind its name. */
+  script(program: string, main: Command, commands: readonly Command[]): string
 }
 
+type Entry = readonly [name: string, spec: Spec]
+
 const words = (names: readonly string[]) => names.join(' ')
-const optionsOf = (specs: Specs) => Object.entries(specs).flatMap(([name, { letter }]) => [`--${name}`, ...letter === undefined ? [] : [`-${letter}`]])
+const optionsOf = ({ options }: Command): readonly Entry[] => Object.entries<Spec>({ ...options, ...commonOptions })
 const isFile = ({ value }: Spec) => value === 'PATH' || value === 'FILE'
-const namesOf = ([name, { letter }]: readonly [string, Spec]) => [`--${name}`, ...letter === undefined ? [] : [`-${letter}`]]
+const namesOf = ([name, { letter }]: Entry) => [`--${name}`, ...letter === undefined ? [] : [`-${letter}`]]
 /** For zsh and fish: in single quotes. */
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
 
 const bash: Shell = {
   name: 'bash',
-  script: (program, specs, first) => {
-    const cases = Object.entries(specs).filter(([, { value }]) => value !== undefined).map(entry => {
-      const [, spec] = entry
-      const answer = isFile(spec) ? 'compgen -f -- "$word"' : `compgen -W '${words(spec.choices ?? [])}' -- "$word"`
-      return `    ${namesOf(entry).join('|')}) mapfile -t COMPREPLY < <(${answer}); return ;;`
-    })
+  script: (program, main, commands) => {
+    const first = words(commands.map(({ name }) => name))
+    /** What comes after the word in `command`; `next` are words that may stand where so many do. */
+    const branch = (pattern: string, command: Command, next: string) => {
+      const cases = optionsOf(command).filter(([, { value }]) => value !== undefined).map(entry => {
+        const [, spec] = entry
+        const answer = isFile(spec) ? 'compgen -f -- "$word"' : `compgen -W '${words(spec.choices ?? [])}' -- "$word"`
+        return `        ${namesOf(entry).join('|')}) mapfile -t COMPREPLY < <(${answer}); return ;;`
+      })
+      return [
+        `    ${pattern})`,
+        `      options='${words(optionsOf(command).flatMap(namesOf))}'${next}`,
+        ...cases.length === 0 ? [] : ['      case $before in', ...cases, '      esac'],
+        '      ;;',
+      ]
+    }
     return [
       `_${program}() {`,
-      '  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}',
-      '  case $before in',
-      ...cases,
+      '  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command= options= words=',
+      '  if ((COMP_CWORD > 1)); then command=${COMP_WORDS[1]}; fi',
+      '  case $command in',
+      ...commands.flatMap(command => {
+        const next = command.positionals.map(({ choices = [] }, index) => `; if ((COMP_CWORD == ${index + 2})); then words='${words(choices)}'; fi`)
+        return branch(command.name, command, next.join(''))
+      }),
+      ...branch('*', main, `; if ((COMP_CWORD == 1)); then words='${first}'; fi`),
       '  esac',
-      `  if [[ $word == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '${words(optionsOf(specs))}' -- "$word")`,
-      `  elif ((COMP_CWORD == 1)); then mapfile -t COMPREPLY < <(compgen -W '${words(first)}' -- "$word")`,
-      '  fi',
+      '  if [[ $word == -* ]]; then words=$options; fi',
+      '  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")',
       '}',
       `complete -F _${program} ${program}`,
     ].join('\n')
@@ -41,28 +56,48 @@ const bash: Shell = {
 
 const zsh: Shell = {
   name: 'zsh',
-  script: (program, specs, first) => {
+  script: (program, main, commands) => {
     const describe = (text: string) => text.replaceAll(/[[\]:\\]/g, '\\$&')
-    const lines = Object.entries(specs).flatMap(entry => namesOf(entry).map(name => {
-      const [, { value, choices, describe: about, repeatable }] = entry
-      const action = value === undefined ? '' : isFile(entry[1]) ? ':file:_files' : `:${value}:(${words(choices ?? [])})`
-      return `  ${quoted(`${repeatable ? '*' : ''}${name}[${describe(about)}]${action}`)}`
-    }))
-    return [`#compdef ${program}`, `_arguments -s \\`, ...lines.map(line => `${line} \\`), `  '1:command:(${words(first)})'`].join('\n')
+    const branch = (pattern: string, command: Command, positionals: readonly string[]) => {
+      const options = optionsOf(command).flatMap(entry => namesOf(entry).map(name => {
+        const [, { value, choices, describe: about, repeatable }] = entry
+        const action = value === undefined ? '' : isFile(entry[1]) ? ':file:_files' : `:${value}:(${words(choices ?? [])})`
+        return quoted(`${repeatable ? '*' : ''}${name}[${describe(about)}]${action}`)
+      }))
+      return [`  ${pattern}) _arguments -s \\`, `${[...options, ...positionals.map(quoted)].map(spec => `    ${spec}`).join(' \\\n')} ;;`]
+    }
+    return [
+      `#compdef ${program}`,
+      'case $words[2] in',
+      ...commands.flatMap(command => branch(command.name, command, [
+        `1:command:(${command.name})`, ...command.positionals.map(({ name, choices = [] }, index) => `${index + 2}:${name}:(${words(choices)})`),
+      ])),
+      ...branch('*', main, [`1:command:(${words(commands.map(({ name }) => name))})`]),
+      'esac',
+    ].join('\n')
   },
 }
 
 const fish: Shell = {
   name: 'fish',
-  script: (program, specs, first) => [
-    `complete -c ${program} -f`,
-    `complete -c ${program} -n __fish_use_subcommand -a ${quoted(words(first))}`,
-    ...Object.entries(specs).map(([name, spec]) => [
-      `complete -c ${program} -l ${name}`, ...spec.letter === undefined ? [] : [`-s ${spec.letter}`],
+  script: (program, main, commands) => {
+    const add = (condition: string, rest: string) => `complete -c ${program} -n ${quoted(condition)} ${rest}`
+    const options = (condition: string, command: Command) => optionsOf(command).map(([name, spec]) => add(condition, [
+      `-l ${name}`, ...spec.letter === undefined ? [] : [`-s ${spec.letter}`],
       ...spec.value === undefined ? [] : [isFile(spec) ? '-r -F' : `-x${spec.choices === undefined ? '' : ` -a ${quoted(words(spec.choices))}`}`],
       `-d ${quoted(spec.describe)}`,
-    ].join(' ')),
-  ].join('\n'),
+    ].join(' ')))
+    return [
+      `complete -c ${program} -f`,
+      ...commands.map(({ name, summary }) => add('__fish_use_subcommand', `-a ${name} -d ${quoted(summary)}`)),
+      ...options(`not __fish_seen_subcommand_from ${words(commands.map(({ name }) => name))}`, main),
+      ...commands.flatMap(command => {
+        const after = `__fish_seen_subcommand_from ${command.name}`
+        const choices = command.positionals.flatMap(({ choices = [] }) => choices)
+        return [...choices.length === 0 ? [] : [add(after, `-a ${quoted(words(choices))}`)], ...options(after, command)]
+      }),
+    ].join('\n')
+  },
 }
 
 /** All shells that `completion` knows. */

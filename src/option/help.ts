@@ -2,7 +2,7 @@ import type { Spec } from './command-line.js'
 
 const columns = 80
 
-/** What `--help` prints: usage, the options and examples, in at most 80 columns. `$0` in usage and examples is the program. */
+/** What `--help` prints: usage, the options and examples if there are any, in at most 80 columns. `$0` in usage and examples is the program. */
 export function helpText(
   program: string, specs: Readonly<Record<string, Spec>>, usage: string, examples: readonly (readonly [command: string, meaning: string])[],
 ): string {
@@ -10,7 +10,8 @@ export function helpText(
   const options = Object.entries(specs).map(([name, { letter, value, describe }]) =>
     [`${letter === undefined ? '   ' : `-${letter},`} --${name}${value === undefined ? '' : ` ${value}`}`, describe] as const)
   const lines = named(usage).split('\n').flatMap(line => line.length > columns ? wrap(line, columns) : [line])
-  return `${lines.join('\n')}\n\nOptions:\n${table(options)}\n\nExamples:\n${table(examples.map(([command, meaning]) => [named(command), meaning]))}\n`
+  const sections = [['Options', options], ['Examples', examples.map(([command, meaning]) => [named(command), meaning] as const)]] as const
+  return [lines.join('\n'), ...sections.flatMap(([title, rows]) => rows.length === 0 ? [] : [`${title}:\n${table(rows)}`])].join('\n\n') + '\n'
 }
 
 /** Two columns, of which the second is wrapped. */

@@ -1,2 +1,6 @@
-export { type Options, parseOptions } from './options.js'
+export { choice, either } from './check.js'
+export { type Asked, checkCommand, type Command, helpOf, readCommand } from './command.js'
+export type { CommandLine } from './command-line.js'
+export { shells } from './completion.js'
+export { btfOf, defaultMaxFlows, type Options, optionsOf, specs, textFormats } from './options.js'
 export { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets, SetAppeared } from './set.js'

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needed } from '../../src/host/privilege.js'
-import { parseOptions } from '../../src/option/options.js'
+import { parseCommandLine } from '../../src/option/command-line.js'
+import { optionsOf, specs } from '../../src/option/options.js'
 import { additions, profiles, profileText } from '../../tools/seccomp-profile.js'
 import { parseYaml, type Yaml } from './yaml.js'
 
@@ -45,7 +46,7 @@ test('the DaemonSet gives what the tool says it needs, and nothing else', async 
     seccompProfile: { type: 'Localhost', localhostProfile: 'tcptop.json' },
   })
   assert.is(at(containers, 0, 'volumeMounts'), undefined)
-  assert.ok('interval' in await parseOptions(at(containers, 0, 'args') as readonly string[]))
+  assert.ok(optionsOf(await parseCommandLine(at(containers, 0, 'args') as readonly string[], specs)).interval > 0)
 })
 
 test('the image has nothing but what its first stage puts together, and runs what the package has', () => {
