@@ -1,5 +1,5 @@
 import { backends, dump, dumpJson, type Facts, type Loaded, makePlan, makePlans, type Plan, type Session, sources, startBest, startSession } from '../backend/index.js'
-import { countedFrames, loadAggregate, pour, type Sink, untilEnded } from '../frame/index.js'
+import { countedFrames, loadAggregate, type Origin, pour, type Sink, untilEnded } from '../frame/index.js'
 import { giveUp } from '../host/index.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, type Options, pinSets, SetAppeared } from '../option/index.js'
 import { mapName, type PidNamespace } from '../program/index.js'
@@ -9,21 +9,26 @@ import { cgroupPath, CgroupPaths, costs, currentName, insideNamespace, printed }
 import { factsFor, type PlanRequest, tryGiven } from './facts.js'
 import type { World } from './world.js'
 
+/** The host that the tool runs on. */
+export function originOf({ readText }: World): Origin {
+  return { host: readText('/proc/sys/kernel/hostname')?.trim() ?? '', boot: readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null }
+}
+
 /**
- * Prints what moves, or the programs that would count it. Starts over when another tool has made one of the sets meanwhile, for all share the one that
+ * Prints what moves, or hands it to other sinks, or prints the programs that would count it. Starts over when another tool has made one of the sets meanwhile, for all share the one that
  * is pinned. Throws UsageError, SyscallError, VerifierError and UnsupportedError.
  */
-export async function watch(options: Options, world: World): Promise<void> {
+export async function watch(options: Options, world: World, sinks?: readonly Sink[]): Promise<void> {
   for (;;) {
     try {
-      return await run(options, world)
+      return await run(options, world, sinks)
     } catch (error) {
       if (!(error instanceof SetAppeared)) throw error
     }
   }
 }
 
-async function run(options: Options, world: World): Promise<void> {
+async function run(options: Options, world: World, sinks?: readonly Sink[]): Promise<void> {
   const pidNamespace = world.pidNamespace()
   const request = requestOf(options, pidNamespace)
   const sourceOf = sources(world.readText)
@@ -74,12 +79,13 @@ async function run(options: Options, world: World): Promise<void> {
     if (options.verbose) world.tell(gaveUp)
 
     const stop = AbortSignal.any([world.interrupted(), scope.own(untilEnded(options.pids, world)).signal])
-    const clear = options.clear && world.out.isTerminal
+    const clear = sinks === undefined && options.clear && world.out.isTerminal
     const frames = countedFrames({
       session,
       aggregate,
       backend: plan.backend.name,
       clock: world.clock,
+      ...options.format.hidden ? { origin: originOf(world) } : {},
       interval: options.interval,
       count: options.count,
       maxFlows: options.maxFlows,
@@ -92,7 +98,7 @@ async function run(options: Options, world: World): Promise<void> {
     })
     await pour(frames, [
       // Lines of `-v` under each frame take up one of the screen.
-      printed({ ...options, clear, spare: options.verbose ? 1 : 0 }, world.out, world.tell),
+      ...sinks ?? [printed({ ...options, clear, spare: options.verbose ? 1 : 0 }, world.out, world.tell)],
       ...options.verbose ? [costs(world.usage, world.tell)] : [],
       // Frames have cleared what was said at the start.
       ...clear && options.verbose ? [saidAgain([...notes, gaveUp], world)] : [],

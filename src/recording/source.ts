@@ -7,7 +7,7 @@ import { exact, type Keys, sums } from './sum.js'
 export function keysOf({ fields, compared }: Pick<Groups, 'fields' | 'compared'>): Keys {
   // A process that is not in the tool's pid namespace has no other id.
   const all = compared.includes('pid') ? [...compared, 'hostPid'] : compared
-  return { compared: all, shown: [...new Set([...fields.map(({ name }) => name), ...all])] }
+  return { compared: all, shown: [...new Set([...fields.map(({ name }) => name).filter(name => isIdentity.has(name)), ...all])] }
 }
 
 /** Recorded frames as frames of a source. */

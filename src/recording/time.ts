@@ -26,18 +26,20 @@ export function parseTime(option: string, text: string, reference: Reference): D
 export function parseSpan(option: string, text: string, reference: Reference): Required<Span> {
   for (const { index } of text.matchAll(/-/g)) {
     const [from, to] = [text.slice(0, index).trim(), text.slice(index + 1).trim()]
-    if (readTime(from, reference) !== undefined && readTime(to, reference) !== undefined) return spanOf(option, from, to, reference)
+    if (readTime(from, reference) !== undefined && readTime(to, reference) !== undefined) return spanOf([option, option], from, to, reference)
   }
   throw new UsageError(`${option} must be two times with a - between them such as 02:00-02:10, got ${jsonText(text)}`)
 }
 
-/** The time from `begin` to `end`, each as `parseTime` reads it; undefined where it is not limited. Throws UsageError. */
-export function spanOf(option: string, begin: string | undefined, end: string | undefined, reference: Reference): Required<Span> {
-  const after = begin === undefined ? undefined : parseTime(option, begin, reference)
+/** The time from `begin` to `end`, each as `parseTime` reads it by its option; undefined where it is not limited. Throws UsageError. */
+export function spanOf(
+  [beginOption, endOption]: readonly [string, string], begin: string | undefined, end: string | undefined, reference: Reference,
+): Required<Span> {
+  const after = begin === undefined ? undefined : parseTime(beginOption, begin, reference)
   if (end === undefined) return { after, until: undefined }
-  const until = after !== undefined && ofDay.test(end) ? firstAfter(after, end) : parseTime(option, end, reference)
+  const until = after !== undefined && ofDay.test(end) ? firstAfter(after, end) : parseTime(endOption, end, reference)
   if (after === undefined || after < until) return { after, until }
-  throw new UsageError(`${option} must end after it begins, got ${jsonText(begin)} and ${jsonText(end)}`)
+  throw new UsageError(`${endOption} must be after the beginning, got ${jsonText(begin)} and ${jsonText(end)}`)
 }
 
 function readTime(text: string, { now, end }: Reference): Date | undefined {

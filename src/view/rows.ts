@@ -15,13 +15,13 @@ export const rows: Format = {
   start: () => '',
   frame: ({ origin, time, interval, rows, total, lost }, { grouping: { fields, compared } }) => {
     const where = { time: time.toISOString(), interval: microseconds(interval), host: origin?.host, boot: origin?.boot ?? undefined }
-    const keys = [...new Set([...compared.includes('pid') ? ['hostPid'] : [], ...compared, ...fields.map(({ name }) => name)])]
+    const keys = new Set([...compared.includes('pid') ? ['hostPid'] : [], ...fields.map(({ name }) => name), ...compared])
     const left = (name: 'rx' | 'tx') => rows.reduce((rest, row) => rest - row[name], total[name])
     const rest = { rx: left('rx'), tx: left('tx') }
     return [
       ...rows.map(row => {
         const fields = row as unknown as Readonly<Record<string, unknown>>
-        return { ...where, kind: 'row', ...Object.fromEntries(keys.map(name => [name, fields[name]])) }
+        return { ...where, kind: 'row', ...Object.fromEntries(Array.from(keys, name => [name, fields[name]])) }
       }),
       ...rest.rx === 0 && rest.tx === 0 ? [] : [{ ...where, kind: 'rest', ...rest }],
       ...lost.events === 0 && lost.rx === 0 && lost.tx === 0 ? [] : [{ ...where, kind: 'lost', events: lost.events, rx: lost.rx, tx: lost.tx }],

@@ -49,10 +49,10 @@ for (const text of ['', '02:00', '02:00-', '-02:00', '02:00-x', '02:00/03:00']) 
 }
 
 test('a span ends after it begins', () => {
-  assert.throws(() => spanOf('--end', '2026-01-02', '2026-01-01', reference), (error: Error) => error instanceof UsageError && /must end after it begins/.test(error.message))
-  assert.equal(spanOf('--end', undefined, '03:00', reference), { after: undefined, until: local(10, 3, 0) })
-  assert.equal(spanOf('--end', '03:00', undefined, reference), { after: local(10, 3, 0), until: undefined })
-  assert.equal(spanOf('--end', undefined, undefined, reference), { after: undefined, until: undefined })
+  assert.throws(() => spanOf(['--begin', '--end'], '2026-01-02', '2026-01-01', reference), (error: Error) => error instanceof UsageError && /^--end must be after the beginning/.test(error.message))
+  assert.equal(spanOf(['--begin', '--end'], undefined, '03:00', reference), { after: undefined, until: local(10, 3, 0) })
+  assert.equal(spanOf(['--begin', '--end'], '03:00', undefined, reference), { after: local(10, 3, 0), until: undefined })
+  assert.equal(spanOf(['--begin', '--end'], undefined, undefined, reference), { after: undefined, until: undefined })
 })
 
 test('lengths of time are in seconds', () => {
