@@ -415,11 +415,15 @@ for (const one of choices) {
       value.set(new TextEncoder().encode('zz'), Name.comm)
       return
     }
-    const shown = async (...more: readonly string[]) => (await run(args('-f', 'csv', '--by', 'process', ...more, '1', '1'), answer))
+    const shownBy = async (by: string, ...more: readonly string[]) => (await run(args('-f', 'csv', '--by', by, ...more, '1', '1'), answer))
       .written.join('').trim().split('\n').slice(1).map(line => line.split(',').slice(2, 4).join(' '))
+    const shown = (...more: readonly string[]) => shownBy('process', ...more)
     assert.equal(await shown('-s', 'pid'), ['1 zz', '2 mm', '3 bb'])
     assert.equal(await shown('-s', 'comm'), ['3 bb', '2 mm', '1 zz'])
     assert.equal(await shown('-s', 'comm', '-r', '1'), ['3 bb'])
+    // Bytes never move from one name to another where names are told apart.
+    assert.equal(await shownBy('process,comm', '-s', 'comm'), ['1 aa', '3 bb', '2 mm'])
+    assert.equal(await shownBy('comm,port', '-s', 'comm'), ['aa 0', 'bb 0', 'mm 0'])
   })
 
   check('a load average that cannot be read is told once, and not at all with -S', async () => {

@@ -145,9 +145,9 @@ const others: readonly Changes[] = [
     ["if (argument === '--') next = 'word'\n      else next", 'next'],
   ] },
   { file: 'src/view/grouping.ts', test: 'test/view/grouping.ts', changes: [
-    ['return columns.filter(({ fields }, index)', 'if (columns.length > 0) return columns\n  return columns.filter(({ fields }, index)'],
+    ['.includes(field)) ? others : kept', '.includes(field)) ? kept : kept'],
     ['shown.includes(column.pid) && !isIn', 'shown.includes(column.pid) || !isIn'],
-    ['groupings.find(({ keys }) => keys.length === all.length) ?? ', ''],
+    ['groupings.find(({ criteria }) => criteria.length === all.length) ?? ', ''],
   ] },
   { file: 'src/view/table.ts', test: 'test/view/table.ts', changes: [
     ['let room = rows - 1', 'let room = rows'],

@@ -4,14 +4,14 @@ import { btfOf, choice, type Command, defaultMaxFlows, specs, textFormats } from
 import { factsFor, type PlanRequest } from './facts.js'
 import type { World } from './world.js'
 
-/** Tells what this host offers; the status is what `auto` would come to here. */
+/** Reports what this host offers. The exit status is 0 when `auto` finds a backend, 1 when it does not. */
 export const doctor: Command<World> = {
   name: 'doctor',
   summary: 'whether it runs on this host',
   usage: '[-f table|json] [--btf FILE | --no-btf]',
-  help: `Tells what this host offers, and what to do about the rest. Needs no privileges;
-what takes them is then told as refused. The exit status is 0 when tcptop runs
-here, 1 when it does not.`,
+  help: `Reports what this host offers, and what to do about the rest. Without privileges
+it shows what the kernel refuses. The exit status is 0 when tcptop runs here, 1
+when it does not.`,
   options: {
     format: { ...specs.format, choices: textFormats.map(({ name }) => name), describe: 'what to print: table or json (default table)' },
     btf: specs.btf,

@@ -70,7 +70,7 @@ export const commands: readonly Command<World>[] = [record, replay, dump, diff, 
 const helpFor = (command: Command<World>) => helpOf(program, command, command === main ? commands : [])
 
 /**
- * Does what a command line asks for, and returns the exit status; `onRead` hears whether it should be verbose. Throws UsageError, and whatever goes
+ * Does what a command line asks for, and returns the exit status; `onRead` is called with whether it is to be verbose. Throws UsageError, and whatever goes
  * wrong.
  */
 export async function obey(argv: readonly string[], world: World, onRead: (verbose: boolean) => void): Promise<number> {

@@ -38,14 +38,14 @@ export interface Origin {
 
 /** What is wanted of a frame. */
 export interface View {
-  readonly grouping: Groups
+  readonly grouping: RowShape
   readonly sort: Sort
   /** Rows at most, of each family where these are apart. */
   readonly limit: number
 }
 
-/** What a source has to know of a grouping. */
-export interface Groups {
+/** What a source of frames has to know of a grouping: what a row is, and how it is read. */
+export interface RowShape {
   /** Whether IPv4 and IPv6 are apart, each with its own limit of rows. */
   readonly byFamily: boolean
   /** The fields that rows have and how each sorts: for a source that has rows and no bytes. */

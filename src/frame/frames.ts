@@ -15,7 +15,7 @@ export interface Clock extends Timer {
   every(seconds: number, callback: () => void): () => void
 }
 
-/** Begins a frame: what it returns makes a row as the kernel has it, of a process that started then (`Groups.startOf`), the row that is shown. */
+/** Begins a frame: what it returns makes a row as the kernel has it, of a process that started then (`RowShape.startOf`), the row that is shown. */
 export type Decorator = () => (row: Row, start: bigint | undefined) => Row
 
 /** The kernel as a source of frames. */

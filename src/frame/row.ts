@@ -24,6 +24,6 @@ export interface Sort {
   readonly offset: number
   readonly size: 2 | 4 | 8 | 16
   readonly order: 'descending' | 'ascending'
-  /** Which of two rows comes first, where only the rows as they are shown tell. All of them are then decoded, wanted or not. */
+  /** Which of two rows comes first, where that depends on how they are shown: all of them are then decoded, wanted or not. */
   readonly compare?: (one: Row, other: Row) => number
 }

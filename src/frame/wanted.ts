@@ -39,8 +39,8 @@ export class Wanted {
 const lookEvery = 1
 
 /**
- * Aborts when all processes that the user named have been there and have ended; never where there are none, or where processes cannot be seen. Tells
- * in one line which are not there at first. `processes` are those of now.
+ * Aborts when all processes that the user named have been there and have ended; never where there are none, or where processes cannot be seen. Names
+ * in one line those that are not there at first. `processes` are those of now.
  */
 export function untilEnded(
   pids: readonly number[],

@@ -1,10 +1,10 @@
-import type { Frame, Groups, Row, Shown, View } from '../frame/index.js'
+import type { Frame, Row, RowShape, Shown, View } from '../frame/index.js'
 import { isIdentity, type RecordedFrame } from './frame.js'
 import { type Order, ordered } from './order.js'
 import { exact, type Keys, sums } from './sum.js'
 
 /** What the rows of a grouping are by the names of their fields: with what they do not show, so that they can be grouped again. */
-export function keysOf({ fields, compared }: Pick<Groups, 'fields' | 'compared'>): Keys {
+export function keysOf({ fields, compared }: Pick<RowShape, 'fields' | 'compared'>): Keys {
   // A process that is not in the tool's pid namespace has no other id.
   const all = compared.includes('pid') ? [...compared, 'hostPid'] : compared
   return { compared: all, shown: [...new Set([...fields.map(({ name }) => name).filter(name => isIdentity.has(name)), ...all])] }
@@ -16,7 +16,7 @@ export async function* recordedFrames(frames: Iterable<RecordedFrame>): AsyncGen
 }
 
 /** Sums of recorded frames as frames of a source: of all, or of each `every` seconds, as `sums` has them. */
-export async function* summedFrames(frames: Iterable<RecordedFrame>, grouping: Groups, every?: number): AsyncGenerator<Frame, void> {
+export async function* summedFrames(frames: Iterable<RecordedFrame>, grouping: RowShape, every?: number): AsyncGenerator<Frame, void> {
   for (const frame of sums(frames, keysOf(grouping), every)) yield pickable(frame)
 }
 

@@ -97,7 +97,8 @@ export function measureColumns(measures: readonly Measure[]): readonly Column[] 
     // What is in the list is in `Row`.
     const name = measure.name as 'rx'
     const shown = field(name, offsetIn(measures, measure), 8, uint64, 'descending')
-    return { name: `${name.toUpperCase()}_${header}`, fields: [shown], width: 6, align: 'right', text: row => text(row[name]) }
+    const word = `${name.toUpperCase()}_${header}`
+    return { name: word, fields: [shown], width: Math.max(6, word.length), align: 'right', text: row => text(row[name]) }
   })
 }
 

@@ -6,7 +6,7 @@ export interface Usage {
   readonly rss: number | undefined
 }
 
-/** Tells under each frame what it cost. */
+/** Prints a line under each frame about what it cost. */
 export function costs(usage: () => Usage, tell: (line: string) => void): Sink {
   return { frame: async frame => tell(costText(frame, usage())) }
 }

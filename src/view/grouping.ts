@@ -1,12 +1,12 @@
-import { type Groups, type Measure, measures as known, type Row, type Sort } from '../frame/index.js'
+import { type Measure, measures as known, type Row, type RowShape, type Sort } from '../frame/index.js'
 import { Identity, Row as At, Value } from '../layout.js'
 import { type Column, column, commonSorts, type Field, measureColumns, startOf, unseen } from './column.js'
 
 /** What a row is: the flows that agree in the grouping's fields. */
-export interface Grouping extends Groups {
+export interface Grouping extends RowShape {
   /** What the user calls it: names separated by commas. */
   readonly name: string
-  readonly keys: readonly Key[]
+  readonly criteria: readonly Criterion[]
   readonly columns: readonly Column[]
   /** The fields of the columns and what the table has no room for, in the order of JSON and CSV. */
   readonly fields: readonly Field[]
@@ -15,23 +15,23 @@ export interface Grouping extends Groups {
 }
 
 /** What flows can be grouped by, alone or with others. */
-export interface Key {
+export interface Criterion {
   readonly name: string
   readonly columns: readonly Column[]
   /** What JSON and CSV have of it and the table does not. */
   readonly unseen: readonly Field[]
   /** What of an identity its flows agree in. */
-  readonly agreed: readonly Part[]
+  readonly agreed: readonly Extent[]
 }
 
-/** A part of an identity, where it is in a row. */
-interface Part {
+/** Bytes of an identity, where they are in a row. */
+interface Extent {
   readonly name: string
   readonly offset: number
   readonly size: number
 }
 
-const hiddenAt = (name: string, offset: number, size: number): Part => ({ name, offset: At.identity + offset - Identity.start, size })
+const hiddenAt = (name: string, offset: number, size: number): Extent => ({ name, offset: At.identity + offset - Identity.start, size })
 /** The same addresses and ports in two containers are two connections. */
 const netns = hiddenAt('netns', Value.netns, 4)
 /** The same id at another time is another process. */
@@ -39,31 +39,31 @@ const start = hiddenAt('start', Value.start, 8)
 
 const fieldsOf = (columns: readonly Column[]) => columns.flatMap(column => column.fields)
 const isComm = ({ name }: Field) => name === 'comm'
-const isIn = (part: Pick<Part, 'offset'>, parts: readonly Part[]) => parts.some(({ offset }) => offset === part.offset)
+const isIn = (extent: Pick<Extent, 'offset'>, extents: readonly Extent[]) => extents.some(({ offset }) => offset === extent.offset)
 
-/** All keys, the default first. */
-const keys: readonly Key[] = [
-  key('connection', [column.pid, column.comm, column.local, column.remote], unseen, [netns]),
-  key('process', [column.pid, column.comm]),
-  key('comm', [column.comm]),
-  key('host', [column.host]),
-  key('port', [column.port]),
-  key('cgroup', [column.cgroup]),
+/** All criteria, the default first. */
+const criteria: readonly Criterion[] = [
+  criterion('connection', [column.pid, column.comm, column.local, column.remote], unseen, [netns]),
+  criterion('process', [column.pid, column.comm]),
+  criterion('comm', [column.comm]),
+  criterion('host', [column.host]),
+  criterion('port', [column.port]),
+  criterion('cgroup', [column.cgroup]),
 ]
 
-function key(name: string, columns: readonly Column[], unseen: readonly Field[] = [], hidden: readonly Part[] = []): Key {
+function criterion(name: string, columns: readonly Column[], unseen: readonly Field[] = [], hidden: readonly Extent[] = []): Criterion {
   // A process is one whatever it is called.
   const isOfProcess = columns.includes(column.pid)
   const compared = [...fieldsOf(columns), ...unseen].filter(field => !(isOfProcess && isComm(field)))
   return { name, columns, unseen, agreed: [...compared.map(({ name, sort: { offset, size } }) => ({ name, offset, size })), ...isOfProcess ? [start] : [], ...hidden] }
 }
 
-/** A grouping by each key, where so much is measured. */
+/** A grouping by each criterion, where so much is measured. */
 export function groupingsWith(measures: readonly Measure[]): readonly Grouping[] {
-  return keys.map(key => groupingBy([key], measures))
+  return criteria.map(criterion => groupingBy([criterion], measures))
 }
 
-/** All groupings by one key, the default first. */
+/** All groupings by one criterion, the default first. */
 export const groupings: readonly Grouping[] = groupingsWith(known)
 
 /**
@@ -71,21 +71,21 @@ export const groupings: readonly Grouping[] = groupingsWith(known)
  * grouping, however often it is named, it is that.
  */
 export function together(groupings: readonly Grouping[], measures: readonly Measure[] = known): Grouping {
-  const all = [...new Set(groupings.flatMap(({ keys }) => keys))]
-  return groupings.find(({ keys }) => keys.length === all.length) ?? groupingBy(all, measures)
+  const all = [...new Set(groupings.flatMap(({ criteria }) => criteria))]
+  return groupings.find(({ criteria }) => criteria.length === all.length) ?? groupingBy(all, measures)
 }
 
-function groupingBy(keys: readonly Key[], measures: readonly Measure[]): Grouping {
-  const agreed = keys.flatMap(({ agreed }) => agreed)
-  const shown = withoutRepeats([...new Set(keys.flatMap(({ columns }) => columns))])
+function groupingBy(criteria: readonly Criterion[], measures: readonly Measure[]): Grouping {
+  const agreed = criteria.flatMap(({ agreed }) => agreed)
+  const shown = withoutRepeats([...new Set(criteria.flatMap(({ columns }) => columns))])
   const measured = measureColumns(measures)
   const columns = [...shown, ...measured]
-  const fields = [...new Set([...fieldsOf(shown), ...keys.flatMap(({ unseen }) => unseen), ...fieldsOf(measured)])]
+  const fields = [...new Set([...fieldsOf(shown), ...criteria.flatMap(({ unseen }) => unseen), ...fieldsOf(measured)])]
   // What is counted under a name stays with it; otherwise a process is shown by the name that it has now.
   const isRenamed = shown.includes(column.pid) && !isIn(column.comm.fields[0].sort, agreed)
   return {
-    name: keys.map(({ name }) => name).join(),
-    keys,
+    name: criteria.map(({ name }) => name).join(),
+    criteria,
     compared: [...new Set(agreed.map(({ name }) => name))],
     byFamily: shown.some(({ ipv6 }) => ipv6 !== undefined),
     columns,
@@ -108,7 +108,7 @@ function groupingBy(keys: readonly Key[], measures: readonly Measure[]): Groupin
  * `start`, when the process started, in nanoseconds of the kernel's clock as a decimal text.
  */
 export function withHidden(grouping: Grouping): Grouping {
-  const isTold = ({ name }: Part) => grouping.compared.includes(name)
+  const isTold = ({ name }: Extent) => grouping.compared.includes(name)
   return {
     ...grouping,
     decode: (view, offset) => ({
@@ -119,12 +119,12 @@ export function withHidden(grouping: Grouping): Grouping {
   }
 }
 
-/** A column whose fields others have is a repetition: the host of a connection. */
+/** Leaves out columns whose fields are all in others: the host of a connection. */
 function withoutRepeats(columns: readonly Column[]): readonly Column[] {
-  return columns.filter(({ fields }, index) => {
-    const others = fieldsOf(columns.filter((_, other) => other !== index))
-    return !fields.every(field => others.includes(field))
-  })
+  return columns.reduce((kept, column) => {
+    const others = kept.filter(other => other !== column)
+    return column.fields.every(field => fieldsOf(others).includes(field)) ? others : kept
+  }, columns)
 }
 
 /**

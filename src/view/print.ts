@@ -1,6 +1,6 @@
-import { type Grouping, withHidden } from './grouping.js'
 import type { Sink, Sort } from '../frame/index.js'
 import type { Format } from './format.js'
+import { type Grouping, withHidden } from './grouping.js'
 
 /** Where text goes. */
 export interface Output {
@@ -27,9 +27,9 @@ export interface Printing {
   readonly spare: number
 }
 
-/** Prints each frame as text; what it cannot show is told once. */
+/** Prints each frame as text. Says once that there is no load average to show. */
 export function printed({ format, grouping, sort, rows = Infinity, intervalText, summary, clear, spare }: Printing, out: Output, tell: (line: string) => void): Sink {
-  let isTold = false
+  let isReported = false
   /** What fits; a terminal may change its size. */
   const screen = () => {
     const size = clear ? out.size() : undefined
@@ -38,9 +38,9 @@ export function printed({ format, grouping, sort, rows = Infinity, intervalText,
   return {
     start: () => out.write(format.start({ intervalText, grouping })),
     frame: async frame => {
-      if (frame.loadavg === null && summary && !isTold) {
+      if (frame.loadavg === null && summary && !isReported) {
         tell('tcptop: /proc/loadavg cannot be read: the summary line is left out')
-        isTold = true
+        isReported = true
       }
       const size = screen()
       const shown = frame.pick({ grouping: format.hidden ? withHidden(grouping) : grouping, sort, limit: Math.min(rows, size?.rows ?? Infinity) })
