@@ -38,7 +38,7 @@ test('the examples of README.md and of the man page parse', async () => {
 test('README.md has at most 200 lines, and links to every page', () => {
   const readme = read('README.md')
   assert.ok(readme.trimEnd().split('\n').length <= 200)
-  assert.is(pages.length, 5)
+  assert.is(pages.length, 6)
   for (const page of pages) assert.ok(readme.includes(`](${page})`), page)
 })
 

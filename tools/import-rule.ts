@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 /** Folders whose only door is their index.ts. */
-const houses = ['bpf-asm', 'syscall', ...['backend', 'command', 'doctor', 'filter', 'frame', 'host', 'locate', 'option', 'program', 'trace', 'view/screen', 'view'].map(name => `src/${name}`)]
+const houses = ['bpf-asm', 'syscall', ...['backend', 'command', 'doctor', 'filter', 'frame', 'host', 'locate', 'option', 'program', 'recording', 'trace', 'view/screen', 'view'].map(name => `src/${name}`)]
 
 /**
  * Who may import what: the first entry that is the file or a folder that holds it. What is not named must not be imported; `node:` neither. Imports
@@ -24,11 +24,12 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/backend/', ['node:module', 'node:url', 'bpf-asm', 'syscall', 'src/layout', 'src/program', 'src/trace']],
   ['src/library', ['src/backend', 'src/trace']],
   ['src/frame/', ['node:fs', 'node:url', 'syscall', 'src/asset', 'src/layout', 'src/backend', 'src/trace']],
+  ['src/recording/', ['node:fs', 'node:net', 'node:path', 'node:util', 'node:zlib', 'src/usage-error', 'src/frame', 'src/trace']],
   ['src/view/', ['src/layout', 'src/frame', 'src/host', 'src/trace']],
   ['src/option/', ['yargs', 'syscall', 'src/asset', 'src/usage-error', 'src/backend', 'src/frame', 'src/trace', 'src/view']],
   ['src/doctor/', ['bpf-asm', 'syscall', 'src/layout', 'src/backend', 'src/frame', 'src/host', 'src/trace', 'src/view']],
   ['src/command/', [
-    'bpf-asm', 'syscall', 'src/asset', 'src/usage-error', ...['backend', 'doctor', 'frame', 'host', 'option', 'program', 'trace', 'view'].map(name => `src/${name}`),
+    'bpf-asm', 'syscall', 'src/asset', 'src/usage-error', ...['backend', 'doctor', 'frame', 'host', 'option', 'program', 'recording', 'trace', 'view'].map(name => `src/${name}`),
   ]],
   ['src/main', ['src/usage-error', 'src/trace', 'src/command']],
   ['src/start', ['node:', 'src/no-debugger']],

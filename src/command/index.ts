@@ -2,6 +2,7 @@ import { packageVersion } from '../asset.js'
 import { checkCommand, choice, type Command, either, helpOf, optionsOf, readCommand, shells, specs } from '../option/index.js'
 import { groupings } from '../view/index.js'
 import { doctor } from './doctor.js'
+import { diff, dump, record, replay } from './recording.js'
 import { watch } from './watch.js'
 import type { World } from './world.js'
 
@@ -55,7 +56,7 @@ const help: Command<World> = {
   summary: 'help about a command',
   help: 'Prints the help of a command, or of all without one.',
   options: {},
-  positionals: [{ name: 'command', choices: [doctor, completion].map(({ name }) => name) }],
+  positionals: [{ name: 'command', choices: [record, replay, dump, diff, doctor, completion].map(({ name }) => name) }],
   examples: [],
   run: async ({ rest: [name] }, world) => {
     await world.out.write(helpFor(name === undefined ? main : choice('help', commands, name)))
@@ -64,7 +65,7 @@ const help: Command<World> = {
 }
 
 /** All commands that have a name, in the order of help and completions. To add one takes an entry here. */
-export const commands: readonly Command<World>[] = [doctor, completion, help]
+export const commands: readonly Command<World>[] = [record, replay, dump, diff, doctor, completion, help]
 
 const helpFor = (command: Command<World>) => helpOf(program, command, command === main ? commands : [])
 

@@ -1,5 +1,5 @@
 import { backends, dump, dumpJson, type Facts, type Loaded, makePlan, makePlans, type Plan, type Session, sources, startBest, startSession } from '../backend/index.js'
-import { countedFrames, loadAggregate, Pace, pour, untilEnded } from '../frame/index.js'
+import { countedFrames, loadAggregate, type Origin, Pace, pour, type Sink, untilEnded } from '../frame/index.js'
 import { giveUp } from '../host/index.js'
 import { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, type Options, pinSets, SetAppeared } from '../option/index.js'
 import { mapName, type PidNamespace } from '../program/index.js'
@@ -9,23 +9,28 @@ import { cgroupPath, CgroupPaths, costs, currentName, groupings, insideNamespace
 import { factsFor, type PlanRequest, tryGiven } from './facts.js'
 import type { World } from './world.js'
 
+/** The host that the tool runs on. */
+export function originOf({ readText }: World): Origin {
+  return { host: readText('/proc/sys/kernel/hostname')?.trim() ?? '', boot: readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null }
+}
+
 /**
- * Prints what moves, or the programs that would count it. Starts over when another tool has made one of the sets meanwhile, for all share the one that
+ * Prints what moves, or hands it to other sinks, or prints the programs that would count it. Starts over when another tool has made one of the sets meanwhile, for all share the one that
  * is pinned. Throws UsageError, SyscallError, VerifierError and UnsupportedError.
  */
-export async function watch(options: Options, world: World): Promise<void> {
+export async function watch(options: Options, world: World, sinks?: readonly Sink[]): Promise<void> {
   for (;;) {
     try {
-      return await run(options, world)
+      return await run(options, world, sinks)
     } catch (error) {
       if (!(error instanceof SetAppeared)) throw error
     }
   }
 }
 
-async function run(options: Options, world: World): Promise<void> {
+async function run(options: Options, world: World, sinks?: readonly Sink[]): Promise<void> {
   const pidNamespace = world.pidNamespace()
-  const tty = options.live && world.tty?.canMove && world.tty.size() !== undefined ? world.tty : undefined
+  const tty = sinks === undefined && options.live && world.tty?.canMove && world.tty.size() !== undefined ? world.tty : undefined
   const request = requestOf(options, pidNamespace)
   const sourceOf = sources(world.readText)
   const writeDump = (plan: Plan, loaded?: Loaded) =>
@@ -82,6 +87,7 @@ async function run(options: Options, world: World): Promise<void> {
       backend: plan.variant.backend,
       clock: world.clock,
       pace,
+      ...options.format.hidden ? { origin: originOf(world) } : {},
       count: options.count,
       maxFlows: options.maxFlows,
       stop,
@@ -92,7 +98,7 @@ async function run(options: Options, world: World): Promise<void> {
       ],
     })
     if (tty === undefined) {
-      await pour(frames, [printed(options, world.out, world.tell), ...options.verbose ? [costs(world.usage, world.tell)] : []])
+      await pour(frames, [...sinks ?? [printed(options, world.out, world.tell)], ...options.verbose ? [costs(world.usage, world.tell)] : []])
     } else {
       const { liveScreen } = await import('../view/screen/index.js')
       await pour(frames, [scope.own(liveScreen(options, plan.variant.backend, { ...world, tty, pace, quit: () => quit.abort() }))])

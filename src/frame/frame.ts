@@ -3,6 +3,8 @@ import type { Row, Sort } from './row.js'
 
 /** One update: all that passes between a source of frames and its sinks. */
 export interface Frame {
+  /** Where it was counted, where that is known. */
+  readonly origin?: Origin
   readonly time: Date
   /** Seconds measured since the previous frame. */
   readonly interval: number
@@ -28,6 +30,14 @@ export interface Frame {
   pick(view: View): readonly Row[]
 }
 
+/** The host on which a frame was counted. */
+export interface Origin {
+  /** Its name. */
+  readonly host: string
+  /** The id of its boot: what the kernel counts from a boot is only unique within that. Null where it cannot be read. */
+  readonly boot: string | null
+}
+
 /** What is wanted of a frame. */
 export interface View {
   readonly grouping: RowShape
@@ -40,6 +50,10 @@ export interface View {
 export interface RowShape {
   /** Whether IPv4 and IPv6 are apart, each with its own limit of rows. */
   readonly byFamily: boolean
+  /** The fields that rows have and how each sorts: for a source that has rows and no bytes. */
+  readonly fields: readonly { readonly name: keyof Row; readonly sort: Sort }[]
+  /** Names of the fields in which the flows of a row agree: also of some that rows do not have, `netns` and `start`. */
+  readonly compared: readonly string[]
   /** `Identity.size` bytes: 0xff where flows of a row agree, 0 elsewhere. */
   mask(): Uint8Array
   /** Reads the row at `offset` (layout `Row`); what the grouping leaves out is absent. */

@@ -1,7 +1,7 @@
 import type { Session } from '../backend/index.js'
 import type { Clock as Timer } from '../trace/index.js'
 import type { Aggregate } from './aggregate.js'
-import type { Frame, View } from './frame.js'
+import type { Frame, Origin, View } from './frame.js'
 import { type Pace, paced } from './pace.js'
 import type { Row } from './row.js'
 
@@ -26,6 +26,7 @@ export interface Counting {
   /** The name of the backend. */
   readonly backend: string
   readonly clock: Clock
+  readonly origin?: Origin
   /** How often frames come. */
   readonly pace: Pace
   /** Frames until the end; forever without. */
@@ -47,7 +48,7 @@ const auditEvery = 10
  * busy the bytes are in the next frame. Between frames the map is drained when closed connections take up much of it. Throws SyscallError.
  */
 export async function* countedFrames(
-  { session, aggregate, backend, clock, pace, count, maxFlows, stop, decorators }: Counting,
+  { session, aggregate, backend, clock, origin, pace, count, maxFlows, stop, decorators }: Counting,
 ): AsyncGenerator<Frame, void> {
   let drained = 0
   const drain = () => {
@@ -85,6 +86,7 @@ export async function* countedFrames(
       const cpu = clock.cpu()
       const number = ++latest
       yield {
+        ...origin && { origin },
         time: clock.date(),
         interval: length,
         backend,

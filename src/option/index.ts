@@ -1,6 +1,6 @@
-export { choice, either } from './check.js'
+export { choice, either, path, pids, whole } from './check.js'
 export { type Asked, checkCommand, type Command, helpOf, readCommand } from './command.js'
 export type { CommandLine } from './command-line.js'
 export { shells } from './completion.js'
-export { btfOf, defaultMaxFlows, type Options, optionsOf, specs, textFormats } from './options.js'
+export { btfOf, defaultMaxFlows, groupingOf, type Options, optionsOf, sortOf, specs, textFormats } from './options.js'
 export { cgroupSet, mistaken, mntnsSet, type NamedSet, openSet, pinSets, SetAppeared } from './set.js'

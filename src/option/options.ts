@@ -86,7 +86,7 @@ export function optionsOf(line: CommandLine<Exclude<keyof typeof specs, 'help' |
   const dumpBpf = line.has('dump-bpf')
   const formatName = line.value('format') ?? defaultFormat.name
   const format = dumpBpf ? choice('--format', textFormats, formatName, ' with --dump-bpf') : choice('--format', formats, formatName)
-  const grouping = together((line.value('by') ?? defaultGrouping.name).split(',').map(name => choice('--by', groupings, name)))
+  const grouping = groupingOf(line.value('by') ?? defaultGrouping.name)
 
   return Object.freeze<Options>({
     live: format.isForEyes && !line.has('noclear'),
@@ -130,7 +130,13 @@ function intervalOf(text: string, words: readonly string[]): number {
   }
 }
 
-function sortOf({ name, sorts }: Grouping, key: string): Sort {
+/** The grouping by names that are separated by commas. Throws UsageError. */
+export function groupingOf(names: string): Grouping {
+  return together(names.split(',').map(name => choice('--by', groupings, name)))
+}
+
+/** What rows of a grouping are sorted by. Throws UsageError. */
+export function sortOf({ name, sorts }: Grouping, key: string): Sort {
   const keys = [...sorts].map(([name, sort]) => ({ name, sort }))
   const lower = key.toLowerCase()
   return choice('--sort', keys, keys.some(({ name }) => name === lower) ? lower : key, ` with --by ${name}`).sort

@@ -25,17 +25,21 @@ export interface Criterion {
 }
 
 /** Bytes of an identity, where they are in a row. */
-type Extent = Pick<Sort, 'offset'> & { readonly size: number }
+interface Extent {
+  readonly name: string
+  readonly offset: number
+  readonly size: number
+}
 
-const hiddenAt = (offset: number, size: number): Extent => ({ offset: At.identity + offset - Identity.start, size })
+const hiddenAt = (name: string, offset: number, size: number): Extent => ({ name, offset: At.identity + offset - Identity.start, size })
 /** The same addresses and ports in two containers are two connections. */
-const netns = hiddenAt(Value.netns, 4)
+const netns = hiddenAt('netns', Value.netns, 4)
 /** The same id at another time is another process. */
-const start = hiddenAt(Value.start, 8)
+const start = hiddenAt('start', Value.start, 8)
 
 const fieldsOf = (columns: readonly Column[]) => columns.flatMap(column => column.fields)
 const isComm = ({ name }: Field) => name === 'comm'
-const isIn = (extent: Extent, extents: readonly Extent[]) => extents.some(({ offset }) => offset === extent.offset)
+const isIn = (extent: Pick<Extent, 'offset'>, extents: readonly Extent[]) => extents.some(({ offset }) => offset === extent.offset)
 
 /** All criteria, the default first. */
 const criteria: readonly Criterion[] = [
@@ -51,7 +55,7 @@ function criterion(name: string, columns: readonly Column[], unseen: readonly Fi
   // A process is one whatever it is called.
   const isOfProcess = columns.includes(column.pid)
   const compared = [...fieldsOf(columns), ...unseen].filter(field => !(isOfProcess && isComm(field)))
-  return { name, columns, unseen, agreed: [...compared.map(({ sort }) => sort), ...isOfProcess ? [start] : [], ...hidden] }
+  return { name, columns, unseen, agreed: [...compared.map(({ name, sort: { offset, size } }) => ({ name, offset, size })), ...isOfProcess ? [start] : [], ...hidden] }
 }
 
 /** A grouping by each criterion, where so much is measured. */
@@ -82,6 +86,7 @@ function groupingBy(criteria: readonly Criterion[], measures: readonly Measure[]
   return {
     name: criteria.map(({ name }) => name).join(),
     criteria,
+    compared: [...new Set(agreed.map(({ name }) => name))],
     byFamily: shown.some(({ ipv6 }) => ipv6 !== undefined),
     columns,
     fields,
@@ -95,6 +100,22 @@ function groupingBy(criteria: readonly Criterion[], measures: readonly Measure[]
       return Object.fromEntries(entries) as unknown as Row
     },
     startOf: (view, offset) => isRenamed ? startOf(view, offset) : undefined,
+  }
+}
+
+/**
+ * The grouping with what its rows are told apart by and do not show, for whom rows are not enough: `netns`, the inode of the network namespace, and
+ * `start`, when the process started, in nanoseconds of the kernel's clock as a decimal text.
+ */
+export function withHidden(grouping: Grouping): Grouping {
+  const isTold = ({ name }: Extent) => grouping.compared.includes(name)
+  return {
+    ...grouping,
+    decode: (view, offset) => ({
+      ...grouping.decode(view, offset),
+      ...isTold(netns) ? { netns: view.getUint32(offset + netns.offset, true) } : {},
+      ...isTold(start) ? { start: `${view.getBigUint64(offset + start.offset, true)}` } : {},
+    }),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Sink, Sort } from '../frame/index.js'
 import type { Format } from './format.js'
-import type { Grouping } from './grouping.js'
+import { type Grouping, withHidden } from './grouping.js'
 
 /** Where text goes. */
 export interface Output {
@@ -34,7 +34,8 @@ export function printed({ format, grouping, sort, rows = Infinity, intervalText,
         tell('tcptop: /proc/loadavg cannot be read: the summary line is skipped')
         isReported = true
       }
-      await out.write(format.frame({ ...frame, rows: frame.pick({ grouping, sort, limit: rows }) }, { summary, grouping }))
+      const shape = format.hidden ? withHidden(grouping) : grouping
+      await out.write(format.frame({ ...frame, rows: frame.pick({ grouping: shape, sort, limit: rows }) }, { summary, grouping }))
     },
   }
 }

@@ -86,7 +86,7 @@ for (const [argv, message] of [
   [['completion', 'csh'], 'completion must be bash, zsh or fish, got "csh"'],
   [['completion', 'bash', 'x'], 'completion must stand with one shell, got "x" as well'],
   [['completion', 'bash', '-C'], 'completion must stand without options, got --noclear'],
-  [['help', 'docter'], 'help must be doctor, completion or help, got "docter"'],
+  [['help', 'docter'], 'help must be record, replay, dump, diff, doctor, completion or help, got "docter"'],
 ] as const) {
   test(`tcptop ${JSON.stringify(argv.join(' '))} is refused with one line`, async () => {
     assert.equal(await ask(argv), { status: 2, text: '', told: `tcptop: ${message}` })

@@ -124,7 +124,7 @@ test('where the rows that are shown have an order of their own, all are decoded,
     return { family, comm, rx: 0, tx }
   }
   const shownBy = async (byFamily: boolean, compare?: View['sort']['compare']) => {
-    const grouping = { byFamily, mask: () => new Uint8Array(), decode, startOf: () => undefined }
+    const grouping = { fields: [], compared: [], byFamily, mask: () => new Uint8Array(), decode, startOf: () => undefined }
     const picked: string[] = []
     await collect(framesOf({ aggregate: aggregateOf(rows), count: 1 }), frame => {
       const view = { grouping, sort: { ...sort, ...compare && { compare } }, limit: 2 }
@@ -147,7 +147,7 @@ test('decorators change rows one after the other, and are asked anew for each fr
     },
     () => row => ({ ...row, comm: `${row.comm}!` }),
   ]
-  const grouping = { byFamily: false, mask: () => new Uint8Array(), decode: () => ({ comm: 'a', rx: 0, tx: 0 }), startOf: () => 7n }
+  const grouping = { fields: [], compared: [], byFamily: false, mask: () => new Uint8Array(), decode: () => ({ comm: 'a', rx: 0, tx: 0 }), startOf: () => 7n }
   const view = { grouping, sort, limit: 1 }
   const all = await collect(framesOf({ aggregate: aggregateOf([1, 2]), count: 2, decorators }), frame => {
     assert.equal(frame.pick(view), frame.pick(view))
