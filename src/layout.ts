@@ -120,7 +120,7 @@ export const enum Pid {
  * A row as WASM hands it out: the identity of the group, then what it moved in one frame. Its size depends on the number of measures. Within WASM
  * two sets of amounts are in the place of the total and its amounts: one frame is picked from while the next is counted.
  */
-export const enum Row {
+export const enum RowLayout {
   identity = 0,
   /** u32 each, WASM's own: the frames that the first and the second amounts are of. */
   frames = 80,

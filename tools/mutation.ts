@@ -139,7 +139,7 @@ const others: readonly Changes[] = [
   { file: 'src/trace/event.ts', test: 'test/trace/event.ts', changes: [
     ['left > 0; left--', 'left > 0;'],
   ] },
-  { file: 'src/option/check.ts', test: 'test/option/options.ts', changes: [
+  { file: 'src/option/value.ts', test: 'test/option/options.ts', changes: [
     ['value <= maxSeconds', 'value < maxSeconds'],
     ['value >= 1 && value <= maxPid', 'value >= 0 && value <= maxPid'],
     ['[...new Set(values)]', 'values'],

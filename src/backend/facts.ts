@@ -1,5 +1,5 @@
 import type { Btf } from '../../bpf-asm/index.js'
-import { type Cast, type Field, fieldsOf } from '../program/index.js'
+import { type Cast, type KernelFields, fieldsOf } from '../program/index.js'
 import { byName, type Places, placesOf } from '../trace/index.js'
 
 /** What this kernel has, as far as that can be found out without privileges. */
@@ -7,7 +7,7 @@ export interface Facts extends Places {
   /** What is wrong with the kernel's own BTF, of which only a part or nothing could be used. */
   readonly damage?: string
   /** Where the kernel keeps what the programs read. Throws BtfError when something is missing. */
-  field(): Field
+  field(): KernelFields
   /** Node's name of the machine, by which a kprobe finds arguments in registers. */
   readonly arch: string
   /** Whether the kernel counts the runs of kprobes that it skips: since Linux 6.7, as far as its BTF says so. */
@@ -39,6 +39,6 @@ function castOf(btf: Btf): Cast | undefined {
 }
 
 /** The facts of a kernel whose own BTF is not known, only the fields: nothing is found by its id there, but some things by their names. */
-export function factsByName(field: Field, arch: string): Facts {
+export function factsByName(field: KernelFields, arch: string): Facts {
   return { ...byName, field: () => field, arch, countsKprobeMisses: false, helper: () => false }
 }

@@ -1,5 +1,5 @@
 import type { Code } from '../../bpf-asm/index.js'
-import type { Access, Call, Cast, Context, Field } from '../program/index.js'
+import type { Access, Call, Cast, Context, KernelFields } from '../program/index.js'
 import type { Point } from '../trace/index.js'
 
 /** A helper that came with Linux 5.12, as did atomic operations that fetch and much that typed programs may do, which BTF does not show. */
@@ -36,7 +36,7 @@ export interface Variant extends Pick<Context, 'locked' | 'calls'> {
   readonly helper?: string
   /** Whether programs make typed pointers of addresses. */
   readonly casts?: true
-  readonly access: (field: Field, cast: Cast | undefined) => Access
+  readonly access: (field: KernelFields, cast: Cast | undefined) => Access
   readonly hooks: readonly Hook[]
   /** Its known limitations, texts of limit.ts. */
   readonly limits: readonly string[]

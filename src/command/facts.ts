@@ -3,7 +3,7 @@ import { type Kernel, SyscallError, UnsupportedError } from '../../syscall/index
 import { type Facts, factsByName, factsOf, makePlans } from '../backend/index.js'
 import { selfCheck } from '../doctor/index.js'
 import { advice, powerOf } from '../host/index.js'
-import { type Field, fieldsOf } from '../program/index.js'
+import { type KernelFields, fieldsOf } from '../program/index.js'
 import { jsonText } from '../trace/index.js'
 import { UsageError } from '../usage-error.js'
 import type { World } from './world.js'
@@ -56,7 +56,7 @@ function ownFacts(world: World): Facts | Error | undefined {
   }
 }
 
-function fieldsGiven(path: string, world: World): Field {
+function fieldsGiven(path: string, world: World): KernelFields {
   try {
     return fieldsOf(parseBtf(world.readBtfFile(path)))
   } catch (cause) {
@@ -65,11 +65,11 @@ function fieldsGiven(path: string, world: World): Field {
 }
 
 /** Where the kernel has BTF of its own, the user's must agree in what is read. */
-function checkGiven(path: string, given: Field, own: Facts | Error | undefined): void {
+function checkGiven(path: string, given: KernelFields, own: Facts | Error | undefined): void {
   if (own === undefined || own instanceof Error) return
   const is = own.field()
-  const text = (member: Field[keyof Field]) => member === undefined ? 'absent' : 'offset' in member ? `at byte ${member.offset}, of ${member.size}` : 'different'
-  for (const name of new Set([...Object.keys(is), ...Object.keys(given)]) as Set<keyof Field>) {
+  const text = (member: KernelFields[keyof KernelFields]) => member === undefined ? 'absent' : 'offset' in member ? `at byte ${member.offset}, of ${member.size}` : 'different'
+  for (const name of new Set([...Object.keys(is), ...Object.keys(given)]) as Set<keyof KernelFields>) {
     if (JSON.stringify(given[name]) === JSON.stringify(is[name])) continue
     throw notThisKernels(path, `${name} is ${text(given[name])} there, and ${text(is[name])} here`)
   }

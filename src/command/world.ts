@@ -1,7 +1,7 @@
 import type { Kernel } from '../../syscall/index.js'
-import type { Clock } from '../frame/index.js'
+import type { HostClock } from '../frame/index.js'
 import type { Tty } from '../host/index.js'
-import type { Field, PidNamespace } from '../program/index.js'
+import type { KernelFields, PidNamespace } from '../program/index.js'
 import type { CgroupDirectory, Output, Usage } from '../view/index.js'
 
 /** Everything that the program needs from outside. */
@@ -12,14 +12,14 @@ export interface World {
   /** A BTF that the user has. Throws Node's error, and another for what cannot be one. */
   readBtfFile(path: string): Uint8Array
   /** Finds by measurement where the kernel keeps what programs read. Throws UnsupportedError where that fails. */
-  measureFields(kernel: Kernel): Promise<Field>
+  measureFields(kernel: Kernel): Promise<KernelFields>
   /** A file of the kernel, such as one of /proc; undefined when it cannot be read. */
   readText(path: string): string | undefined
   /** Where a link of /proc leads; undefined when that cannot be read. */
   readLink(path: string): string | undefined
   /** The machine, by Node's name. */
   readonly arch: string
-  readonly clock: Clock
+  readonly clock: HostClock
   readonly out: Output
   /** Standard output where that is a terminal, and its keyboard. */
   readonly tty: Tty | undefined

@@ -6,7 +6,7 @@ import { type Pace, paced } from './pace.js'
 import type { Row } from './row.js'
 
 /** The outside world of the tracer, apart from the kernel. */
-export interface Clock extends Timer {
+export interface HostClock extends Timer {
   /** Seconds of a processor's time that this process has used. */
   cpu(): number
   date(): Date
@@ -25,7 +25,7 @@ export interface Counting {
   readonly aggregate: Aggregate
   /** The name of the backend. */
   readonly backend: string
-  readonly clock: Clock
+  readonly clock: HostClock
   readonly origin?: Origin
   /** How often frames come. */
   readonly pace: Pace

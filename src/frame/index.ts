@@ -1,6 +1,6 @@
 export { type Aggregate, loadAggregate } from './aggregate.js'
 export { type Frame, missedText, type Origin, type RowShape, type Shown, type View } from './frame.js'
-export { type Clock, countedFrames, type Decorator } from './frames.js'
+export { type HostClock, countedFrames, type Decorator } from './frames.js'
 export { type Counts, type Measure, measures, offsetIn } from './measure.js'
 export { Pace } from './pace.js'
 export type { Row, Sort } from './row.js'

@@ -1,4 +1,4 @@
-import { Row, Value } from '../layout.js'
+import { RowLayout, Value } from '../layout.js'
 
 /** Something that is measured of each flow. */
 export interface Measure {
@@ -39,5 +39,5 @@ export function inRow(measures: readonly Measure[]): readonly Measure[] {
 
 /** Where a row has the amount of a measure. */
 export function offsetIn(measures: readonly Measure[], measure: Measure): number {
-  return Row.amounts + 8 * inRow(measures).indexOf(measure)
+  return RowLayout.amounts + 8 * inRow(measures).indexOf(measure)
 }

@@ -1,4 +1,4 @@
-import type { Clock } from './frames.js'
+import type { HostClock } from './frames.js'
 
 /** The processes that the user named, over time: those that are not there yet are waited for. */
 export class Wanted {
@@ -44,7 +44,7 @@ const lookEvery = 1
  */
 export function untilEnded(
   pids: readonly number[],
-  { processes, clock, tell }: { processes(): ReadonlySet<number> | undefined; readonly clock: Pick<Clock, 'every'>; tell(line: string): void },
+  { processes, clock, tell }: { processes(): ReadonlySet<number> | undefined; readonly clock: Pick<HostClock, 'every'>; tell(line: string): void },
 ): { readonly signal: AbortSignal; close(): void } {
   const ended = new AbortController()
   const wanted = new Wanted(pids)

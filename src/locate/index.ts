@@ -1,6 +1,6 @@
 import { readlinkSync } from 'node:fs'
 import { type Kernel, type Socket, SyscallError, UnsupportedError } from '../../syscall/index.js'
-import type { Field } from '../program/index.js'
+import type { KernelFields } from '../program/index.js'
 import { type KernelMemory, most, openKernelMemory } from './kernel-memory.js'
 import { endOfTask, type KnownTask, numbersIn, onlyOne, pinPacket, pinSocket, pinTask, pointersOf, type Snapshot, type SocketSnapshot } from './pin.js'
 import { lookAtSockets } from './scene.js'
@@ -18,7 +18,7 @@ const size = { namespace: 512, nsproxy: 128 } as const
  * Blocks for some hundred milliseconds. Throws UnpinnedError; SyscallError or VerifierError where programs are refused; UnsupportedError
  * where the loopback interface does not work, or threads cannot be renamed.
  */
-export function measureFields(kernel: Kernel): Field {
+export function measureFields(kernel: Kernel): KernelFields {
   try {
     return measure(kernel)
   } catch (error) {
@@ -32,7 +32,7 @@ export function measureFields(kernel: Kernel): Field {
   }
 }
 
-function measure(kernel: Kernel): Field {
+function measure(kernel: Kernel): KernelFields {
   const marker = Array.from({ length: 8 }, () => String.fromCharCode(0x61 + random(26))).join('')
   const clock = openClock(kernel)
   try {

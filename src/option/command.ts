@@ -1,6 +1,6 @@
 import { jsonText } from '../trace/index.js'
 import { UsageError } from '../usage-error.js'
-import { either } from './check.js'
+import { either } from './value.js'
 import { type CommandLine, firstWord, parseCommandLine, type Spec } from './command-line.js'
 import { helpText } from './help.js'
 

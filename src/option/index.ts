@@ -1,4 +1,4 @@
-export { choice, either, path, pids, whole } from './check.js'
+export { choice, either, path, pids, whole } from './value.js'
 export { type Asked, checkCommand, type Command, helpOf, readCommand } from './command.js'
 export type { CommandLine } from './command-line.js'
 export { shells } from './completion.js'

@@ -3,7 +3,7 @@ import {
 } from '../../bpf-asm/index.js'
 import type { Access, Cast } from './access.js'
 import { markGone } from './entry.js'
-import type { Field } from './field.js'
+import type { KernelFields } from './field.js'
 import { Counters, flow, making, mapName, socket, stack } from './frame.js'
 import { bits, family, isIn, protocol, state } from './kernel.js'
 import { atAddress, mptcpReader, type Reading } from './reading.js'
@@ -14,16 +14,16 @@ const counters = ['txSeen', 'rxSeen', 'txEnd'] as const
 const ofKey = ['cookie', 'port'] as const
 
 /** Sockets are identified by their addresses and, because those are reused, by when and on which CPU each was first seen. */
-export function byAddress(field: Field, reading: Reading, by: Cast | undefined): Access {
+export function byAddress(field: KernelFields, reading: Reading, by: Cast | undefined): Access {
   return { ...knownIn(mapName.sockets, field, reading, by), mptcp: mptcpByAddress(field, reading, by) }
 }
 
 /** The same for MPTCP sockets, in a map of their own: a TCP socket is never looked up there. */
-export function mptcpByAddress(field: Field, reading: Reading, by: Cast | undefined): Access {
+export function mptcpByAddress(field: KernelFields, reading: Reading, by: Cast | undefined): Access {
   return knownIn(mapName.mptcpSockets, field, reading, by)
 }
 
-function knownIn(map: typeof mapName.sockets | typeof mapName.mptcpSockets, field: Field, reading: Reading, by: Cast | undefined): Access {
+function knownIn(map: typeof mapName.sockets | typeof mapName.mptcpSockets, field: KernelFields, reading: Reading, by: Cast | undefined): Access {
   const { read, refresh } = reading
   const asKey = stack.passing.word.store(socket)
   const found = Counters.in(r0)
@@ -98,7 +98,7 @@ function knownIn(map: typeof mapName.sockets | typeof mapName.mptcpSockets, fiel
 }
 
 /** `r1 = snd_una - bytes_acked`, `r2 =` what it was when the flow was made: another connection has another. See `queued`. */
-export function firstSequences(field: Field, read: Access['read']): Code {
+export function firstSequences(field: KernelFields, read: Access['read']): Code {
   return [
     read(r1, field.sndUna, socket),
     read(r2, field.bytesAcked, socket),

@@ -4,7 +4,7 @@ import {
 } from '../../bpf-asm/index.js'
 import { type Access, loadCopy } from './access.js'
 import type { Context } from './context.js'
-import { type Field, present } from './field.js'
+import { type KernelFields, present } from './field.js'
 import { type Filter, type PidNamespace, wantedOf } from './filter.js'
 import { amount, flow, Known, mapName, stack, task } from './frame.js'
 
@@ -125,7 +125,7 @@ export function admitTask({ field, filter, access }: Context, reject: Place): Co
 }
 
 /** `r1 =` the id of `task`'s process in the namespace that it is directly in; leaves for `reject` when that is another one. */
-function pidOf(field: Field, { ino }: PidNamespace, { read }: Access, reject: Place): Code {
+function pidOf(field: KernelFields, { ino }: PidNamespace, { read }: Access, reject: Place): Code {
   const { offset } = present(field, 'pidNumbers')
   // `struct upid` of include/linux/pid.h: the number, then a pointer to the namespace.
   const upid = { number: { offset, size: 4 }, namespace: { offset: offset + 8, size: 8 }, size: 16 }

@@ -1,10 +1,10 @@
 import type { Access } from './access.js'
-import type { Field, Mptcp } from './field.js'
+import type { KernelFields, Mptcp } from './field.js'
 import type { Filter } from './filter.js'
 
 /** What every part of a program is generated from. */
 export interface Context {
-  readonly field: Field
+  readonly field: KernelFields
   readonly filter: Filter
   readonly access: Access
   /** Whether all hooks read a socket under its lock, so that no two CPUs charge the same bytes. */

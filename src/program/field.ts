@@ -1,7 +1,7 @@
 import type { Btf, Member } from '../../bpf-asm/index.js'
 
 /** Where the kernel keeps what programs read: offsets into `struct tcp_sock` unless the name says otherwise. */
-export type Field = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow' | CgroupField, Member>>> & {
+export type KernelFields = Readonly<Record<Exclude<FieldName, Absent>, Member>> & Readonly<Partial<Record<Absent | 'subflow' | CgroupField, Member>>> & {
   readonly mptcp?: Mptcp
 }
 
@@ -78,7 +78,7 @@ const cgroupParent = ['cgroup', 'self.parent'] as const
 type CgroupField = keyof typeof cgroupPath | 'cgroupParent'
 
 /** The members on the way from a task to its cgroup's id; none where they are absent. */
-export function cgroupMembers(field: Field): Member[] {
+export function cgroupMembers(field: KernelFields): Member[] {
   return (Object.keys(cgroupPath) as (keyof typeof cgroupPath)[]).flatMap(name => field[name] ?? [])
 }
 
@@ -129,14 +129,14 @@ function unreadOf(btf: Btf): Unread | undefined {
 export type FieldName = keyof typeof path
 
 /** A field that a program with BTF has. Throws where it is absent. */
-export function present(field: Field, name: Absent | CgroupField): Member {
+export function present(field: KernelFields, name: Absent | CgroupField): Member {
   const member = field[name]
   if (member === undefined) throw new Error(`the field ${name} is known by BTF alone`)
   return member
 }
 
 /** Looks every field up in the running kernel's BTF. Throws BtfError when one is missing. */
-export function fieldsOf(btf: Btf): Field {
+export function fieldsOf(btf: Btf): KernelFields {
   const fields = Object.entries(path).map(([name, [struct, member]]) => [name, btf.member(struct, member)] as const)
   const subflow = btf.findMember('tcp_sock', 'is_mptcp')
   const mptcp = mptcpOf(btf)

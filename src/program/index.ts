@@ -96,7 +96,7 @@
 export type { Access, Cast } from './access.js'
 export { audited, settled } from './audit.js'
 export { type Call, callOf, type Context } from './context.js'
-export { type Field, fieldsOf } from './field.js'
+export { type KernelFields, fieldsOf } from './field.js'
 export { choosesProcesses, type Filter, type PidNamespace, wantedOf } from './filter.js'
 export { Known, mapName } from './frame.js'
 export { destroyed, stateSet } from './life.js'

@@ -2,7 +2,7 @@ import {
   address, and, call, callKfunc, type Code, is, load, located, type Member, mov, note, r0, r1, r10, r2, r3, r4, r5, readInto, type Register, rsh,
 } from '../../bpf-asm/index.js'
 import { type Access, type Cast, loadCopy, sizeOf } from './access.js'
-import { type Field, type FieldName, present } from './field.js'
+import { type KernelFields, type FieldName, present } from './field.js'
 import { socket, stack, stackSize, task } from './frame.js'
 import { nameSize } from './kernel.js'
 
@@ -33,7 +33,7 @@ function extentsOf(members: readonly Member[]): Extent[] {
 }
 
 /** The extents of all `fresh` members, and where on the stack their copies lie, with the alignment of the originals. */
-function partsOf(field: Field): (Extent & { readonly at: number })[] {
+function partsOf(field: KernelFields): (Extent & { readonly at: number })[] {
   let at = -stackSize
   return extentsOf(fresh.map(name => field[name])).map(extent => {
     const from = extent.from - extent.from % 8
@@ -42,7 +42,7 @@ function partsOf(field: Field): (Extent & { readonly at: number })[] {
 }
 
 /** One word with the ports, the family and the state of a socket, which are adjacent in `struct sock_common` (include/net/sock.h). */
-function connectionOf({ dport, state }: Field): Member {
+function connectionOf({ dport, state }: KernelFields): Member {
   const word = { offset: dport.offset, size: 8 }
   if (state.offset < word.offset || state.offset >= word.offset + word.size) throw new RangeError('skc_state does not follow skc_dport')
   return word
@@ -62,7 +62,7 @@ export function recast({ kfunc, tcpSock }: Cast): Code {
 }
 
 /** How a socket is read of which only the address is known. */
-export function atAddress(field: Field, by: Cast | undefined): Pick<Access, 'read' | 'refresh'> {
+export function atAddress(field: KernelFields, by: Cast | undefined): Pick<Access, 'read' | 'refresh'> {
   if (by !== undefined) return { read: loading, refresh: () => recast(by) }
   const { read, refresh } = copying(field)
   return { read, refresh }
@@ -76,7 +76,7 @@ export function mptcpReader(by: Cast | undefined): Access['readMptcp'] {
 }
 
 /** Copies what is read. */
-export function copying(field: Field): Reading {
+export function copying(field: KernelFields): Reading {
   const parts = partsOf(field)
   const copyOf = ({ offset, size }: Member) => {
     const part = parts.find(({ from, to }) => offset >= from && offset + size <= to)

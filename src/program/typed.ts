@@ -3,7 +3,7 @@ import {
 } from '../../bpf-asm/index.js'
 import type { Access, Cast } from './access.js'
 import { mptcpByAddress } from './address.js'
-import { type Field, present } from './field.js'
+import { type KernelFields, present } from './field.js'
 import { Counters, flow, making, mapName, socket, stack, task } from './frame.js'
 import { family, nameSize, state } from './kernel.js'
 import { atAddress, loading, mptcpReader } from './reading.js'
@@ -15,7 +15,7 @@ const create = 1
  * Loads through pointers whose types the verifier knows: `socket` is a `struct tcp_sock *`. Sockets are identified by their cookies. Needs what
  * tracing programs have since Linux 5.12: bpf_get_current_task_btf, cookies, socket storage, atomic instructions that fetch.
  */
-export function typed(field: Field, by?: Cast): Access & { findMptcp(): Code } {
+export function typed(field: KernelFields, by?: Cast): Access & { findMptcp(): Code } {
   const read = loading
   const byAddress = atAddress(field, by)
   const identityBy = (read: Access['read']): Access['identity'] => otherwise => [read(r1, field.cookie, socket), is.eq(r1, 0).jump(otherwise), mov(r2, r1)]

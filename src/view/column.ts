@@ -1,10 +1,10 @@
 import { type Measure, offsetIn, type Row, type Sort } from '../frame/index.js'
-import { Identity, Row as At, Value } from '../layout.js'
+import { Identity, RowLayout as At, Value } from '../layout.js'
 import { addressText, cText, cut, printable } from '../trace/index.js'
 import { shortCgroup } from './cgroup.js'
 
 /** A field of a row as WASM hands it out: where it is, how it reads and how one sorts by it. */
-export interface Field<Name extends keyof Row = keyof Row> {
+export interface RowField<Name extends keyof Row = keyof Row> {
   /** Its name in `Row`, in JSON, in CSV and as a sort key. */
   readonly name: Name
   /** How it sorts, which is also where it is and how many bytes it has. Numbers that measure are largest first. */
@@ -17,7 +17,7 @@ export interface Field<Name extends keyof Row = keyof Row> {
 export interface Column {
   /** The header word. */
   readonly name: string
-  readonly fields: readonly Field[]
+  readonly fields: readonly RowField[]
   /** Least width; a column that may be `wider` takes what its longest text needs. */
   readonly width: number
   /** The header word and the width where the addresses are IPv6, if they differ. */
@@ -40,7 +40,7 @@ const networkUint16 = (view: DataView, at: number) => view.getUint16(at)
 function field<Name extends keyof Row>(
   name: Name, offset: number, size: Sort['size'], read: (view: DataView, at: number) => Row[Name],
   order: Sort['order'] = 'ascending',
-): Field<Name> {
+): RowField<Name> {
   return { name, sort: { offset, size, order }, read: (view, row) => read(view, row + offset) }
 }
 
@@ -82,7 +82,7 @@ export const column = {
 } as const satisfies Record<string, Column>
 
 /** What JSON and CSV have of a row and the table does not. */
-export const unseen: readonly Field[] = [cgroup]
+export const unseen: readonly RowField[] = [cgroup]
 
 /** How a number of a unit reads in the table, and what its header says of that. */
 const units: Readonly<Record<Measure['unit'], { readonly header: string; text(value: number): string }>> = {

@@ -1,6 +1,6 @@
 import type { Shown } from '../frame/index.js'
 import { printable } from '../trace/index.js'
-import type { Field } from './column.js'
+import type { RowField } from './column.js'
 import type { Format } from './format.js'
 import { microseconds } from './json.js'
 
@@ -25,7 +25,7 @@ export const csv: Format = {
 }
 
 /** Counters have what is lost, and gauges nothing. */
-function lostRecord(fields: readonly Field[], lost: Shown['lost']) {
+function lostRecord(fields: readonly RowField[], lost: Shown['lost']) {
   const counts: Readonly<Record<string, number>> = lost
   const names = fields.map(({ name }) => name)
   const word = names.includes('comm') ? 'comm' : names[0]

@@ -1,6 +1,6 @@
 import { type Measure, measures as known, type Row, type RowShape, type Sort } from '../frame/index.js'
-import { Identity, Row as At, Value } from '../layout.js'
-import { type Column, column, commonSorts, type Field, measureColumns, startOf, unseen } from './column.js'
+import { Identity, RowLayout as At, Value } from '../layout.js'
+import { type Column, column, commonSorts, type RowField, measureColumns, startOf, unseen } from './column.js'
 
 /** What a row is: the flows that agree in the grouping's fields. */
 export interface Grouping extends RowShape {
@@ -9,7 +9,7 @@ export interface Grouping extends RowShape {
   readonly criteria: readonly Criterion[]
   readonly columns: readonly Column[]
   /** The fields of the columns and what the table does not show, in the order of JSON and CSV. */
-  readonly fields: readonly Field[]
+  readonly fields: readonly RowField[]
   /** What its rows can be sorted by. */
   readonly sorts: ReadonlyMap<string, Sort>
 }
@@ -19,7 +19,7 @@ export interface Criterion {
   readonly name: string
   readonly columns: readonly Column[]
   /** What JSON and CSV have of it and the table does not. */
-  readonly unseen: readonly Field[]
+  readonly unseen: readonly RowField[]
   /** What of an identity its flows agree in. */
   readonly agreed: readonly Extent[]
 }
@@ -38,7 +38,7 @@ const netns = hiddenAt('netns', Value.netns, 4)
 const start = hiddenAt('start', Value.start, 8)
 
 const fieldsOf = (columns: readonly Column[]) => columns.flatMap(column => column.fields)
-const isComm = ({ name }: Field) => name === 'comm'
+const isComm = ({ name }: RowField) => name === 'comm'
 const isIn = (extent: Pick<Extent, 'offset'>, extents: readonly Extent[]) => extents.some(({ offset }) => offset === extent.offset)
 
 /** All criteria, the default first. */
@@ -51,7 +51,7 @@ const criteria: readonly Criterion[] = [
   criterion('cgroup', [column.cgroup]),
 ]
 
-function criterion(name: string, columns: readonly Column[], unseen: readonly Field[] = [], hidden: readonly Extent[] = []): Criterion {
+function criterion(name: string, columns: readonly Column[], unseen: readonly RowField[] = [], hidden: readonly Extent[] = []): Criterion {
   // A process is one whatever it is called.
   const isOfProcess = columns.includes(column.pid)
   const compared = [...fieldsOf(columns), ...unseen].filter(field => !(isOfProcess && isComm(field)))

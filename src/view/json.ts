@@ -1,6 +1,6 @@
 import type { Row } from '../frame/index.js'
 import { jsonText } from '../trace/index.js'
-import type { Field } from './column.js'
+import type { RowField } from './column.js'
 import type { Format } from './format.js'
 import type { Grouping } from './grouping.js'
 
@@ -46,7 +46,7 @@ function averages(loadavg: string | null): number[] | null {
   return loadavg === null ? null : loadavg.split(' ', 3).map(Number)
 }
 
-function pick(row: Row, fields: readonly Field[]): Record<string, unknown> {
+function pick(row: Row, fields: readonly RowField[]): Record<string, unknown> {
   const { hostPid } = row
   return { ...Object.fromEntries(fields.map(({ name }) => [name, row[name]])), ...(hostPid === undefined ? {} : { hostPid }) }
 }

@@ -1,4 +1,4 @@
-import { Identity, Row, Value } from '../layout'
+import { Identity, RowLayout, Value } from '../layout'
 import { Measure } from './measure'
 import { copy16, renew, resize } from './room'
 
@@ -7,7 +7,7 @@ const comm: usize = Value.comm - Identity.start
 /** Bytes of an identity */
 const size: usize = Identity.size
 /** Where the two sets of amounts lie in a row. */
-const sets: usize = Row.total
+const sets: usize = RowLayout.total
 /** Of no use as a number of a group, which are indexes into `rows`. */
 const nothing: u32 = 0
 
@@ -65,7 +65,7 @@ export class Groups {
   @inline
   isShown(row: usize): bool {
     const frame = this.frame - 1
-    return load<u32>(row + (frame & 1) * sizeof<u32>(), Row.frames) == frame
+    return load<u32>(row + (frame & 1) * sizeof<u32>(), RowLayout.frames) == frame
   }
 
   /** Adds amounts to the group that this identity belongs to; `guess` may be its row's number, which is returned. */
@@ -74,9 +74,9 @@ export class Groups {
     const row = this.row(number)
     const frame = this.frame
     const frameAt = row + <usize>(frame & 1) * sizeof<u32>()
-    const isFirst = load<u32>(frameAt, Row.frames) != frame
+    const isFirst = load<u32>(frameAt, RowLayout.frames) != frame
     if (isFirst) {
-      store<u32>(frameAt, frame, Row.frames)
+      store<u32>(frameAt, frame, RowLayout.frames)
       this.made++
     }
     const to = row + Groups.amounts(frame)
@@ -94,7 +94,7 @@ export class Groups {
       store<u64>(to + at, isFirst ? now : Measure.merge(at, load<u64>(to + at), now))
     }
     // The name is no part of what a process is; the last one seen is shown.
-    copy16(row + Row.identity + comm, identity + comm)
+    copy16(row + RowLayout.identity + comm, identity + comm)
     return number
   }
 
@@ -105,7 +105,7 @@ export class Groups {
     const end = finer.rows + <usize>finer.count * Groups.stride
     for (let row = finer.rows; row < end; row += Groups.stride) {
       if (!finer.isShown(row)) continue
-      store<u32>(row, this.add(row + Row.identity, row + amounts, load<u32>(row, Row.group)), Row.group)
+      store<u32>(row, this.add(row + RowLayout.identity, row + amounts, load<u32>(row, RowLayout.group)), RowLayout.group)
     }
     this.next()
   }
@@ -144,10 +144,10 @@ export class Groups {
       number = ++this.count
       store<u32>(place, number)
       const fresh = this.row(number)
-      store<u64>(fresh, 0, Row.frames)
-      store<u64>(fresh, 0, Row.group)
+      store<u64>(fresh, 0, RowLayout.frames)
+      store<u64>(fresh, 0, RowLayout.group)
       for (let at: usize = 0; at < size; at += 8) {
-        store<u64>(fresh + at, load<u64>(identity + at) & load<u64>(this.mask + at), Row.identity)
+        store<u64>(fresh + at, load<u64>(identity + at) & load<u64>(this.mask + at), RowLayout.identity)
       }
     }
     return number
@@ -183,7 +183,7 @@ export class Groups {
     const mask = this.mask
     let difference: u64 = 0
     for (let at: usize = 0; at < size; at += 8) {
-      difference |= (load<u64>(identity + at) ^ load<u64>(row + at, Row.identity)) & load<u64>(mask + at)
+      difference |= (load<u64>(identity + at) ^ load<u64>(row + at, RowLayout.identity)) & load<u64>(mask + at)
     }
     return difference == 0
   }
@@ -212,7 +212,7 @@ export class Groups {
     let kept: u32 = 0
     for (let number: u32 = 1; number <= this.count; number++) {
       const row = this.row(number)
-      const latest = max(load<u32>(row, Row.frames), load<u32>(row, Row.frames + sizeof<u32>()))
+      const latest = max(load<u32>(row, RowLayout.frames), load<u32>(row, RowLayout.frames + sizeof<u32>()))
       if (this.frame - latest <= 1 && number != ++kept) memory.copy(this.row(kept), row, Groups.stride)
     }
     this.count = kept
@@ -220,7 +220,7 @@ export class Groups {
   }
 
   private fillIndex(): void {
-    for (let number: u32 = 1; number <= this.count; number++) store<u32>(this.find(this.row(number) + Row.identity), number)
+    for (let number: u32 = 1; number <= this.count; number++) store<u32>(this.find(this.row(number) + RowLayout.identity), number)
   }
 }
 

@@ -1,22 +1,22 @@
-import { Identity, Row, Value } from '../layout'
+import { Identity, RowLayout, Value } from '../layout'
 import { Groups } from './group'
 import { Measure } from './measure'
 import { resize } from './room'
 
-const family: usize = Row.identity + Value.family - Identity.start
+const family: usize = RowLayout.identity + Value.family - Identity.start
 /** Bytes of an identity */
 const size: usize = Identity.size
 
 /** What rows are sorted by: a field of `Row`, its bytes, and whether the largest come first. */
 export namespace Order {
-  export let offset: usize = Row.total
+  export let offset: usize = RowLayout.total
   export let size: u32 = 8
   export let descending: bool = true
 }
 
 /** Bytes of a row that is handed out: it has one set of amounts. */
 export function pickedSize(): usize {
-  return <usize>Row.amounts + Measure.all
+  return <usize>RowLayout.amounts + Measure.all
 }
 
 /** Picks the first rows in order with a heap of that many, whose root is the last of them: no more is sorted than is shown. */
@@ -41,7 +41,7 @@ export namespace Select {
   /** Adds the first `limit` rows of a family, or of all if it is 0, of the finished frame to what was picked. */
   export function pick(groups: Groups, wanted: u16, limit: u32): void {
     amounts = Groups.amounts(groups.frame - 1)
-    field = Order.offset < <usize>Row.amounts ? Order.offset : Order.offset - Row.amounts + amounts
+    field = Order.offset < <usize>RowLayout.amounts ? Order.offset : Order.offset - RowLayout.amounts + amounts
     mask = groups.mask
     const most = min(limit, groups.shown)
     reserve(most)
@@ -63,9 +63,9 @@ export namespace Select {
       const last = at(0)
       const rest = used - 1
       const to = start + <usize>rest * pickedSize()
-      memory.copy(to, last, Row.total)
-      store<u64>(to, Measure.total(last + amounts), Row.total)
-      memory.copy(to + Row.amounts, last + amounts, Measure.all)
+      memory.copy(to, last, RowLayout.total)
+      store<u64>(to, Measure.total(last + amounts), RowLayout.total)
+      memory.copy(to + RowLayout.amounts, last + amounts, Measure.all)
       sink(at(rest), rest)
       used = rest
     }
@@ -119,14 +119,14 @@ export namespace Select {
   }
 
   function comesBefore(one: usize, other: usize): bool {
-    if (Order.offset != Row.total) {
+    if (Order.offset != RowLayout.total) {
       const order = compare(one + field, other + field)
       if (order != 0) return order < 0 != Order.descending
     }
     const moved = Measure.total(one + amounts)
     const otherMoved = Measure.total(other + amounts)
-    if (moved != otherMoved) return moved > otherMoved != (Order.offset == Row.total && !Order.descending)
-    return isSmaller(one + Row.identity, other + Row.identity)
+    if (moved != otherMoved) return moved > otherMoved != (Order.offset == RowLayout.total && !Order.descending)
+    return isSmaller(one + RowLayout.identity, other + RowLayout.identity)
   }
 
   /** Rows that tie keep their order from frame to frame: by the bytes of what a row is, which no two rows have in common. */

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { type Aggregate, type FlowMap, loadAggregate } from '../../src/frame/aggregate.js'
 import { type Measure, measures, offsetIn } from '../../src/frame/measure.js'
 import type { Sort } from '../../src/frame/row.js'
-import { Flag, Identity, Key, Pid, Row, Value } from '../../src/layout.js'
+import { Flag, Identity, Key, Pid, RowLayout, Value } from '../../src/layout.js'
 import { groupings } from '../../src/view/grouping.js'
 import { type Random, seeded } from '../kit/random.js'
 
@@ -118,8 +118,8 @@ function maskOf(...fields: readonly (readonly [offset: number, size: number])[])
   return mask
 }
 
-const at = (offset: number) => Row.identity + offset - Identity.start
-const byTotal: Sort = { offset: Row.total, size: 8, order: 'descending' }
+const at = (offset: number) => RowLayout.identity + offset - Identity.start
+const byTotal: Sort = { offset: RowLayout.total, size: 8, order: 'descending' }
 
 interface Shown {
   readonly rx: number
@@ -136,7 +136,7 @@ const [rxAt, txAt] = measures.map(measure => offsetIn(measures, measure)) as [nu
 function read(rows: DataView, start: number): Shown {
   const rx = Number(rows.getBigUint64(start + rxAt, true))
   const tx = Number(rows.getBigUint64(start + txAt, true))
-  assert.is(Number(rows.getBigUint64(start + Row.total, true)), rx + tx)
+  assert.is(Number(rows.getBigUint64(start + RowLayout.total, true)), rx + tx)
   const comm = new Uint8Array(rows.buffer, rows.byteOffset + start + at(Value.comm), 16)
   return {
     rx, tx,
@@ -498,8 +498,8 @@ test('picks of one frame by different groupings, while the next is drained, add 
         sums.set(key(row), { rx: sum.rx + rx, tx: sum.tx + tx })
       }
       const limit = random.pick([0, 2, Infinity])
-      const sort: Sort = { offset: random.pick([Row.total, rxAt, txAt]), size: 8, order: random.pick(['ascending', 'descending']) }
-      const value = ({ rx, tx }: { readonly rx: number; readonly tx: number }) => sort.offset === Row.total ? rx + tx : sort.offset === rxAt ? rx : tx
+      const sort: Sort = { offset: random.pick([RowLayout.total, rxAt, txAt]), size: 8, order: random.pick(['ascending', 'descending']) }
+      const value = ({ rx, tx }: { readonly rx: number; readonly tx: number }) => sort.offset === RowLayout.total ? rx + tx : sort.offset === rxAt ? rx : tx
       const rows = aggregate.pick({ mask, sort, limit, byFamily: false, read })
       const expected = [...sums].map(([group, sum]) => ({ group, ...sum }))
       const sign = sort.order === 'ascending' ? 1 : -1
@@ -535,7 +535,7 @@ test('a counter and gauges that are added to the list are summed, merged, sorted
   const shown = (mask: Uint8Array, by: Measure) => aggregate.pick({
     mask, sort: { offset: offsetIn(list, by), size: 8, order: 'descending' }, limit: Infinity, byFamily: false,
     read: (view, start) => [
-      view.getUint32(start + at(Value.pid), true), Number(view.getBigUint64(start + Row.total, true)),
+      view.getUint32(start + at(Value.pid), true), Number(view.getBigUint64(start + RowLayout.total, true)),
       ...list.map(measure => Number(view.getBigUint64(start + offsetIn(list, measure), true))),
     ],
   })

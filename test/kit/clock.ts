@@ -1,10 +1,10 @@
-import type { Clock } from '../../src/frame/frames.js'
+import type { HostClock } from '../../src/frame/frames.js'
 
 /** A clock that only moves when somebody sleeps, or as a test says. */
 export function fakeClock() {
   let now = 100
   const watchers = new Set<() => void>()
-  const clock: Clock = {
+  const clock: HostClock = {
     now: () => now,
     cpu: () => now / 4,
     date: () => new Date(now * 1000),

@@ -2,10 +2,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { assemble, exit, ja, label, listing, place } from '../../bpf-asm/index.js'
 import { admit } from '../../src/program/admit.js'
-import { type Access, choosesProcesses, type Field, fieldsOf, type Filter, probed, typed } from '../../src/program/index.js'
+import { type Access, choosesProcesses, type KernelFields, fieldsOf, type Filter, probed, typed } from '../../src/program/index.js'
 import { btfFixtures, noFilter } from '../kit/fixture.js'
 
-const field: Field = {
+const field: KernelFields = {
   ...fieldsOf(btfFixtures[0]!.btf),
   tgid: { offset: 100, size: 4 },
   nsproxy: { offset: 200, size: 8 },
@@ -14,7 +14,7 @@ const field: Field = {
 }
 
 /** What a filter is made of, without the numbers of instructions and distances. */
-function code(filter: Partial<Filter>, access: (field: Field) => Access = typed): string {
+function code(filter: Partial<Filter>, access: (field: KernelFields) => Access = typed): string {
   const context = { field, filter: { ...noFilter, ...filter }, access: access(field), locked: true, calls: true, slots: false, audited: false, mayCopy: true }
   const no = place('no')
   const text = listing(assemble([admit(context, no), ja(no), label(no), exit()]))

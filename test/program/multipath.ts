@@ -1,4 +1,4 @@
-import type { Field } from '../../src/program/index.js'
+import type { KernelFields } from '../../src/program/index.js'
 import { flag, mptcp, type Sending, Socket, state } from './socket.js'
 import { Struct } from './struct.js'
 import type { World } from './world.js'
@@ -6,7 +6,7 @@ import type { World } from './world.js'
 /** An MPTCP socket: what its calls return is what a process moves; its subflows are TCP sockets of the kernel's. */
 export class Multipath extends Socket {
   readonly subflow: Socket
-  readonly #field: Field
+  readonly #field: KernelFields
 
   constructor(world: World, network: Struct) {
     super(world, network)
@@ -70,7 +70,7 @@ export class Multipath extends Socket {
 
 /** A socket in a sockmap: a BPF program decides what becomes of its bytes, and calls alone tell what a process moved. */
 export class Redirected extends Socket {
-  readonly #field: Field
+  readonly #field: KernelFields
 
   constructor(world: World, network: Struct) {
     super(world, network)

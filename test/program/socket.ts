@@ -1,5 +1,5 @@
 import type { Member } from '../../bpf-asm/index.js'
-import type { Field } from '../../src/program/index.js'
+import type { KernelFields } from '../../src/program/index.js'
 import { Struct } from './struct.js'
 import type { World } from './world.js'
 
@@ -53,7 +53,7 @@ export class Socket {
   readonly file: Struct
   readonly #message: Struct
   readonly #packet: Struct
-  readonly #field: Field
+  readonly #field: KernelFields
 
   /** Who used it last; undefined when nobody is known to have, or `expected` to. */
   user: number | 'unwanted' | undefined

@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert'
 import { interpret, MapModel, Memory, type Setting } from '../../bpf-asm/index.js'
 import type { Plan } from '../../src/backend/plan.js'
 import { Flag, Key, Name, Pid, Stat, Value } from '../../src/layout.js'
-import { choosesProcesses, type Field, fieldsOf, type Filter, mapName } from '../../src/program/index.js'
+import { choosesProcesses, type KernelFields, fieldsOf, type Filter, mapName } from '../../src/program/index.js'
 import { Slot } from '../../src/program/frame.js'
 import { cText } from '../../src/trace/index.js'
 import { firstArgument } from '../../src/trace/index.js'
@@ -64,7 +64,7 @@ export class World {
   readonly wanted = [100, 200] as const
   /** A kernel thread. */
   readonly daemon = 50
-  readonly field: Field
+  readonly field: KernelFields
   readonly memory = new Memory()
   readonly plan: Plan
   readonly filter: Filter

@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Measure, measures, offsetIn } from '../../src/frame/measure.js'
 import type { Sort } from '../../src/frame/row.js'
-import { Identity, Row as At, Value } from '../../src/layout.js'
+import { Identity, RowLayout as At, Value } from '../../src/layout.js'
 import { type Grouping, groupings, groupingsWith, together } from '../../src/view/grouping.js'
 import { Random } from '../kit/random.js'
 

@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { groupings, together, withHidden } from '../../src/view/grouping.js'
 import { rows } from '../../src/view/rows.js'
-import { Identity, Row as At, Value } from '../../src/layout.js'
+import { Identity, RowLayout as At, Value } from '../../src/layout.js'
 import { Random } from '../kit/random.js'
 import { frameOf, groupingOf, noLoss, randomRow, samples, presentationOf } from './sample.js'
 

@@ -19,7 +19,7 @@ import { closingLine, type Count, countOf } from '../uvu.js'
 import { runInGuest } from './guest.js'
 import { fetchKernel, releases } from './kernel.js'
 import { archs, prepareFor } from './machine.js'
-import { type Column, tableOf } from './table.js'
+import { type MatrixColumn, tableOf } from './table.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const page = new URL('../../../tools/doc/accuracy.md', import.meta.url)
@@ -32,7 +32,7 @@ const [most, mostOfMix] = [1500, 30]
 
 /** What the cases of a backend came to in a guest. */
 interface Outcome extends Count {
-  readonly column: Column
+  readonly column: MatrixColumn
 }
 
 /** One after the other in a guest. */
@@ -126,7 +126,7 @@ for (const { column: { kernel, backend, outcomes }, failed } of all) {
 }
 writeFileSync(kept, JSON.stringify(columns))
 if (rewrites) {
-  const table = tableOf(kernels.flatMap(kernel => backends.flatMap((backend): Column[] => {
+  const table = tableOf(kernels.flatMap(kernel => backends.flatMap((backend): MatrixColumn[] => {
     const outcomes = columns[`${kernel} ${backend}`]
     return outcomes === undefined ? [] : [{ kernel, backend, outcomes: new Map(outcomes) }]
   })))

@@ -1,7 +1,7 @@
 import { tableRow } from '../page.js'
 
 /** What the cases came to with a backend on a kernel: `exact`, or why not. */
-export interface Column {
+export interface MatrixColumn {
   /** Its release, and its architecture if that is not the usual one. */
   readonly kernel: string
   readonly backend: string
@@ -12,7 +12,7 @@ export interface Column {
  * A table in Markdown: a line for each case that is not exact everywhere, one for all others, a column for each kernel and backend, and
  * below it the reasons by number.
  */
-export function tableOf(columns: readonly Column[]): string {
+export function tableOf(columns: readonly MatrixColumn[]): string {
   const cases = [...new Set(columns.flatMap(({ outcomes }) => [...outcomes.keys()]))]
   const reasons: string[] = []
   const cell = (outcome: string | undefined) => {

@@ -1,6 +1,6 @@
 import { groupings } from '../grouping.js'
 import type { Input } from './key.js'
-import { filterText, type Line, sortable, type State, withoutSums } from './state.js'
+import { filterText, type TableLine, sortable, type State, withoutSums } from './state.js'
 import { units } from './unit.js'
 
 /** What a key asks of the world outside the state. */
@@ -15,7 +15,7 @@ export interface Reaction {
 /** What a key can see of the screen. */
 export interface Seen {
   /** All lines of the table, in order. */
-  readonly table: readonly Line[]
+  readonly table: readonly TableLine[]
   /** How many of them fit on the screen. */
   readonly page: number
   /** The column at a place of the header; undefined elsewhere. */

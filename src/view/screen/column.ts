@@ -23,12 +23,12 @@ export interface Look {
 }
 
 /** How a column is ordered: larger values first for numbers that measure, smaller ones for all else. */
-export interface Order {
+export interface Comparison {
   compare(one: Entry, other: Entry): number
 }
 
 /** A column of the screen. */
-export interface ScreenColumn extends Order {
+export interface ScreenColumn extends Comparison {
   /** By which the rows are sorted when this column is chosen. */
   readonly name: string
   readonly header: string
@@ -45,7 +45,7 @@ export interface ScreenColumn extends Order {
 }
 
 /** Rates of both directions. */
-export const sum: Order = { compare: (one, other) => amount(other, 'rx') + amount(other, 'tx') - amount(one, 'rx') - amount(one, 'tx') }
+export const sum: Comparison = { compare: (one, other) => amount(other, 'rx') + amount(other, 'tx') - amount(one, 'rx') - amount(one, 'tx') }
 
 const amount = (entry: Entry, of: 'rx' | 'tx') => average(entry, of)
 

@@ -5,7 +5,7 @@ import { bindings } from './binding.js'
 import { columnsOf, endText, type Look, type Names } from './column.js'
 import { fitted, gap, layout, type Placed } from './layout.js'
 import type { Entry } from './ledger.js'
-import { connections, type Line, linesOf, namesFor, type State, type Total } from './state.js'
+import { connections, type TableLine, linesOf, namesFor, type State, type Total } from './state.js'
 import { plain, type Style, withoutStyle } from './style.js'
 import { human, sparkline, units } from './unit.js'
 
@@ -28,7 +28,7 @@ export interface Picture {
   /** As many as the terminal has at most, none wider than it is. */
   readonly lines: readonly string[]
   /** All lines of the table, in order, and how many of them fit. */
-  readonly table: readonly Line[]
+  readonly table: readonly TableLine[]
   readonly page: number
   /** The column at a place of the screen, where that is its header. */
   columnAt(row: number, column: number): string | undefined
@@ -70,7 +70,7 @@ export function paint(state: State, surface: Surface): Picture {
 }
 
 /** The first line that is shown: as the state says, unless the list is shorter by now. */
-function topOf(state: State, table: readonly Line[], page: number): number {
+function topOf(state: State, table: readonly TableLine[], page: number): number {
   return Math.max(0, Math.min(state.top, table.length - page))
 }
 
@@ -155,7 +155,7 @@ function columnIn(placed: readonly Placed[], place: number): string | undefined 
   return undefined
 }
 
-function rowText({ entry, isChild }: Line, placed: readonly Placed[], look: Look, state: State, { style, size }: Surface): string {
+function rowText({ entry, isChild }: TableLine, placed: readonly Placed[], look: Look, state: State, { style, size }: Surface): string {
   const text = placed.map(({ column, width }, index) => {
     // The process stands above.
     const cell = isChild && index === 0 ? (look.isUnicode ? '  └' : '  `') : column.text(entry, look, width)
@@ -167,7 +167,7 @@ function rowText({ entry, isChild }: Line, placed: readonly Placed[], look: Look
 }
 
 /** What is said of rows that are not shown: those of the table, and those that were too many to be picked from the frame. */
-function rest({ frame, filter, family }: State, table: readonly Line[], shown: readonly Line[], { unit, isUnicode }: Look): string[] {
+function rest({ frame, filter, family }: State, table: readonly TableLine[], shown: readonly TableLine[], { unit, isUnicode }: Look): string[] {
   const isShown = new Set(shown)
   const hidden = table.filter(line => !isShown.has(line) && !line.isChild).map(({ entry }) => entry)
   const unpicked = frame === undefined || filter !== '' || family !== undefined ? 0 : Math.max(0, frame.count - frame.rows.length)
@@ -219,7 +219,7 @@ function helpLines({ size: { columns, rows }, style }: Surface): string[] {
 }
 
 /** All that is known of the row that is chosen. */
-function detailLines(state: State, surface: Surface, look: Look, table: readonly Line[]): string[] {
+function detailLines(state: State, surface: Surface, look: Look, table: readonly TableLine[]): string[] {
   const entry = table.find(({ entry }) => entry.key === state.cursor)?.entry
   const { size: { columns }, style, isUnicode } = surface
   if (entry === undefined) return ['', 'This row is closed.']

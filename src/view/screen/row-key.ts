@@ -1,5 +1,5 @@
 import type { Row, RowShape } from '../../frame/index.js'
-import { Row as At } from '../../layout.js'
+import { RowLayout as At } from '../../layout.js'
 
 const key = Symbol('key')
 

@@ -130,7 +130,7 @@ export function withoutSums(state: State): State {
 }
 
 /** A row of the table: a child is a connection below its process in the tree. */
-export interface Line {
+export interface TableLine {
   readonly entry: Entry
   readonly isChild: boolean
 }
@@ -146,7 +146,7 @@ export function sortable(state: State): ScreenColumn[] {
 }
 
 /** What goes through the filter, in order: all lines of the table, shown or not. */
-export function linesOf(state: State, look: Look): Line[] {
+export function linesOf(state: State, look: Look): TableLine[] {
   const columns = columnsOf(state.isTree ? connections : state.grouping)
   const order = columns.find(({ name }) => name === state.sort) ?? sum
   const words = state.filter.toLowerCase().split(/\s+/).filter(word => word !== '')
