@@ -1,7 +1,7 @@
 import './no-debugger.js'
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
+import { endIn, endOnSignals, openKernel, relayOf } from '../syscall/index.js'
 import { main, type Output, type World } from './main.js'
 import { grace, interrupted, readBtf, readBtfFile, systemClock } from './trace/index.js'
 import { type CgroupDirectory, cgroupMount, isCalled } from './view/index.js'
@@ -11,6 +11,9 @@ const cgroup2 = 0x63677270
 const bpffs = 0xcafe4a11
 /** `PROC_PID_INIT_INO` (include/linux/proc_ns.h) */
 const initialPids = 0xeffffffcn
+
+// Before anything asks for process.stdout.
+const [stdout, stderr] = [relayOf(1), relayOf(2)]
 
 // Whoever does not read what is told on stderr does not end the program.
 process.stderr.on('error', () => {})
@@ -196,6 +199,9 @@ function output(): Output {
 
 // As of a module that never gets to its end: Node.js' own.
 process.exitCode = 13
-void main(process.argv.slice(2), world).then(status => {
-  process.exitCode = status
-})
+void main(process.argv.slice(2), world).then(status => inTime(() => {
+  const error = stdout.finish()
+  if (error !== undefined) world.tell(`tcptop: stdout: ${error.message}`)
+  process.exitCode = error === undefined ? status : 1
+  stderr.finish()
+}))

@@ -1,6 +1,6 @@
 // The shim: system calls that Node.js does not offer, and nothing else. Every function returns what the kernel returned, or -errno;
-// none throws for what the kernel says, and none keeps anything but `contents`, whose mapping lasts as long as its array, and `endOn`, whose
-// handlers of signals stay.
+// none throws for what the kernel says, and none keeps anything but `contents`, whose mapping lasts as long as its array, `endOn`, whose
+// handlers of signals stay, and `relay`, whose process stays until its pipe ends.
 #include <napi.h>
 
 #include <cerrno>
@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -279,6 +280,58 @@ Napi::Value end_in_time(const Napi::CallbackInfo &info) {
   return result(info, end_in(info[0].As<Napi::Number>().Int64Value()));
 }
 
+// What relay's process does: writes to `to` what comes from `from` until that ends, and says on `reply` with which error, 0 for none. It has a copy
+// of a memory that other threads may have been changing: it calls nothing that allocates or locks.
+[[noreturn]] void pass_on(int from, int to, int reply) {
+  // What else is open belongs to the program, and would otherwise outlive it.
+  for (int fd = 0; fd < 1024; fd++) {
+    if (fd != from && fd != to && fd != reply) syscall(SYS_close, fd);
+  }
+  static char buffer[65536];
+  int32_t error = 0;
+  for (long count; !error && (count = syscall(SYS_read, from, buffer, sizeof(buffer))) != 0;) {
+    if (count < 0) error = errno;
+    for (long done = 0; done < count && !error;) {
+      long written = syscall(SYS_write, to, buffer + done, count - done);
+      if (written < 0) error = errno;
+      else done += written;
+    }
+  }
+  // Whoever still writes gets EPIPE, and then finds out why.
+  syscall(SYS_write, reply, &error, sizeof(error));
+  for (;;) syscall(SYS_exit_group, 0);
+}
+
+// relay(fd): from now on what this process writes to `fd` goes through a pipe to a process that writes it where it went before. Returns the
+// descriptor on which that says how it ended, four bytes of an errno.
+Napi::Value relay(const Napi::CallbackInfo &info) {
+  if (!info[0].IsNumber()) return refuse(info, EINVAL);
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  int data[2], reply[2];
+  if (syscall(SYS_pipe2, data, O_CLOEXEC) != 0) return result(info, -1);
+  if (syscall(SYS_pipe2, reply, O_CLOEXEC) != 0) {
+    int error = errno;
+    for (int end : data) close(end);
+    return refuse(info, error);
+  }
+  // No signal may end it or run a handler of Node.js there. One that the user sends to all processes of the terminal's foreground is ours alone.
+  uint64_t all = ~0ull, before;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
+  // As fork() without what libc does beside it; its end sends no signal. No pointer is passed, so machines do not differ.
+  long child = syscall(SYS_clone, 0UL, 0UL, 0UL, 0UL, 0UL);
+  if (child == 0) pass_on(data[0], fd, reply[1]);
+  int error = errno;
+  if (child > 0 && syscall(SYS_dup3, data[1], fd, 0) < 0) {
+    error = errno;
+    child = -1;
+  }
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
+  for (int end : {data[0], data[1], reply[1]}) close(end);
+  if (child > 0) return result(info, reply[0]);
+  close(reply[0]);
+  return refuse(info, error);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("bpf", Napi::Function::New<bpf>(env, "bpf"));
   exports.Set("perfEventOpen", Napi::Function::New<perf_event_open>(env, "perfEventOpen"));
@@ -288,6 +341,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("contents", Napi::Function::New<contents>(env, "contents"));
   exports.Set("endOn", Napi::Function::New<end_on>(env, "endOn"));
   exports.Set("endIn", Napi::Function::New<end_in_time>(env, "endIn"));
+  exports.Set("relay", Napi::Function::New<relay>(env, "relay"));
   exports.Set("socketCall", Napi::Function::New<socket_call>(env, "socketCall"));
   return exports;
 }

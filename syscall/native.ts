@@ -25,6 +25,11 @@ export interface Native {
   endOn(milliseconds: number): number
   /** Ends the process when so many milliseconds have passed, with status 0, whatever its threads are doing; 0 takes that back. */
   endIn(milliseconds: number): number
+  /**
+   * From now on what is written to `fd` goes through a pipe to a process that writes it where it went before. Returns the descriptor on which that
+   * says how it ended, when the last writer has closed the pipe: four bytes of an errno.
+   */
+  relay(fd: number): number
   /** Six words of arguments, in which pointers have their place. */
   socketCall(name: SocketCall, words: Uint8Array, pointers: readonly Pointer[]): number
   /** So many bytes of a file, or the negative errno. They are not to be written to. */

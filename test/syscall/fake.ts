@@ -51,6 +51,7 @@ export function fakeKernel(answer: Answer = () => {}) {
     raiseMemlock: () => 0,
     endOn: () => 0,
     endIn: () => 0,
+    relay: () => -38,
     setCapabilities: (attr, threads) => ask({ name: 'capset', attr, pointers: [], rest: threads }),
     perfEventIoctl: (...rest) => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [], rest }),
     contents: () => -constants.errno.ENODEV,
