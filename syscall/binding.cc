@@ -311,7 +311,7 @@ Napi::Value relay(const Napi::CallbackInfo &info) {
   if (syscall(SYS_pipe2, data, O_CLOEXEC) != 0) return result(info, -1);
   if (syscall(SYS_pipe2, reply, O_CLOEXEC) != 0) {
     int error = errno;
-    for (int end : data) close(end);
+    for (int end : data) syscall(SYS_close, end);
     return refuse(info, error);
   }
   // No signal may end it or run a handler of Node.js there. One that the user sends to all processes of the terminal's foreground is ours alone.
@@ -326,9 +326,9 @@ Napi::Value relay(const Napi::CallbackInfo &info) {
     child = -1;
   }
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
-  for (int end : {data[0], data[1], reply[1]}) close(end);
+  for (int end : {data[0], data[1], reply[1]}) syscall(SYS_close, end);
   if (child > 0) return result(info, reply[0]);
-  close(reply[0]);
+  syscall(SYS_close, reply[0]);
   return refuse(info, error);
 }
 

@@ -1,4 +1,3 @@
-export { type Accounting, type ClosedConnection, startAccounting } from './accounting.js'
 export { type Backend, type Hook, of5_12, type Part, type Variant } from './backend.js'
 export { backends } from './backends.js'
 export { dump, dumpJson, type Loaded } from './dump.js'
