@@ -48,7 +48,16 @@ const zsh: Shell = {
       const action = value === undefined ? '' : isFile(entry[1]) ? ':file:_files' : `:${value}:(${words(choices ?? [])})`
       return `  ${quoted(`${repeatable ? '*' : ''}${name}[${describe(about)}]${action}`)}`
     }))
-    return [`#compdef ${program}`, `_arguments -s \\`, ...lines.map(line => `${line} \\`), `  '1:command:(${words(first)})'`].join('\n')
+    return [
+      `#compdef ${program}`,
+      `_${program}() {`,
+      '  _arguments -s \\',
+      ...lines.map(line => `  ${line} \\`),
+      `    '1:command:(${words(first)})'`,
+      '}',
+      // As a file of $fpath it is the function itself, called to complete; sourced it only announces it.
+      `if [[ $funcstack[1] == _${program} ]]; then _${program} "$@"; else compdef _${program} ${program}; fi`,
+    ].join('\n')
   },
 }
 
