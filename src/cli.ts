@@ -2,7 +2,7 @@ import './no-debugger.js'
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync, unlinkSync, write, writeFileSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
-import { endIn, endOnSignals, openKernel } from '../syscall/index.js'
+import { endIn, endOnSignals, openKernel, relayOf } from '../syscall/index.js'
 import { openTty } from './host/index.js'
 import { measureFields } from './locate/index.js'
 import { main, type World } from './main.js'
@@ -17,6 +17,9 @@ const initialPids = 0xeffffffcn
 
 // V8 would compile with its optimizer what a start runs often, on another thread, and the start be over before that pays: 19 ms of CPU for nothing.
 setFlagsFromString('--no-opt')
+
+// Before anything asks for process.stdout.
+const [stdout, stderr] = [relayOf(1), relayOf(2)]
 
 // A closed stderr does not end the program.
 process.stderr.on('error', () => {})
@@ -213,6 +216,9 @@ function output(): Output {
 
 // As of a module that never gets to its end: Node.js' own.
 process.exitCode = 13
-void main(process.argv.slice(2), world).then(status => {
-  process.exitCode = status
-})
+void main(process.argv.slice(2), world).then(status => inTime(() => {
+  const error = stdout.finish()
+  if (error !== undefined) world.tell(`tcptop: stdout: ${error.message}`)
+  process.exitCode = error === undefined ? status : 1
+  stderr.finish()
+}))

@@ -4,4 +4,4 @@
  */
 
 export * from './trace/index.js'
-export { type Accounting, type ClosedConnection, startAccounting } from './backend/index.js'
+export { type Accounting, type ClosedConnection, startAccounting } from './accounting.js'

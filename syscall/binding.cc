@@ -1,6 +1,6 @@
 // The shim: system calls that Node.js does not offer, and nothing else. Every function returns what the kernel returned, or -errno;
 // none throws for what the kernel says, and none keeps anything but `contents`, whose mapping lasts as long as its array, `endOn`, whose
-// handlers of signals stay, and `restoreAtEnd`.
+// handlers of signals stay, `restoreAtEnd`, and `relay`, whose process stays until its pipe ends.
 #include <napi.h>
 
 #include <cerrno>
@@ -15,7 +15,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <termios.h>
 #include <unistd.h>
 
 // napi.h can allocate; with these it needs no libstdc++ for it.
@@ -233,7 +232,8 @@ Napi::Value set_capabilities(const Napi::CallbackInfo &info) {
 
 // The terminal with the modes that it had, and what it is sent, when the process ends; none where `terminal` is -1.
 int terminal = -1;
-termios modes;
+// The kernel's own struct termios, which has 36 bytes on these machines and is not to be looked into.
+uint64_t modes[8];
 uint8_t last_words[64];
 size_t last_length;
 
@@ -241,10 +241,12 @@ size_t last_length;
 void end_now(int) {
   if (terminal >= 0) {
     // A job in the background would be stopped by that.
-    signal(SIGTTOU, SIG_IGN);
-    tcsetattr(terminal, TCSANOW, &modes);
+    struct sigaction ignore = {};
+    ignore.sa_handler = SIG_IGN;
+    sigaction(SIGTTOU, &ignore, nullptr);
+    ioctl(terminal, TCSETS, modes);
     // It does not block: a terminal that takes nothing goes without.
-    if (write(terminal, last_words, last_length) < 0) errno = 0;
+    syscall(SYS_write, terminal, last_words, last_length);
   }
   syscall(SYS_exit_group, 0);
 }
@@ -253,12 +255,12 @@ void end_now(int) {
 Napi::Value restore_at_end(const Napi::CallbackInfo &info) {
   Bytes text = bytes_of(info[0]);
   if (text.length > sizeof(last_words)) return refuse(info, EINVAL);
-  if (terminal >= 0) close(terminal);
+  if (terminal >= 0) syscall(SYS_close, terminal);
   terminal = -1;
   if (text.length == 0) return result(info, 0);
   // Opened anew, so that it alone does not block.
-  int opened = open("/dev/tty", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  if (opened < 0 || tcgetattr(opened, &modes) != 0) return result(info, -1);
+  int opened = syscall(SYS_openat, AT_FDCWD, "/dev/tty", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (opened < 0 || ioctl(opened, TCGETS, modes) != 0) return result(info, -1);
   memcpy(last_words, text.data, text.length);
   last_length = text.length;
   terminal = opened;
@@ -312,6 +314,58 @@ Napi::Value end_in_time(const Napi::CallbackInfo &info) {
   return result(info, end_in(info[0].As<Napi::Number>().Int64Value()));
 }
 
+// What relay's process does: writes to `to` what comes from `from` until that ends, and says on `reply` with which error, 0 for none. It has a copy
+// of a memory that other threads may have been changing: it calls nothing that allocates or locks.
+[[noreturn]] void pass_on(int from, int to, int reply) {
+  // What else is open belongs to the program, and would otherwise outlive it.
+  for (int fd = 0; fd < 1024; fd++) {
+    if (fd != from && fd != to && fd != reply) syscall(SYS_close, fd);
+  }
+  static char buffer[65536];
+  int32_t error = 0;
+  for (long count; !error && (count = syscall(SYS_read, from, buffer, sizeof(buffer))) != 0;) {
+    if (count < 0) error = errno;
+    for (long done = 0; done < count && !error;) {
+      long written = syscall(SYS_write, to, buffer + done, count - done);
+      if (written < 0) error = errno;
+      else done += written;
+    }
+  }
+  // Whoever still writes gets EPIPE, and then finds out why.
+  syscall(SYS_write, reply, &error, sizeof(error));
+  for (;;) syscall(SYS_exit_group, 0);
+}
+
+// relay(fd): from now on what this process writes to `fd` goes through a pipe to a process that writes it where it went before. Returns the
+// descriptor on which that says how it ended, four bytes of an errno.
+Napi::Value relay(const Napi::CallbackInfo &info) {
+  if (!info[0].IsNumber()) return refuse(info, EINVAL);
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  int data[2], reply[2];
+  if (syscall(SYS_pipe2, data, O_CLOEXEC) != 0) return result(info, -1);
+  if (syscall(SYS_pipe2, reply, O_CLOEXEC) != 0) {
+    int error = errno;
+    for (int end : data) syscall(SYS_close, end);
+    return refuse(info, error);
+  }
+  // No signal may end it or run a handler of Node.js there. One that the user sends to all processes of the terminal's foreground is ours alone.
+  uint64_t all = ~0ull, before;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
+  // As fork() without what libc does beside it; its end sends no signal. No pointer is passed, so machines do not differ.
+  long child = syscall(SYS_clone, 0UL, 0UL, 0UL, 0UL, 0UL);
+  if (child == 0) pass_on(data[0], fd, reply[1]);
+  int error = errno;
+  if (child > 0 && syscall(SYS_dup3, data[1], fd, 0) < 0) {
+    error = errno;
+    child = -1;
+  }
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(before));
+  for (int end : {data[0], data[1], reply[1]}) syscall(SYS_close, end);
+  if (child > 0) return result(info, reply[0]);
+  syscall(SYS_close, reply[0]);
+  return refuse(info, error);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("bpf", Napi::Function::New<bpf>(env, "bpf"));
   exports.Set("perfEventOpen", Napi::Function::New<perf_event_open>(env, "perfEventOpen"));
@@ -322,6 +376,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("endOn", Napi::Function::New<end_on>(env, "endOn"));
   exports.Set("endIn", Napi::Function::New<end_in_time>(env, "endIn"));
   exports.Set("restoreAtEnd", Napi::Function::New<restore_at_end>(env, "restoreAtEnd"));
+  exports.Set("relay", Napi::Function::New<relay>(env, "relay"));
   exports.Set("socketCall", Napi::Function::New<socket_call>(env, "socketCall"));
   return exports;
 }

@@ -27,6 +27,11 @@ export interface Native {
   endIn(milliseconds: number): number
   /** When `endOn` or `endIn` end the process, its terminal gets back its present modes and is sent this; empty takes that back. */
   restoreAtEnd(text: Uint8Array): number
+  /**
+   * From now on what is written to `fd` goes through a pipe to a process that writes it where it went before. Returns the descriptor on which that
+   * says how it ended, when the last writer has closed the pipe: four bytes of an errno.
+   */
+  relay(fd: number): number
   /** Six words of arguments, in which pointers have their place. */
   socketCall(name: SocketCall, words: Uint8Array, pointers: readonly AttrPointer[]): number
   /** So many bytes of a file, or the negative errno. They are not to be written to. */

@@ -7,9 +7,10 @@ import { matchesGolden } from './kit/golden.js'
 
 /** Up from dist/test/. */
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const { version, exports: doors } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string; exports: Record<string, string> }
-const houses = Object.entries(doors).filter(([, path]) => path.endsWith('.js'))
-  .map(([door, path]) => ({ name: door.replace('./', ''), path: `${root}${path.replace('./', '').replace(/js$/, 'd.ts')}` }))
+const { version, exports: doors } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string; exports: Record<string, string | { readonly types: string }> }
+const typesOf = (door: (typeof doors)[string]) => typeof door === 'string' ? door.replace(/\.js$/, '.d.ts') : door.types
+const houses = Object.entries(doors).map(([door, path]) => ({ name: door.replace('./', ''), path: root + typesOf(path).replace('./', '') }))
+  .filter(({ path }) => path.endsWith('.d.ts'))
 const program = ts.createProgram(houses.map(({ path }) => path), { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, strict: true })
 const checker = program.getTypeChecker()
 

@@ -19,7 +19,7 @@ import { createRequire } from 'node:module'
 import { userInfo } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { gunzipSync, gzipSync } from 'node:zlib'
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const at = (...parts) => join(root, ...parts)
@@ -69,7 +69,7 @@ const checkout = [
     // As deep below the root as dist/src/cli.js, for what is found from there: the WASM, the shims and package.json.
     name: 'bundle',
     from: ['package-lock.json', 'tools/bundle.mjs', 'bpf-asm', 'syscall', 'src', process.execPath],
-    makes: ['dist/bin/tcptop.js', 'dist/bin/program.js', 'dist/bin/yargs.js', 'dist/bin/package.json'],
+    makes: ['dist/bin/tcptop.js', 'dist/bin/program.js', 'dist/bin/yargs.js', 'dist/bin/package.json', 'dist/lib/trace.js'],
     before: () => rmSync(at('dist/bin'), { recursive: true, force: true }),
     command: () => ['node', at('tools/bundle.mjs')],
   },
@@ -150,16 +150,19 @@ function noteMissing() {
   if (archs.length === 0) throw new Error('a package without any shim is not made')
 }
 
-/** What binding.gyp takes where node-addon-api is not installed. As text these would be a quarter of the package. */
+/** What binding.gyp takes where node-addon-api is not installed, without its comments. As text these would be a quarter of the package. */
 function packHeaders() {
   rmSync(at('syscall/include'), { recursive: true, force: true })
   mkdirSync(at('syscall/include'))
-  for (const name of headers) writeFileSync(at('syscall/include', `${name}.gz`), gzipSync(readFileSync(at('node_modules/node-addon-api', name)), { level: 9 }))
+  for (const name of headers) {
+    const text = readFileSync(at('node_modules/node-addon-api', name), 'utf8').replaceAll(/^\s*\/\/.*\n/gm, '')
+    writeFileSync(at('syscall/include', `${name}.br`), brotliCompressSync(text))
+  }
 }
 
 function unpackHeaders() {
-  for (const name of headers.filter(name => made(`syscall/include/${name}.gz`))) {
-    writeFileSync(at('syscall/include', name), gunzipSync(readFileSync(at('syscall/include', `${name}.gz`))))
+  for (const name of headers.filter(name => made(`syscall/include/${name}.br`))) {
+    writeFileSync(at('syscall/include', name), brotliDecompressSync(readFileSync(at('syscall/include', `${name}.br`))))
   }
 }
 

@@ -1,4 +1,3 @@
-export { type Accounting, type ClosedConnection, startAccounting } from './accounting.js'
 export { dump, dumpJson, type Loaded } from './dump.js'
 export { type Facts, factsByName, factsOf } from './facts.js'
 export { makePlan, makePlans, type Plan, PlanError } from './plan.js'

@@ -68,12 +68,16 @@ const zsh: Shell = {
     }
     return [
       `#compdef ${program}`,
+      `_${program}() {`,
       'case $words[2] in',
       ...commands.flatMap(command => branch(command.name, command, [
         `1:command:(${command.name})`, ...command.positionals.map(({ name, choices = [] }, index) => `${index + 2}:${name}:(${words(choices)})`),
       ])),
       ...branch('*', main, [`1:command:(${words(commands.map(({ name }) => name))})`]),
       'esac',
+      '}',
+      // As a file of $fpath it is the function itself, called to complete; sourced it only announces it.
+      `if [[ $funcstack[1] == _${program} ]]; then _${program} "$@"; else compdef _${program} ${program}; fi`,
     ].join('\n')
   },
 }

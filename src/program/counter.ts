@@ -82,7 +82,7 @@ function queuedInAll(context: Context, none: Place, isAnew: boolean): Code {
 export function takeQueued(context: Context, none: Place, { bounded = true, isAnew = false } = {}): Code {
   const { field, access, locked } = context
   const total = queuedInAll(context, none, isAnew)
-  const othersSend = locked ? [is.ne32(r3, 0).after(access.read(r3, present(field, 'writePending'), socket))] : []
+  const othersSend = locked && bounded ? [is.ne32(r3, 0).after(access.read(r3, present(field, 'writePending'), socket))] : []
   /** `r2 =` what is to be taken of the r1 bytes, of which r0 are charged. */
   const uncharged = [
     mov(r2, r1),

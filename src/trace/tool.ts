@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { endIn, endOnSignals, type Kernel, openKernel, SyscallError, VerifierError } from '../../syscall/index.js'
+import { endIn, endOnSignals, type Kernel, openKernel, relayOf, SyscallError, VerifierError } from '../../syscall/index.js'
 import { advice, powerOf } from '../host/index.js'
 import { printable } from './printable.js'
 import { Scope } from './scope.js'
@@ -39,10 +39,15 @@ export interface Bench {
  * registers there, what the reason means and how to fix it. A closed pipe on stdout just ends the tool; any other error there is an error.
  */
 export async function runTool(name: string, work: (bench: Bench) => Promise<void>): Promise<void> {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
+  const outputs = [relayOf(1), relayOf(2)] as const
+  const fail = (error: Error) => {
     console.error(`${name}: stdout: ${error.message}`)
     process.exit(1)
+  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    const cause = error.code === 'EPIPE' ? outputs[0].finish() : error
+    if (cause === undefined) process.exit(0)
+    fail(cause)
   })
   const scope = new Scope()
   try {
@@ -52,6 +57,10 @@ export async function runTool(name: string, work: (bench: Bench) => Promise<void
     process.exitCode = 1
   } finally {
     scope.close()
+  }
+  for (const output of outputs) {
+    const error = output.finish()
+    if (error !== undefined) fail(error)
   }
 }
 

@@ -1,5 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { commands, type World } from '../../src/command/index.js'
@@ -8,6 +10,7 @@ import { checkCommand, type Command, helpOf, readCommand } from '../../src/optio
 import { optionsOf, specs } from '../../src/option/options.js'
 import { shells } from '../../src/option/completion.js'
 import { matchesGolden } from '../kit/golden.js'
+import { unless } from '../kit/privilege.js'
 
 /** Runs the program where nothing but its output may be touched. */
 async function ask(argv: readonly string[]) {
@@ -168,6 +171,55 @@ test('bash completes options, their values and sub-commands', async () => {
     [['5', ''], ''],
   ] as const) assert.is(bash(script, ...words), answer, words.join(' '))
 })
+
+const without = (shell: string) => spawnSync(shell, ['--version']).error === undefined ? undefined : `${shell} is not here`
+
+const inFish = 'fish completes options, their values and sub-commands'
+test(inFish, unless(without('fish'), inFish, async () => {
+  const script = await textOf(['completion', 'fish'])
+  const complete = (line: string) =>
+    execFileSync('fish', ['--no-config', '-c', `${script}\ncomplete -C "$argv"`, line], { encoding: 'utf8' }).trim().split('\n').map(text => text.split('\t')[0])
+  assert.equal(complete('tcptop --by p').sort(), ['port', 'process'])
+  assert.equal(complete('tcptop doc'), ['doctor'])
+  assert.equal(complete('tcptop -C --no').sort(), ['--no-btf', '--noclear', '--nosummary'])
+  assert.equal(complete('tcptop --btf /proc/self/com'), ['/proc/self/comm'])
+}))
+
+/** Types lines into an interactive zsh, each with a tab behind it, and prints what they have become. Arguments: the folder, how to load, lines. */
+const typed = `
+zmodload zsh/zpty
+folder=$1 load=$2
+shift 2
+zpty shell zsh -f -i
+zpty -w shell "show() { print -r -- \\"\\$BUFFER\\" >> $folder/shown; BUFFER=; }; zle -N show; bindkey '^X' show; fpath=($folder \\$fpath)"
+zpty -w shell "autoload -Uz compinit; compinit -u -d $folder/dump; $load; touch $folder/loaded"
+wait_for() { for turn in {1..300}; do eval $1 && return; sleep 0.1; done; exit 1; }
+wait_for '[[ -e $folder/loaded ]]'
+for line; do
+  count=$((count + 1))
+  zpty -w -n shell "$line"$'\\t\\x18'
+  wait_for '[[ -e $folder/shown ]] && (( $(wc -l < $folder/shown) == count ))'
+done
+cat $folder/shown
+`
+
+const inZsh = 'zsh completes options, their values and sub-commands, from a file of its path and sourced'
+test(inZsh, unless(without('zsh'), inZsh, async () => {
+  const script = await textOf(['completion', 'zsh'])
+  for (const [name, load] of [['_tcptop', ':'], ['script', 'source $folder/script']] as const) {
+    const folder = mkdtempSync(join(tmpdir(), 'tcptop-zsh-'))
+    try {
+      writeFileSync(join(folder, name), script)
+      const lines = ['tcptop --by pr', 'tcptop doc', 'tcptop -C --nos', 'tcptop --btf /proc/self/com']
+      const out = execFileSync('zsh', ['-f', '-c', typed, 'zsh', folder, load.replace('$folder', folder), ...lines], { encoding: 'utf8' })
+      assert.equal(out.trimEnd().split('\n').map(line => line.trimEnd()), [
+        'tcptop --by process', 'tcptop doctor', 'tcptop -C --nosummary', 'tcptop --btf /proc/self/comm',
+      ], name)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
+}))
 
 test('a command that is added completes its own options and words', () => {
   const script = shells[0]!.script('tcptop', watch, [record])

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { test as uvu } from 'uvu'
@@ -9,9 +10,12 @@ import { unless, whyUnprivileged } from '../kit/privilege.js'
 import { patience, run } from './outcome.js'
 import { cli } from './tool.js'
 
-const test = (title: string, body: () => Promise<void>) => uvu(title, unless(whyUnprivileged(), title, body))
+const test = (title: string, body: () => Promise<void>, reason?: string) => uvu(title, unless(whyUnprivileged() ?? reason, title, body))
 /** What users start. */
 const bundle = fileURLToPath(new URL('../../bin/tcptop.js', import.meta.url))
+/** A file system whose only file is written to. */
+const fuse = fileURLToPath(new URL('../../../test/fixture/fuse.py', import.meta.url))
+const withoutFuse = existsSync('/dev/fuse') ? undefined : 'this machine has no /dev/fuse'
 
 /** The tool with rows to print, and its output unread but for the first line; killed when `body` is done. */
 async function running(body: (pid: number, ended: () => number | null) => Promise<void>, env: NodeJS.ProcessEnv = {}): Promise<void> {
@@ -82,22 +86,30 @@ test('once attached, every thread is without capabilities', async () => {
 })
 
 /**
- * Runs the tool with its output where nobody reads it, sends it signals once it has given up its capabilities, which is the last thing before it
- * writes, and prints what came of it: its status and the seconds since the last of them. Arguments: the place, names of signals, the command.
+ * Runs a tool with its output where nobody takes it, sends it signals when it has come so far that it writes, and prints what came of it: its status
+ * and the seconds since the last of them. Arguments: the place, names of signals, the command. tcptop gives up its capabilities just before.
  */
 const nobodyReads = `
-import os, pty, re, signal, subprocess, sys, time
+import os, pty, re, signal, subprocess, sys, tempfile, time
 place, names, command = sys.argv[1], sys.argv[2].split(','), sys.argv[3:]
-reader, writer = pty.openpty() if place == 'pty' else os.pipe()
-os.set_blocking(writer, False)
-try:
-    while True: os.write(writer, b'x' * 100)
-except BlockingIOError: pass
-os.set_blocking(writer, True)
-child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer if place == 'pty' else None, start_new_session=True)
-while not re.search(r'^CapPrm:\\s*0+$', open(f'/proc/{child.pid}/status').read(), re.M):
-    if child.poll() is not None: sys.exit('it has ended before')
-    time.sleep(0.02)
+if place == 'fuse':
+    folder = tempfile.mkdtemp()
+    server = subprocess.Popen(['python3', '${fuse}', folder, 'silent'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == 'ready\\n'
+    writer = os.open(folder + '/file', os.O_WRONLY)
+else:
+    reader, writer = pty.openpty() if place == 'pty' else os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True: os.write(writer, b'x' * 100)
+    except BlockingIOError: pass
+    os.set_blocking(writer, True)
+child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=None if place == 'pipe' else writer, start_new_session=True)
+if place == 'fuse': assert server.stdout.readline() == 'writes\\n', 'nothing was written'
+else:
+    while not re.search(r'^CapPrm:\\s*0+$', open(f'/proc/{child.pid}/status').read(), re.M):
+        if child.poll() is not None: sys.exit('it has ended before')
+        time.sleep(0.02)
 time.sleep(0.5)
 for index, name in enumerate(names):
     if index > 0: time.sleep(0.1)
@@ -107,25 +119,62 @@ try: print(child.wait(10), time.monotonic() - begin)
 except subprocess.TimeoutExpired:
     child.kill()
     print('alive', 10)
+if place == 'fuse':
+    # Until then this process could not close its own file either.
+    server.stdin.close()
+    server.wait()
+    os.rmdir(folder)
 `
 
-for (const place of ['pty', 'pipe'] as const) {
+const tcptop = [cli, '-C', '0.1']
+/** It prints the head of its table and then waits. */
+const tcpretrans = [fileURLToPath(new URL('../../tools/tracer/tcpretrans.js', import.meta.url))]
+
+for (const [place, command] of [['pty', tcptop], ['pipe', tcptop], ['fuse', tcptop], ['fuse', tcpretrans]] as const) {
   for (const [names, most] of [
     ['SIGINT', 1], ['SIGTERM', 1], ['SIGHUP', 1], ['SIGTERM,SIGTERM', 0.3], ['SIGINT,SIGHUP', 0.3],
   ] as const) {
-    test(`${names} ends it in time, with status 0, when no process reads its ${place}`, async () => {
+    const title = `${names} ends ${command === tcptop ? 'it' : 'a tool'} in time, with status 0, when no process reads what it writes to a ${place}`
+    test(title, async () => {
       let best = Infinity
       // On a machine that has other things to do it may come to it later.
       for (let tries = 0; tries < 3 && best >= most; tries++) {
-        const { status, out, err } = await run('python3', ['-c', nobodyReads, place, names, process.execPath, cli, '-C', '0.1'])
+        const { status, out, err } = await run('python3', ['-c', nobodyReads, place, names, process.execPath, ...command])
         assert.is(status, 0, err)
         const [code, seconds] = out.trim().split(' ')
         assert.is(code, '0')
         best = Math.min(best, Number(seconds))
       }
       assert.ok(best < most * patience / 30_000, `after ${best} s`)
-    })
+    }, place === 'fuse' ? withoutFuse : undefined)
   }
 }
+
+/** Runs the tool with a file of FUSE as its output, and prints what the file system got. Arguments: what that does with it, the command. */
+const writesThere = `
+import subprocess, sys, tempfile
+folder = tempfile.mkdtemp()
+server = subprocess.Popen(['python3', '${fuse}', folder, sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+assert server.stdout.readline() == b'ready\\n'
+with open(folder + '/file', 'wb') as file: status = subprocess.call(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=file)
+sys.stdout.buffer.write(server.communicate()[0])
+sys.exit(status)
+`
+
+test('a file of FUSE gets all that is written before it ends', async () => {
+  const { status, out, err } = await run('python3', ['-c', writesThere, 'keep', process.execPath, cli, '-f', 'json', '0.1', '3'])
+  assert.equal([status, err], [0, ''])
+  const [first, ...lines] = out.trimEnd().split('\n')
+  assert.equal([first, lines.length], ['writes', 3])
+  for (const line of lines) assert.is((JSON.parse(line) as { readonly v: number }).v, 1)
+}, withoutFuse)
+
+test('an error of a file of FUSE is told in one line, with status 1', async () => {
+  const funccount = fileURLToPath(new URL('../../tools/tracer/funccount.js', import.meta.url))
+  for (const [name, command] of [['tcptop', [cli, '0.1', '5']], ['funccount', [funccount, '-d', '0.5', 't:sched_process_fork']]] as const) {
+    const { status, out, err } = await run('python3', ['-c', writesThere, String(constants.errno.ENOSPC), process.execPath, ...command])
+    assert.equal([status, out, err], [1, 'writes\n', `${name}: stdout: write: ENOSPC\n`])
+  }
+}, withoutFuse)
 
 uvu.run()

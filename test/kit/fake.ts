@@ -52,6 +52,7 @@ export function fakeKernel(answer: Answer = () => {}) {
     endOn: () => 0,
     endIn: () => 0,
     restoreAtEnd: () => 0,
+    relay: () => -38,
     setCapabilities: (attr, threads) => ask({ name: 'capset', attr, pointers: [], rest: threads }),
     perfEventIoctl: (...rest) => ask({ name: 'ioctl', attr: new Uint8Array(), pointers: [], rest }),
     contents: () => -constants.errno.ENODEV,

@@ -45,8 +45,8 @@ test('the shim writes addresses into the attribute, and nowhere beside it', () =
 })
 
 test('the shim refuses what has another type instead of reading it', () => {
-  type Untyped = Record<'bpf' | 'perfEventOpen' | 'perfEventIoctl' | 'setCapabilities' | 'socketCall' | 'contents' | 'endOn' | 'endIn' | 'restoreAtEnd', (...values: readonly unknown[]) => number>
-  const { bpf, perfEventOpen, perfEventIoctl, setCapabilities, socketCall, contents, endOn, endIn, restoreAtEnd } = native as unknown as Untyped
+  type Untyped = Record<'bpf' | 'perfEventOpen' | 'perfEventIoctl' | 'setCapabilities' | 'socketCall' | 'contents' | 'endOn' | 'endIn' | 'restoreAtEnd' | 'relay', (...values: readonly unknown[]) => number>
+  const { bpf, perfEventOpen, perfEventIoctl, setCapabilities, socketCall, contents, endOn, endIn, restoreAtEnd, relay } = native as unknown as Untyped
   for (const attr of [undefined, null, 'x', [], {}, new Uint16Array(8), new ArrayBuffer(16), stale(16)]) {
     assert.is(bpf(none, attr, []), -EFAULT)
     assert.is(perfEventOpen(attr, 0, 0, -1, 0, []), -EFAULT)
@@ -67,6 +67,7 @@ test('the shim refuses what has another type instead of reading it', () => {
   assert.is(endOn(), -EINVAL)
   assert.is(endIn('1'), -EINVAL)
   assert.is(restoreAtEnd(new Uint8Array(65)), -EINVAL)
+  assert.is(relay('1'), -EINVAL)
   assert.is(contents(0, '1'), -EINVAL)
   assert.is(socketCall(), -EINVAL)
   assert.is(socketCall(1, new Uint8Array(48), []), -EINVAL)

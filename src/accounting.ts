@@ -1,10 +1,7 @@
-import { type Kernel, openKernel } from '../../syscall/index.js'
-import { Flag, Key, Pid, Value } from '../layout.js'
-import { addressText, cText, entries, kernelBtf, pidNamespace } from '../trace/index.js'
-import { factsOf } from './facts.js'
-import { makePlans } from './plan.js'
-import { startBest } from './probe.js'
-import { type Session, startSession } from './session.js'
+import { type Kernel, openKernel } from '../syscall/index.js'
+import { factsOf, makePlans, type Session, startBest, startSession } from './backend/index.js'
+import { Flag, Key, Pid, Value } from './layout.js'
+import { addressText, cText, entries, kernelBtf, pidNamespace } from './trace/index.js'
 
 /** What a process moved on a TCP connection that is closed by now. */
 export interface ClosedConnection {
