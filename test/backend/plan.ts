@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { distanceField } from '../../bpf-asm/assemble.js'
 import { type Assembly, type Btf, BtfError, encode, lines, list, parseBtf } from '../../bpf-asm/index.js'
 import { dump } from '../../src/backend/dump.js'
-import { factsOf } from '../../src/backend/facts.js'
+import { factsByName, factsOf } from '../../src/backend/facts.js'
 import { backends, type Part, variants } from '../../src/backend/index.js'
 import { makePlans, type Plan, PlanError } from '../../src/backend/plan.js'
 import { type Filter, mapName, typed } from '../../src/program/index.js'
@@ -25,6 +25,23 @@ function outline({ variant, maps, programs }: Plan): string {
       `    ${name}, ${pointName(hook)}: ${attachType === undefined ? type : `${type} ${attachType}`}`),
   ].join('\n')
 }
+
+/** What measurement does not find on any kernel: it is read by programs that need BTF themselves (`Absent` in src/program/field.ts). */
+const neverMeasured = [
+  'writePending', 'socketSk', 'fileInode', 'filePrivate', 'inodeMode', 'msgFlags', 'threadPid', 'pidLevel', 'pidNumbers', 'pidNamespaceInum', 'startTime',
+] as const
+
+test('without BTF, with the fields that measurement finds alone, every backend that needs no BTF is planned whole', () => {
+  for (const { btf } of btfFixtures) {
+    const all: Record<string, unknown> = { ...factsOf(btf, 'x64').field() }
+    for (const name of [...neverMeasured, 'saddr6', 'daddr6', 'userData']) delete all[name]
+    const facts = factsByName(all as never, 'x64')
+    for (const backend of ['kprobe', 'tracepoint']) {
+      const [plan] = makePlans({ backend, filter: noFilter, maxFlows: 1024 }, facts)
+      assert.ok(plan!.programs.every(({ assembly }) => assembly.slots > 0), backend)
+    }
+  }
+})
 
 for (const machine of btfFixtures) {
   const { name: fixture, btf } = machine

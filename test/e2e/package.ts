@@ -38,8 +38,9 @@ for (const [arch, machine] of Object.entries(machines)) {
 packageTest('a package is small and has no dependencies', () => {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name => statSync(join(folder, name))).filter(file => file.isFile())
   const bytes = files.reduce((sum, { size }) => sum + size, 0)
-  // tcptop is a third of it; the rest are the library with its types and the accounting, five tools, shims for two machines and what another takes.
-  assert.ok(bytes <= 1_000_000, `${bytes} bytes`)
+  // tcptop, with its screen and recordings, is a third of it; the rest are the library with its types and the accounting, five tools, the pages, shims
+  // for two machines and what another takes.
+  assert.ok(bytes <= 1_150_000, `${bytes} bytes`)
   const about = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, object | undefined>
   for (const kind of ['dependencies', 'optionalDependencies', 'peerDependencies', 'bundleDependencies']) assert.is(about[kind], undefined, kind)
 })
