@@ -22,7 +22,7 @@ export interface Entry {
   readonly history: readonly number[]
   /** Rates of the intervals by which rows are ordered, the latest last. */
   readonly recent: readonly { readonly rx: number; readonly tx: number }[]
-  /** Intervals since it last moved bytes. */
+  /** Intervals since it last moved bytes; no more than one beyond `recentLength` are counted: then it is asleep. */
   readonly quiet: number
 }
 
@@ -31,28 +31,36 @@ export const historyLength = 20
 /** Intervals whose average orders the rows, and for which a row that moves nothing stays on the screen. */
 export const recentLength = 3
 
-/** The rows of one grouping, by their keys. */
+/** Rows that are asleep and still remembered for their totals. */
+const sleepers = 10_000
+
+/** Whether a row is on the screen, or only remembered. */
+export const isAwake = ({ quiet }: Entry): boolean => quiet <= recentLength
+
+/** The rows of one grouping, by their keys; those that are asleep stand at the end. */
 export type Ledger = ReadonlyMap<string, Entry>
 
 const append = <Value>(values: readonly Value[], value: Value, most: number): Value[] => [...values.slice(1 - most), value]
 
-/** The ledger after a frame of `seconds` in which these rows moved bytes. Rows that have moved nothing for three intervals are dropped. */
+/** The ledger after a frame of `seconds` in which these rows moved bytes. Rows that have moved nothing for three intervals fall asleep. */
 export function advance(ledger: Ledger, picked: Iterable<PickedRow>, seconds: number): Ledger {
   const after = new Map<string, Entry>()
   for (const { key, row } of picked) after.set(key, moved(ledger.get(key), key, row, seconds))
-  for (const [key, entry] of ledger) {
-    if (!after.has(key) && entry.quiet + 1 <= recentLength) after.set(key, still(entry))
-  }
+  const rest = [...ledger.values()].filter(({ key }) => !after.has(key))
+  for (const entry of rest) if (isAwake(entry)) after.set(entry.key, still(entry))
+  // Those that fell asleep last are remembered longest.
+  for (const entry of rest.filter(entry => !isAwake(entry)).slice(0, sleepers)) after.set(entry.key, entry)
   return after
 }
 
-function moved(before: Entry | undefined, key: string, row: Row, seconds: number): Entry {
+function moved(known: Entry | undefined, key: string, row: Row, seconds: number): Entry {
+  const before = known !== undefined && isAwake(known) ? known : undefined
   const { rx, tx } = row
   const [rxRate, txRate] = [rx / seconds, tx / seconds]
   return {
     key, row, rx, tx, rxRate, txRate,
-    rxTotal: (before?.rxTotal ?? 0) + rx,
-    txTotal: (before?.txTotal ?? 0) + tx,
+    rxTotal: (known?.rxTotal ?? 0) + rx,
+    txTotal: (known?.txTotal ?? 0) + tx,
     history: append(before?.history ?? [], rxRate + txRate, historyLength),
     recent: append(before?.recent ?? [], { rx: rxRate, tx: txRate }, recentLength),
     quiet: 0,

@@ -2,7 +2,7 @@ import type { Frame, Row } from '../../frame/index.js'
 import { printable } from '../../trace/index.js'
 import { type Grouping, groupings } from '../grouping.js'
 import { columnsOf, type Look, type Names, type ScreenColumn, sum } from './column.js'
-import { advance, type Entry, historyLength, type Ledger, type PickedRow, withoutTotals } from './ledger.js'
+import { advance, type Entry, historyLength, isAwake, type Ledger, type PickedRow, withoutTotals } from './ledger.js'
 import { type Unit, units } from './unit.js'
 
 /** What the screen takes of a frame: the rows are those of the grouping that is shown, or of a process and of a connection in the tree. */
@@ -150,7 +150,8 @@ export function linesOf(state: State, look: Look): TableLine[] {
   const columns = columnsOf(state.isTree ? connections : state.grouping)
   const order = columns.find(({ name }) => name === state.sort) ?? sum
   const words = state.filter.toLowerCase().split(/\s+/).filter(word => word !== '')
-  const isWanted = ({ row }: Entry, texts: () => string) =>
+  const isWanted = (entry: Entry, texts: () => string) => isAwake(entry) && isShown(entry, texts)
+  const isShown = ({ row }: Entry, texts: () => string) =>
     (state.family === undefined || row.family === undefined || row.family === state.family) && (words.length === 0 || hasAll(texts(), words))
   const textOf = (entry: Entry) => columns.map(column => column.text(entry, look, Infinity)).join(' ')
   const direction = state.isReversed ? -1 : 1

@@ -30,7 +30,7 @@ export const units: readonly [Unit, ...Unit[]] = [
   { name: 'bytes/s', description: 'bytes a second', of: 'rate', width: 8, text: rate => human(rate, 'B/s') },
   { name: 'bits/s', description: 'bits a second', of: 'rate', width: 10, text: rate => human(8 * rate, 'bit/s') },
   { name: 'interval', description: 'bytes of this interval', of: 'interval', width: 6, text: bytes => human(bytes, 'B') },
-  { name: 'total', description: 'bytes since the start', of: 'total', width: 6, text: bytes => human(bytes, 'B') },
+  { name: 'total', description: 'bytes since the row was first shown', of: 'total', width: 6, text: bytes => human(bytes, 'B') },
 ]
 
 const bars = '▁▂▃▄▅▆▇█'

@@ -34,6 +34,23 @@ test('a row that moves nothing stays for three intervals and is gone after that'
   assert.equal(order(withFrame(state, frame([big]))), [1])
 })
 
+test('a row that comes back has its total, and a graph of its own', () => {
+  let state = after(three)
+  for (let interval = 0; interval < 10; interval++) state = withFrame(state, frame([big]))
+  assert.equal(order(state), [1])
+  const back = withFrame(state, three).ledger.get(middle.key)!
+  assert.equal([back.rxTotal, back.txTotal, back.history], [1000, 1000, [1000]])
+})
+
+test('what is remembered of rows has an end', () => {
+  let state = after()
+  for (let interval = 0; interval < 30; interval++) {
+    state = withFrame(state, frame(Array.from({ length: 1000 }, (_, index) => row(1000 * interval + index, 1, 1))))
+  }
+  assert.ok(state.ledger.size <= 15_000, `${state.ledger.size}`)
+  assert.ok(state.ledger.has('connection 29999') && !state.ledger.has('connection 0'))
+})
+
 test('the cursor stays on its row when the order changes', () => {
   const state = pressed(after(three), 'j', 'j')
   assert.is(state.cursor, middle.key)
