@@ -137,7 +137,7 @@ for (const flows of [1, 64]) {
 }
 
 test('no connection that is open while the tool attaches is charged to the kernel', async () => {
-  let starts = 0
+  let [starts, seen] = [0, 0]
   while (starts < 16) {
     const clients = [1, 2].map(() => new Run('short-connections', ['2']))
     let busy = true
@@ -153,9 +153,11 @@ test('no connection that is open while the tool attaches is charged to the kerne
     const pids = new Set(truth.map(({ pid }) => pid))
     const ports = new Set(truth.map(({ lport, rport }) => `${lport} ${rport}`))
     const rows = lines.flatMap(({ rows }) => rows).filter(({ lport, rport }) => ports.has(`${lport} ${rport}`))
-    assert.ok(rows.length > 0)
+    // On a busy machine some clients have ended before the tool is attached.
+    seen += rows.length
     assert.equal(rows.filter(({ pid }) => !pids.has(pid)).slice(0, 5), [])
   }
+  assert.ok(seen > 0)
 })
 
 uvu.run()
