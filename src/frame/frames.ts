@@ -3,7 +3,7 @@ import type { Clock as Timer } from '../trace/index.js'
 import type { Aggregate } from './aggregate.js'
 import type { Frame, Origin, View } from './frame.js'
 import { type Pace, paced } from './pace.js'
-import type { Row } from './row.js'
+import { firstRows, type Row } from './row.js'
 
 /** The outside world of the tracer, apart from the kernel. */
 export interface HostClock extends Timer {
@@ -136,7 +136,5 @@ function pick(aggregate: Aggregate, { grouping, sort, limit }: View, decorate: r
       return decorate.reduce((row, change) => change(row, start), grouping.decode(view, offset))
     },
   })
-  if (compare === undefined) return rows
-  const families = byFamily ? [rows.filter(({ family }) => family === 4), rows.filter(({ family }) => family === 6)] : [rows]
-  return families.flatMap(family => family.sort(compare).slice(0, limit))
+  return compare === undefined ? rows : firstRows(rows, compare, limit, byFamily)
 }

@@ -27,3 +27,9 @@ export interface Sort {
   /** Which of two rows comes first, where that depends on how they are shown: all of them are then decoded, wanted or not. */
   readonly compare?: (one: Row, other: Row) => number
 }
+
+/** The first `limit` rows in order, of all or, if `byFamily`, of IPv4 and then of IPv6. Rows that tie stay as they are. */
+export function firstRows(rows: readonly Row[], compare: (one: Row, other: Row) => number, limit: number, byFamily: boolean): Row[] {
+  const groups = byFamily ? [rows.filter(({ family }) => family !== 6), rows.filter(({ family }) => family === 6)] : [rows]
+  return groups.flatMap(group => group.toSorted(compare).slice(0, limit))
+}

@@ -1,4 +1,4 @@
-import type { Row } from '../frame/index.js'
+import { firstRows, type Row } from '../frame/index.js'
 
 /** What rows are sorted by: the bytes of both directions, or a field of the row. */
 export interface Order {
@@ -6,14 +6,11 @@ export interface Order {
   readonly order: 'descending' | 'ascending'
 }
 
-/** The first `limit` rows in order, of each family or of all, IPv4 before IPv6, as a live frame has them. Rows that tie stay as they are. */
+/** The first `limit` rows in order, as a live frame has them: see `firstRows`. */
 export function ordered(rows: readonly Row[], { by, order }: Order, limit = Infinity, byFamily = false): readonly Row[] {
   const sign = order === 'descending' ? -1 : 1
-  const groups = byFamily ? [rows.filter(({ family }) => family !== 6), rows.filter(({ family }) => family === 6)] : [rows]
-  return groups.flatMap(group => {
-    const keyed = group.map(row => ({ row, key: keyOf(row, by) }))
-    return keyed.sort((one, other) => sign * compare(one.key, other.key)).slice(0, limit).map(({ row }) => row)
-  })
+  const keys = new Map(rows.map(row => [row, keyOf(row, by)]))
+  return firstRows(rows, (one, other) => sign * compare(keys.get(one)!, keys.get(other)!), limit, byFamily)
 }
 
 function keyOf(row: Row, by: Order['by']): number | string | Buffer {

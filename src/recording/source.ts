@@ -1,4 +1,4 @@
-import type { Frame, Row, RowShape, Shown, View } from '../frame/index.js'
+import { firstRows, type Frame, type Row, type RowShape, type Shown, type View } from '../frame/index.js'
 import { isIdentity, type RecordedFrame } from './frame.js'
 import { type Order, ordered } from './order.js'
 import { exact, type Keys, sums } from './sum.js'
@@ -28,11 +28,7 @@ function pickable(frame: Shown): Frame {
 /** Rows as they are wanted: grouped, in order, and no more than so many. */
 export function pick(rows: readonly Row[], { grouping, sort, limit }: View): readonly Row[] {
   const groups = grouped(rows, keysOf(grouping))
-  if (sort.compare !== undefined) {
-    const { compare } = sort
-    const families = grouping.byFamily ? [groups.filter(({ family }) => family === 4), groups.filter(({ family }) => family === 6)] : [groups]
-    return families.flatMap(family => family.sort(compare).slice(0, limit))
-  }
+  if (sort.compare !== undefined) return firstRows(groups, sort.compare, limit, grouping.byFamily)
   const by: Order['by'] = grouping.fields.find(field => field.sort.offset === sort.offset)?.name ?? 'all'
   return ordered(groups, { by, order: sort.order }, limit, grouping.byFamily)
 }
