@@ -1,5 +1,6 @@
 import { missedText, type Row, type Shown } from '../frame/index.js'
 import { cells, pad } from '../trace/index.js'
+import { clockText } from './clock.js'
 import type { Column } from './column.js'
 import type { Format } from './format.js'
 import type { Grouping } from './grouping.js'
@@ -46,8 +47,4 @@ function lastLines({ lost: { events, rx, tx }, missed }: Shown): string[] {
     ...events === 0 && rx === 0 && tx === 0 ? [] : [`lost: ${rx} bytes received and ${tx} sent (${events} events); try a larger --max-flows`],
     ...missed === null || missed === 0 ? [] : [`missed: ${missedText(missed)}`],
   ]
-}
-
-function clockText(time: Date): string {
-  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(part => `${part}`.padStart(2, '0')).join(':')
 }

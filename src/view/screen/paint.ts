@@ -1,13 +1,14 @@
 import { missedText } from '../../frame/index.js'
 import type { Size } from '../../host/index.js'
 import { cells, cut, pad, printable } from '../../trace/index.js'
+import { clockText } from '../clock.js'
 import { bindings } from './binding.js'
 import { columnsOf, endText, type Look, type Names } from './column.js'
 import { fitted, gap, layout, type Placed } from './layout.js'
 import type { Entry } from './ledger.js'
-import { connections, type TableLine, linesOf, namesFor, type State, type Total } from './state.js'
+import { connections, linesOf, namesFor, type State, type TableLine, type Total } from './state.js'
 import { plain, type Style, withoutStyle } from './style.js'
-import { human, sparkline, units } from './unit.js'
+import { human, rateUnit, sparkline } from './unit.js'
 
 /** What the picture depends on, beside the state. */
 export interface Surface {
@@ -131,7 +132,7 @@ function cutStyled(line: string, width: number): string {
 }
 
 function totalText(name: string, total: Total, { unit }: State, width: number, isUnicode: boolean): string {
-  const rate = unit.of === 'rate' ? unit : units[0]
+  const rate = rateUnit(unit)
   return fitted([
     [0, `${name} ${rate.text(total.rate).padStart(rate.width)}`], [3, sparkline(total.history, 8, isUnicode)], [2, `peak ${rate.text(total.peak)}`],
     [1, `total ${human(total.bytes, 'B')}`],
@@ -176,8 +177,7 @@ function rest({ frame, filter, family }: State, table: readonly TableLine[], sho
   const picked = unpicked === 0 ? 0 : frame!.rows.reduce((sum, { row }) => sum + row.rx + row.tx, 0)
   const unpickedRate = unpicked === 0 ? 0 : Math.max(0, frame!.total.rx + frame!.total.tx - picked) / frame!.interval
   const bytes = hidden.reduce((sum, entry) => sum + entry.rxRate + entry.txRate, unpickedRate)
-  const rate = (unit.of === 'rate' ? unit : units[0]).text(bytes)
-  return [`${isUnicode ? '…' : '...'} ${count} more ${count === 1 ? 'row' : 'rows'}, ${rate}`]
+  return [`${isUnicode ? '…' : '...'} ${count} more ${count === 1 ? 'row' : 'rows'}, ${rateUnit(unit).text(bytes)}`]
 }
 
 /** The last line: the filter while it is typed, a message, or what is not shown. */
@@ -243,12 +243,7 @@ function detailLines(state: State, surface: Surface, look: Look, table: readonly
 }
 
 function amountText(entry: Entry, of: 'rx' | 'tx', { unit }: State): string {
-  const rate = (unit.of === 'rate' ? unit : units[0]).text(entry[`${of}Rate`])
-  return `${rate}, ${entry[of]} bytes in this interval, ${human(entry[`${of}Total`], 'B')} in all`
-}
-
-function clockText(time: Date): string {
-  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(part => `${part}`.padStart(2, '0')).join(':')
+  return `${rateUnit(unit).text(entry[`${of}Rate`])}, ${entry[of]} bytes in this interval, ${human(entry[`${of}Total`], 'B')} in all`
 }
 
 /** `59 s`, `1:23` hours and minutes, `3 d`. */

@@ -1,5 +1,6 @@
 import type { Frame, Pace, Sink, Sort } from '../../frame/index.js'
 import type { Tty } from '../../host/index.js'
+import { stampText } from '../clock.js'
 import type { Grouping } from '../grouping.js'
 import { json } from '../json.js'
 import { type Effect, press, type Seen } from './binding.js'
@@ -166,7 +167,7 @@ export class Screen implements Sink {
     if (this.#latest === undefined) return
     const { grouping } = this.#state
     const rows = this.#latest.pick({ grouping, sort: grouping.sorts.get('all')!, limit: Infinity })
-    const path = `tcptop-${stamp(this.#latest.time)}.json`
+    const path = `tcptop-${stampText(this.#latest.time)}.json`
     try {
       this.world.writeNew(path, json.frame({ ...this.#latest, rows }, { grouping, summary: true }))
       this.#state = { ...this.#state, message: `written to ${path}` }
@@ -190,12 +191,6 @@ export class Screen implements Sink {
 
 function pickedRows(frame: Frame, grouping: Grouping, limit: number): PickedRow[] {
   return frame.pick({ grouping: keyed(grouping), sort: grouping.sorts.get('all')!, limit }).map(row => ({ key: keyOf(row), row }))
-}
-
-/** `20261128-140322`, by the local clock. */
-function stamp(time: Date): string {
-  const part = (value: number) => `${value}`.padStart(2, '0')
-  return `${time.getFullYear()}${part(time.getMonth() + 1)}${part(time.getDate())}-${part(time.getHours())}${part(time.getMinutes())}${part(time.getSeconds())}`
 }
 
 /** What the live screen needs of the world. */

@@ -33,6 +33,9 @@ export const units: readonly [Unit, ...Unit[]] = [
   { name: 'total', description: 'bytes since the row was first shown', of: 'total', width: 6, text: bytes => human(bytes, 'B') },
 ]
 
+/** The unit for what is always a rate, such as that of all rows together. */
+export const rateUnit = (unit: Unit): Unit => unit.of === 'rate' ? unit : units[0]
+
 const bars = '▁▂▃▄▅▆▇█'
 const plainBars = '._-=+*%#'
 
