@@ -133,7 +133,7 @@ const world: World = {
     },
   },
   out,
-  tty: process.stdout.isTTY === true ? openTty(process, text => out.write(text), text => void writeSync(1, text)) : undefined,
+  tty: process.stdout.isTTY === true ? openTty(process, { ...out, writeNow: text => void writeSync(1, text) }) : undefined,
   reverse: async address => {
     const { Resolver } = await import('node:dns/promises')
     return new Resolver({ timeout: 1000, tries: 1 }).reverse(address)

@@ -18,7 +18,7 @@ const rules: readonly (readonly [file: string, may: readonly string[]])[] = [
   ['src/no-debugger', ['node:module']],
   ['src/host/', ['syscall']],
   ['src/trace/', ['node:fs', 'node:timers/promises', 'bpf-asm', 'syscall', 'src/host']],
-  ['src/filter/', ['src/usage-error', 'src/trace']],
+  ['src/filter/', ['src/usage-error', 'src/host', 'src/trace']],
   ['src/program/', ['bpf-asm', 'src/layout']],
   ['src/locate/', ['node:fs', 'node:path', 'bpf-asm', 'syscall', 'src/program', 'src/trace']],
   ['src/backend/', ['node:module', 'node:url', 'bpf-asm', 'syscall', 'src/layout', 'src/program', 'src/trace']],

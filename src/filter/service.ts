@@ -1,3 +1,5 @@
+import { tcpServices } from '../host/index.js'
+
 /** For hosts without /etc/services, such as most containers. */
 const wellKnown: ReadonlyMap<string, number> = new Map(Object.entries({
   ftp: 21, ssh: 22, telnet: 23, smtp: 25, domain: 53, http: 80, kerberos: 88, pop3: 110, sunrpc: 111, ntp: 123, imap2: 143, snmp: 161, bgp: 179,
@@ -8,13 +10,8 @@ const wellKnown: ReadonlyMap<string, number> = new Map(Object.entries({
 /** The ports of the TCP services by their names and aliases, in the format of services(5). */
 export function readServices(text: string): ReadonlyMap<string, number> {
   const ports = new Map<string, number>()
-  for (const line of text.split('\n')) {
-    const [name, place = '', ...aliases] = line.replace(/#.*/, '').trim().split(/\s+/)
-    const [, digits] = /^(\d{1,5})\/tcp$/.exec(place) ?? []
-    if (name === undefined || digits === undefined || Number(digits) > 65_535) continue
-    // As getservbyname(3), which takes the first.
-    for (const known of [name, ...aliases]) if (!ports.has(known)) ports.set(known, Number(digits))
-  }
+  // As getservbyname(3), which takes the first.
+  for (const { port, names } of tcpServices(text)) for (const name of names) if (!ports.has(name)) ports.set(name, port)
   return ports
 }
 

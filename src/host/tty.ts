@@ -50,16 +50,16 @@ export interface Tty extends Abilities {
 
 type Streams = Pick<NodeJS.Process, 'stdin' | 'stdout' | 'kill' | 'on' | 'off' | 'env'>
 
-/** Standard input and output as a terminal. `write` and `writeNow` are those of standard output. */
-export function openTty(host: Streams, write: (text: string) => Promise<void>, writeNow: (text: string) => void): Tty {
+/** Standard input and output as a terminal; `out` is standard output. */
+export function openTty(host: Streams, out: Pick<Tty, 'size' | 'write' | 'writeNow'>): Tty {
   const { stdin, stdout } = host
   const hasKeys = stdin.isTTY === true
   return {
     ...abilities(host.env),
     hasKeys,
-    size: () => stdout.rows > 0 && stdout.columns > 0 ? { rows: stdout.rows, columns: stdout.columns } : undefined,
-    write,
-    writeNow,
+    size: out.size,
+    write: out.write,
+    writeNow: out.writeNow,
     setRaw: isRaw => {
       if (hasKeys) stdin.setRawMode(isRaw)
     },

@@ -1,4 +1,5 @@
 import type { Sink, Sort } from '../frame/index.js'
+import type { Size } from '../host/index.js'
 import type { Format } from './format.js'
 import { type Grouping, withHidden } from './grouping.js'
 
@@ -6,7 +7,7 @@ import { type Grouping, withHidden } from './grouping.js'
 export interface Output {
   readonly isTerminal: boolean
   /** Lines and columns of the terminal now; undefined when it does not say. */
-  size(): { readonly rows: number; readonly columns: number } | undefined
+  size(): Size | undefined
   /** Resolves when all is written; rejects with EPIPE when the reader has closed it. */
   write(text: string): Promise<void>
 }

@@ -1,3 +1,4 @@
+import { tcpServices } from '../../host/index.js'
 import { printable } from '../../trace/index.js'
 import type { Names } from './column.js'
 
@@ -34,7 +35,7 @@ export class Lookup implements Names {
   constructor(readonly sources: Sources) {}
 
   service(port: number): string | undefined {
-    this.#services ??= tcpServices(this.sources.readText('/etc/services') ?? '')
+    this.#services ??= namesByPort(this.sources.readText('/etc/services') ?? '')
     return this.#services.get(port)
   }
 
@@ -83,11 +84,9 @@ export class Lookup implements Names {
   }
 }
 
-/** Names by ports of services(5): the first one of each, of those for TCP. */
-export function tcpServices(text: string): ReadonlyMap<number, string> {
-  const names = new Map<number, string>()
-  for (const [, name, port] of text.matchAll(/^([^\s#]+)\s+(\d+)\/tcp\b/gm)) {
-    if (!names.has(Number(port))) names.set(Number(port), name!)
-  }
-  return names
+/** Names by ports: the first of each. */
+function namesByPort(text: string): ReadonlyMap<number, string> {
+  const byPort = new Map<number, string>()
+  for (const { port, names: [name] } of tcpServices(text)) if (!byPort.has(port)) byPort.set(port, name!)
+  return byPort
 }

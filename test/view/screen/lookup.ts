@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Lookup, tcpServices } from '../../../src/view/screen/lookup.js'
+import { tcpServices } from '../../../src/host/index.js'
+import { Lookup } from '../../../src/view/screen/lookup.js'
 
 const files: Record<string, string> = {
   '/etc/services': '# network services\nhttp\t\t80/tcp\t\twww\nhttp 80/udp\nhttps 443/tcp\nsecond 443/tcp\ndomain 53/udp\n#ssh 22/tcp\n',
@@ -38,9 +39,9 @@ function lookup(answers: Record<string, readonly string[]> = {}) {
 }
 
 test('names of services are those of TCP, the first of each', () => {
-  assert.equal([...tcpServices(files['/etc/services']!)], [[80, 'http'], [443, 'https']])
+  assert.equal([...tcpServices(files['/etc/services']!)].map(({ port, names: [name] }) => [port, name]), [[80, 'http'], [443, 'https'], [443, 'second']])
   const { names, log } = lookup()
-  assert.equal([names.service(443), names.service(53), names.service(22)], ['https', undefined, undefined])
+  assert.equal([80, 443, 53, 22].map(port => names.service(port)), ['http', 'https', undefined, undefined])
   assert.equal(log, ['/etc/services'])
 })
 
