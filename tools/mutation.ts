@@ -145,7 +145,7 @@ const others: readonly Changes[] = [
     ['[...new Set(values)]', 'values'],
   ] },
   { file: 'src/option/options.ts', test: 'test/option/options.ts', changes: [
-    ["clear: format.fullScreen && !line.has('noclear')", "clear: !line.has('noclear')"],
+    ["live: format.isForEyes && !line.has('noclear')", "live: !line.has('noclear')"],
     ["if (line.has('ipv4') && line.has('ipv6'))", "if (line.has('ipv4') && line.has('ipv4') && false)"],
   ] },
   { file: 'src/option/command.ts', test: 'test/command/command.ts', changes: [
@@ -161,7 +161,7 @@ const others: readonly Changes[] = [
     ['groupings.find(({ criteria }) => criteria.length === all.length) ?? ', ''],
   ] },
   { file: 'src/view/table.ts', test: 'test/view/table.ts', changes: [
-    ['let room = rows - 1', 'let room = rows'],
+    ['  if (rows.length === 0) return []\n', ''],
     ['events === 0 && rx === 0 && tx === 0', 'events === 0'],
   ] },
   { file: 'src/view/csv.ts', test: 'test/view/csv.ts', changes: [
