@@ -106,7 +106,7 @@ class Frame {
 
 /**
  * Runs a program without the kernel, for tests: what r0 is at its end, without a sign, and how many instructions that took. Memory
- * that the kernel would not zero is zero here, and the program is alone but for what is done `meanwhile`. Throws InterpretError for what the verifier would refuse, at
+ * that the kernel would not zero is zero here, and nothing else runs between its instructions except `meanwhile`. Throws InterpretError for what the verifier would refuse, at
  * the instruction: missing memory, a register without a value, a helper that is not given.
  */
 export function interpret(assembly: Assembly, setting: Setting = {}): { readonly result: bigint; readonly steps: number } {

@@ -140,7 +140,7 @@ const world: World = {
   },
   writeNew: (path, text) => writeFileSync(path, text, { flag: 'wx' }),
   command: [process.execPath, ...process.argv.slice(1, 2)],
-  tell: line => void inTime(() => void process.stderr.write(`${line}\n`)),
+  log: line => void inTime(() => void process.stderr.write(`${line}\n`)),
   openCgroup: path => {
     try {
       const folder = findCgroup(path)
@@ -218,7 +218,7 @@ function output(): Output {
 process.exitCode = 13
 void main(process.argv.slice(2), world).then(status => inTime(() => {
   const error = stdout.finish()
-  if (error !== undefined) world.tell(`tcptop: stdout: ${error.message}`)
+  if (error !== undefined) world.log(`tcptop: stdout: ${error.message}`)
   process.exitCode = error === undefined ? status : 1
   stderr.finish()
 }))

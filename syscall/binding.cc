@@ -293,7 +293,7 @@ void on_ending(int signal) {
 }
 
 // endOn(milliseconds): from now on SIGINT, SIGTERM and SIGHUP end the process with status 0: the first one when so many milliseconds have passed
-// since, unless endIn says otherwise meanwhile, the second one at once. Whoever handles them now still does.
+// since, unless endIn says otherwise meanwhile, the second one at once. Handlers that are set by now still run.
 Napi::Value end_on(const Napi::CallbackInfo &info) {
   if (!info[0].IsNumber()) return refuse(info, EINVAL);
   grace = info[0].As<Napi::Number>().Int64Value();
@@ -331,7 +331,7 @@ Napi::Value end_in_time(const Napi::CallbackInfo &info) {
       else done += written;
     }
   }
-  // Whoever still writes gets EPIPE, and then finds out why.
+  // Writers get EPIPE from now on, and read the reason from `reply`.
   syscall(SYS_write, reply, &error, sizeof(error));
   for (;;) syscall(SYS_exit_group, 0);
 }

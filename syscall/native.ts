@@ -20,7 +20,7 @@ export interface Native {
   setCapabilities(data: Uint8Array, threads: readonly number[]): number
   /**
    * From now on SIGINT, SIGTERM and SIGHUP end the process with status 0, whatever its threads are doing: the first one after so many
-   * milliseconds, unless `endIn` says otherwise meanwhile, the second one at once. Whoever handles them now still does.
+   * milliseconds, unless `endIn` says otherwise meanwhile, the second one at once. Handlers that are set by now still run.
    */
   endOn(milliseconds: number): number
   /** Ends the process when so many milliseconds have passed, with status 0, whatever its threads are doing; 0 takes that back. */

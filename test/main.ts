@@ -43,7 +43,7 @@ function fakeWorld({ bytes, arch }: Pick<Possible, 'bytes' | 'arch'>, answer: An
     reverse: async () => [],
     writeNew: () => {},
     command: ['tcptop'],
-    tell: line => told.push(line),
+    log: line => told.push(line),
     openCgroup: () => undefined,
     pidNamespace: () => undefined,
     cgroups: () => [],

@@ -13,7 +13,7 @@ import type { World } from './world.js'
 
 type Line = CommandLine<string>
 
-/** Records, by `by` unless told otherwise, until the user has seen enough; returns the exit status. Throws UsageError, RecordingError and what `watch` throws. */
+/** Records until the user has seen enough, by default by `by`; returns the exit status. Throws UsageError, RecordingError and what `watch` throws. */
 export async function record(line: Line, world: World, by: string): Promise<number> {
   const options = { ...optionsOf(line), grouping: groupingOf(line.value('by') ?? by) }
   const [output, keep, maxSize] = [line.value('output'), line.value('keep'), line.value('max-size')]
@@ -22,7 +22,7 @@ export async function record(line: Line, world: World, by: string): Promise<numb
     run: { ...originOf(world), program: packageVersion(), by: options.grouping.name },
     ...keep === undefined ? {} : { keep: parseLength('--keep', keep) },
     ...maxSize === undefined ? {} : { maxSize: parseSize('--max-size', maxSize) },
-    note: text => world.tell(`tcptop: ${text}`),
+    note: text => world.log(`tcptop: ${text}`),
     now: () => world.clock.date(),
   })
   try {
@@ -73,7 +73,7 @@ export async function diff(line: Line, world: World): Promise<number> {
       return sum
     })
     const difference = compare(sums[0]!, sums[1]!)
-    if (difference === undefined) world.tell('tcptop: there is nothing to compare: one of the two has no frames')
+    if (difference === undefined) world.log('tcptop: there is nothing to compare: one of the two has no frames')
     else await world.out.write(format.text(difference, keysOf(grouping), rows))
     return 0
   })
@@ -83,7 +83,7 @@ export async function diff(line: Line, world: World): Promise<number> {
 async function reading(paths: readonly string[], world: World, use: (recordings: readonly [Recording, Recording | undefined]) => Promise<number>): Promise<number> {
   const recordings: Recording[] = []
   try {
-    for (const text of paths) recordings.push(Recording.open('FILE', path('FILE', 'the path of a recording', text), note => world.tell(`tcptop: ${note}`)))
+    for (const text of paths) recordings.push(Recording.open('FILE', path('FILE', 'the path of a recording', text), note => world.log(`tcptop: ${note}`)))
     const [first, second] = recordings
     if (first === undefined) throw new UsageError('FILE must be the path of a recording, got nothing')
     return await use([first, second])
@@ -97,7 +97,7 @@ function referenceOf(recording: Recording, { clock }: World): Reference {
   return { now, end: recording.span?.end ?? now }
 }
 
-/** Recorded frames with the rows that are wanted. Throws UsageError for a grouping that tells apart more than the recording does. */
+/** Recorded frames with the rows that are wanted. Throws UsageError for a grouping that is finer than the recording's. */
 function* framesOf(recording: Recording, grouping: Grouping, line: Line, span: Span): Generator<RecordedFrame> {
   const where = whereOf(line)
   let known: string | undefined
@@ -120,11 +120,11 @@ function checkBy(by: string, grouping: Grouping): void {
   const { fields, compared } = groupingOf(by)
   const known: ReadonlySet<string> = new Set([...compared, ...fields.map(({ name }) => name)])
   if (grouping.compared.every(name => known.has(name))) return
-  throw new UsageError(`--by must tell apart no more than the recording, which is by ${jsonText(by)}, got ${jsonText(grouping.name)}`)
+  throw new UsageError(`--by must be no finer than the recording, which is by ${jsonText(by)}, got ${jsonText(grouping.name)}`)
 }
 
 /** Prints frames of a recording, with a note when there are none. */
-async function show(frames: AsyncIterable<Frame>, grouping: Grouping, line: Line, { out, tell }: World): Promise<number> {
+async function show(frames: AsyncIterable<Frame>, grouping: Grouping, line: Line, { out, log }: World): Promise<number> {
   const chosen = choice('--format', formats, line.value('format') ?? formats[0]!.name)
   const limit = line.value('rows')
   let count = 0
@@ -137,6 +137,6 @@ async function show(frames: AsyncIterable<Frame>, grouping: Grouping, line: Line
     }, out, () => {}),
     { frame: async () => void count++ },
   ])
-  if (count === 0) tell('tcptop: the recording has no frames of that time')
+  if (count === 0) log('tcptop: the recording has no frames of that time')
   return 0
 }

@@ -4,7 +4,7 @@ import type { World } from './world.js'
 
 /** The commands about recordings. What they do is in recorded.ts, which is loaded when one of them is run. */
 
-/** What a row is unless told otherwise: a recording by this can be shown by everything. */
+/** What a row is by default: every grouping can show a recording by this one. */
 const finest = 'connection,port'
 
 const { noclear: _, nosummary, pid, ipv4, ipv6, by, sort, rows, format, 'dump-bpf': __, help: ___, version: ____, ...counting } = specs

@@ -67,16 +67,16 @@ async function run(options: Options, world: World, sinks?: readonly Sink[]): Pro
     const start = (plan: Plan) => scope.own(startSession(plan, kernel, surroundings))
     // Where there are others to choose from, the kernel is asked first.
     const { candidate: plan, started: session, refused } = options.backend === 'auto' ? startBest(plans, kernel, start) : startFirst(plans, start)
-    if (options.verbose) describe(plan, refused, session, facts).forEach(world.tell)
+    if (options.verbose) describe(plan, refused, session, facts).forEach(world.log)
     if (options.dumpBpf) return await writeDump(plan, session.programs.map(program => program.info()))
     // What stays is made last, when nothing can be refused any more.
     pinSets(Object.values(sets), world.remove)
     for (const { kind, map } of Object.values(sets)) {
       const warning = mistaken(kind, map)
-      if (warning !== undefined) world.tell(`tcptop: ${warning}`)
+      if (warning !== undefined) world.log(`tcptop: ${warning}`)
     }
     const gaveUp = giveUp(kernel, () => void [session.stats(), session.flows.batch(), pidNamespace && session.pidInside(1)], world.otherThreads())
-    if (options.verbose) world.tell(gaveUp)
+    if (options.verbose) world.log(gaveUp)
 
     const quit = new AbortController()
     const stop = AbortSignal.any([quit.signal, world.interrupted(), scope.own(untilEnded(options.pids, world)).signal])
@@ -98,7 +98,7 @@ async function run(options: Options, world: World, sinks?: readonly Sink[]): Pro
       ],
     })
     if (tty === undefined) {
-      await pour(frames, [...sinks ?? [printed(options, world.out, world.tell)], ...options.verbose ? [costs(world.usage, world.tell)] : []])
+      await pour(frames, [...sinks ?? [printed(options, world.out, world.log)], ...options.verbose ? [costs(world.usage, world.log)] : []])
     } else {
       const { liveScreen } = await import('../view/screen/index.js')
       await pour(frames, [scope.own(liveScreen(options, plan.variant.backend, { ...world, tty, pace, quit: () => quit.abort() }))])

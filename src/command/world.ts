@@ -30,7 +30,7 @@ export interface World {
   /** The command that started it, to be typed once more. */
   readonly command: readonly string[]
   /** One line for the user, on stderr. */
-  tell(line: string): void
+  log(line: string): void
   /** Opens a cgroup v2 directory, by its path or by what rows show of it; undefined when it is none. */
   openCgroup(path: string): { readonly fd: number; readonly id: bigint; close(): void } | undefined
   /** The pid namespace that the tool runs in; undefined in the initial one. */

@@ -14,7 +14,7 @@ export interface FlowMap extends Source {
 
 /** Which rows of a frame are wanted, and what is made of each. */
 export interface Selection<Item> {
-  /** `Identity.size` bytes: what of an identity is told apart, which is no more than the aggregate was loaded for. */
+  /** `Identity.size` bytes: the bytes of an identity that distinguish rows, no more than the aggregate was loaded for. */
   readonly mask: Uint8Array
   readonly sort: Sort
   /** The first so many, of each family or of all. */
@@ -125,7 +125,7 @@ export async function loadAggregate(mask: Uint8Array, measures: readonly Measure
   function group(mask: Uint8Array): boolean {
     if (isSame(mask, finest)) return true
     if (isGrouped && isSame(mask, coarse)) return false
-    if (mask.some((byte, index) => (byte & ~finest[index]!) !== 0)) throw new Error('rows cannot be told apart by more than they were counted by')
+    if (mask.some((byte, index) => (byte & ~finest[index]!) !== 0)) throw new Error('the grouping is finer than the one by which rows were counted')
     const isOther = !isSame(mask, coarse)
     if (isOther) view(wasm.coarseMask(), Identity.size).set(coarse = mask.slice())
     wasm.regroup(isOther)

@@ -44,7 +44,7 @@ const lookEvery = 1
  */
 export function untilEnded(
   pids: readonly number[],
-  { processes, clock, tell }: { processes(): ReadonlySet<number> | undefined; readonly clock: Pick<HostClock, 'every'>; tell(line: string): void },
+  { processes, clock, log }: { processes(): ReadonlySet<number> | undefined; readonly clock: Pick<HostClock, 'every'>; log(line: string): void },
 ): { readonly signal: AbortSignal; close(): void } {
   const ended = new AbortController()
   const wanted = new Wanted(pids)
@@ -56,6 +56,6 @@ export function untilEnded(
     return true
   }
   if (pids.length === 0 || !look()) return { signal: ended.signal, close: () => {} }
-  if (wanted.absence !== undefined) tell(`tcptop: ${wanted.absence}`)
+  if (wanted.absence !== undefined) log(`tcptop: ${wanted.absence}`)
   return { signal: ended.signal, close: clock.every(lookEvery, look) }
 }

@@ -79,7 +79,7 @@ export function openTty(host: Streams, out: Pick<Tty, 'size' | 'write' | 'writeN
       host.on('SIGTSTP', stop).on('SIGCONT', goOn)
       return () => host.off('SIGTSTP', stop).off('SIGCONT', goOn)
     },
-    // Of SIGTSTP we would be told, and not stop.
+    // SIGTSTP has a handler here, which keeps it from stopping this process.
     stop: () => host.kill(0, 'SIGSTOP'),
     onExit: listener => {
       host.on('exit', listener)

@@ -59,7 +59,7 @@ function random(end: number): number {
   return Math.floor(Math.random() * end)
 }
 
-/** A socket that changes its state when it is told to. */
+/** A socket that changes its state on request. */
 function openClock(kernel: Kernel) {
   const socket: Socket = kernel.openSocket({ family: 4 })
   let listening = false

@@ -79,7 +79,7 @@ export interface Range {
 /** What a field holds in a snapshot, or undefined where that is not known. */
 type Holds<What> = (known: What, view: DataView) => number | bigint | Uint8Array | undefined
 
-/** How many snapshots must tell of a field, so that what fits by chance falls out. */
+/** How many snapshots must have a field, so that what fits by chance is excluded. */
 const fewest = 3
 
 /** Places of a field among snapshots of one structure. */

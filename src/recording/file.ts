@@ -69,7 +69,7 @@ export function readAt(fd: number, offset: number, length: number): Buffer {
 
 /**
  * Opens a file to read from it, or, with `constants.O_…` flags, to write. Throws UsageError when it is no regular file, Node's error when it cannot be
- * opened. Nothing waits: a pipe would for whoever writes to it.
+ * opened. It never blocks: to open a pipe would wait for its other end.
  */
 export function openRegular(option: string, path: string, flags: number = constants.O_RDONLY): number {
   // What is written has names and addresses of others: it is for its owner.

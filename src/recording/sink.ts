@@ -1,7 +1,7 @@
 import type { Sink, View } from '../frame/index.js'
 import type { Recorder } from './recorder.js'
 
-/** Records frames, with the rows of a view. Whoever has opened the recorder closes it, also when a frame could not be had. */
+/** Records frames, with the rows of a view. The caller that opened the recorder closes it, also after an error. */
 export function recorded(recorder: Recorder, view: View): Sink {
   return {
     frame: frame => {

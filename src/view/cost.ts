@@ -7,8 +7,8 @@ export interface Usage {
 }
 
 /** Prints a line under each frame about what it cost. */
-export function costs(usage: () => Usage, tell: (line: string) => void): Sink {
-  return { frame: async frame => tell(costText(frame, usage())) }
+export function costs(usage: () => Usage, log: (line: string) => void): Sink {
+  return { frame: async frame => log(costText(frame, usage())) }
 }
 
 function costText({ missed, flows, cost: { cpu, drain, runs, run } }: Frame, total: Usage): string {

@@ -22,7 +22,7 @@ export interface Format {
   readonly description: string
   /** Whether it is meant for eyes: on a terminal the live screen takes its place. */
   readonly isForEyes: boolean
-  /** Whether rows must also have what they are told apart by and do not show: `withHidden`. */
+  /** Whether rows must also have the fields that distinguish them and are not shown: `withHidden`. */
   readonly hidden?: boolean
   /** What is printed once, before the first frame; may be empty. */
   start(heading: Heading): string

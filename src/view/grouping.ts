@@ -104,7 +104,7 @@ function groupingBy(criteria: readonly Criterion[], measures: readonly Measure[]
 }
 
 /**
- * The grouping with what its rows are told apart by and do not show, for whom rows are not enough: `netns`, the inode of the network namespace, and
+ * The grouping with the fields that distinguish its rows and are not shown, for sinks that need them: `netns`, the inode of the network namespace, and
  * `start`, when the process started, in nanoseconds of the kernel's clock as a decimal text.
  */
 export function withHidden(grouping: Grouping): Grouping {

@@ -26,13 +26,13 @@ export interface Printing {
 }
 
 /** Prints each frame as text. Says once that there is no load average to show. */
-export function printed({ format, grouping, sort, rows = Infinity, intervalText, summary }: Printing, out: Output, tell: (line: string) => void): Sink {
+export function printed({ format, grouping, sort, rows = Infinity, intervalText, summary }: Printing, out: Output, log: (line: string) => void): Sink {
   let isReported = false
   return {
     start: () => out.write(format.start({ intervalText, grouping })),
     frame: async frame => {
       if (frame.loadavg === null && summary && !isReported) {
-        tell('tcptop: /proc/loadavg cannot be read: the summary line is skipped')
+        log('tcptop: /proc/loadavg cannot be read: the summary line is skipped')
         isReported = true
       }
       const shape = format.hidden ? withHidden(grouping) : grouping

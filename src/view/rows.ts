@@ -5,7 +5,7 @@ import { microseconds } from './json.js'
 /**
  * One object a line and row, flat, for what takes tables: ClickHouse, DuckDB, Vector, Loki. `kind` is `row`; `rest` for the bytes of rows that are left
  * out; `lost` for those that belong to no row, with `events`. So the sums of `rx` and `tx` over all lines are all bytes. `time` is UTC, `interval` is in seconds; `host` and
- * `boot` say where it was counted, `netns` and `start` are what rows are told apart by and do not show (see `withHidden`). What a row does not have is absent.
+ * `boot` say where it was counted, `netns` and `start` distinguish rows and are not shown elsewhere (see `withHidden`). What a row does not have is absent.
  */
 export const rows: Format = {
   name: 'rows',

@@ -224,6 +224,6 @@ export class Groups {
   }
 }
 
-/** Rows by all that is told apart, of flows; and rows by less, of these. */
+/** Rows by the finest grouping, made of flows, and by a coarser one, made of these. */
 export const finest = new Groups(memory.data(Identity.size))
 export const coarse = new Groups(memory.data(Identity.size))

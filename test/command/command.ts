@@ -16,7 +16,7 @@ import { unless } from '../kit/privilege.js'
 async function ask(argv: readonly string[]) {
   const [written, told]: [string[], string[]] = [[], []]
   const out = { isTerminal: false, size: () => undefined, write: async (text: string) => void written.push(text) }
-  const world = { out, tell: (line: string) => void told.push(line), readText: () => undefined } as unknown as World
+  const world = { out, log: (line: string) => void told.push(line), readText: () => undefined } as unknown as World
   const status = await main(argv, world)
   return { status, text: written.join(''), told: told.join('\n') }
 }

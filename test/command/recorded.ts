@@ -19,7 +19,7 @@ async function ask(...argv: readonly string[]): Promise<{ status: number; text: 
   const [written, told]: [string[], string[]] = [[], []]
   const out = { isTerminal: false, size: () => undefined, write: async (text: string) => void written.push(text) }
   const clock = { date: () => new Date(2026, 1, 3, 12, 0, 0) }
-  const status = await main(argv, { out, clock, tell: (line: string) => void told.push(line), readText: () => undefined } as unknown as World)
+  const status = await main(argv, { out, clock, log: (line: string) => void told.push(line), readText: () => undefined } as unknown as World)
   return { status, text: written.join(''), told: told.join('\n') }
 }
 
@@ -123,7 +123,7 @@ const refusals: readonly (readonly [argv: readonly string[], told: RegExp])[] = 
   [['dump', 'RECORDING', '-46'], /^tcptop: only one of --ipv4 and --ipv6 may be given/],
   [['replay', 'RECORDING', '--at', '25:00'], /^tcptop: --at must be a time such as 03:00/],
   [['dump', 'TEXT'], /^tcptop: FILE must be a recording, got ".*", which is something else$/],
-  [['dump', 'COMM', '--by', 'host'], /^tcptop: --by must tell apart no more than the recording, which is by "comm", got "host"$/],
+  [['dump', 'COMM', '--by', 'host'], /^tcptop: --by must be no finer than the recording, which is by "comm", got "host"$/],
 ]
 for (const [argv, expected] of refusals) {
   test(`tcptop ${argv.join(' ')} is refused in one line`, () => withRecording(async (path, folder) => {

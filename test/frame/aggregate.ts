@@ -518,7 +518,7 @@ test('picks of one frame by different groupings, while the next is drained, add 
 test('by a grouping that is finer than what is counted, nothing can be picked', async () => {
   const aggregate = await loadAggregate(byProcess)
   aggregate.next()
-  assert.throws(() => aggregate.pick({ mask: everything, sort: byTotal, limit: 1, byFamily: false, read }), /cannot be told apart/)
+  assert.throws(() => aggregate.pick({ mask: everything, sort: byTotal, limit: 1, byFamily: false, read }), /^Error: the grouping is finer than the one by which rows were counted$|^the grouping is finer than the one by which rows were counted$/)
 })
 
 test('a counter and gauges that are added to the list are summed, merged, sorted by and grouped again', async () => {

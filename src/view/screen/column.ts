@@ -106,7 +106,7 @@ export function columnsOf({ columns }: Grouping): ScreenColumn[] {
 
 /**
  * An address and, where there is one, its port, which is never shortened. An IPv6 address is in brackets then. What is too wide loses characters in the
- * middle: both the network and the host are told by an end.
+ * middle: its ends show the network and the host.
  */
 export function endText(address: string | undefined, port: number | undefined, { names, isUnicode }: Look, width: number, isService = false): string {
   const host = address === undefined ? '-' : names.host(address) ?? (port !== undefined && address.includes(':') ? `[${address}]` : address)

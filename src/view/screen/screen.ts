@@ -90,12 +90,6 @@ export class Screen implements Sink {
     this.#terminal.closeNow()
   }
 
-  /** Shows a line until the next key. */
-  tell(line: string): void {
-    this.#state = { ...this.#state, message: line }
-    this.redraw()
-  }
-
   /** Paints the state; what cannot be written is thrown with the next frame. */
   redraw(): void {
     if (!this.#terminal.isOpen) return
